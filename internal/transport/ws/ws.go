@@ -1,0 +1,280 @@
+// Package ws carries messages over WebSocket (RFC 6455) on TLS: Accept for the server, Dial for viewers and publishers.
+// The library does handshakes and reads; the server's writes are our own, since all viewers of a rendition
+// share bytes that are framed once. It knows no video and starts no goroutines that outlive a call.
+package ws
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+
+	"sightline/internal/transport"
+)
+
+// closeTimeout bounds how long Close waits for room to say goodbye.
+const closeTimeout = time.Second
+
+// Options bound what a peer may send.
+type Options struct {
+	// ReadLimit is the longest message accepted, in bytes.
+	ReadLimit int64
+	// IdleTimeout ends the connection when nothing was received for so long; 0 never.
+	IdleTimeout time.Duration
+	// WriteTimeout ends the connection when one write makes no progress for so long; 0 never. It only ever kills: a
+	// write that timed out leaves TLS unusable.
+	WriteTimeout time.Duration
+}
+
+// Conn is a transport.Conn over WebSocket.
+type Conn struct {
+	ws     *websocket.Conn
+	net    net.Conn
+	opts   Options
+	server bool
+
+	rbuf    []byte // owned by the reader
+	readErr error
+
+	wmu    sync.Mutex
+	wbuf   []byte
+	closed atomic.Bool
+	pong   atomic.Pointer[[]byte] // the newest ping not yet answered
+}
+
+// Upgrade answers a WebSocket handshake that offers subprotocol. The caller has already checked who asks and from which
+// origin. On an error the response has been written.
+func Upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, opts Options) (*Conn, error) {
+	up := websocket.Upgrader{
+		HandshakeTimeout: 5 * time.Second,
+		Subprotocols:     []string{subprotocol},
+		CheckOrigin:      func(*http.Request) bool { return true }, // the caller's job, see above
+	}
+	conn, err := up.Upgrade(w, r, nil)
+	if err != nil {
+		return nil, fmt.Errorf("websocket handshake: %w", err)
+	}
+	c := newConn(conn, opts, true)
+	conn.SetPingHandler(func(data string) error { c.touch(); c.answer([]byte(data)); return nil })
+	return c, nil
+}
+
+// RefusedError is a handshake that the server answered with something else than a WebSocket.
+type RefusedError struct {
+	Status int    // HTTP status code
+	Body   string // the server's sentence, at most 500 bytes
+}
+
+// Error implements error.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("refused with %d %s: %s", e.Status, http.StatusText(e.Status), e.Body)
+}
+
+// Dial opens a connection to url (wss only) with subprotocols offered in order and header added to the request. A server that answers
+// but refuses gives a *RefusedError.
+func Dial(ctx context.Context, url string, header http.Header, subprotocols []string, tlsConfig *tls.Config, opts Options) (*Conn, error) {
+	dialer := websocket.Dialer{
+		NetDialContext:   func(ctx context.Context, network, addr string) (net.Conn, error) { return dialTuned(ctx, network, addr) },
+		TLSClientConfig:  tlsConfig,
+		HandshakeTimeout: 10 * time.Second,
+		Subprotocols:     subprotocols,
+	}
+	conn, resp, err := dialer.DialContext(ctx, url, header)
+	if err != nil {
+		if resp != nil {
+			body, _ := io.ReadAll(io.LimitReader(resp.Body, 500))
+			_ = resp.Body.Close()
+			return nil, &RefusedError{Status: resp.StatusCode, Body: string(body)}
+		}
+		return nil, fmt.Errorf("websocket: %w", err)
+	}
+	return newConn(conn, opts, false), nil
+}
+
+func newConn(conn *websocket.Conn, opts Options, server bool) *Conn {
+	c := &Conn{ws: conn, net: conn.NetConn(), opts: opts, server: server}
+	conn.SetReadLimit(opts.ReadLimit)
+	conn.SetCloseHandler(func(int, string) error { return nil }) // answered by whoever sees the *CloseError, through Close
+	conn.SetPongHandler(func(string) error { c.touch(); return nil })
+	return c
+}
+
+// NetConn is the TLS connection below, for its socket's statistics. Nobody but Conn reads or writes it.
+func (c *Conn) NetConn() net.Conn { return c.net }
+
+func (c *Conn) touch() {
+	if c.opts.IdleTimeout > 0 {
+		_ = c.net.SetReadDeadline(time.Now().Add(c.opts.IdleTimeout))
+	}
+}
+
+// ReadMessage implements transport.Conn.
+func (c *Conn) ReadMessage() ([]byte, error) {
+	if c.readErr != nil {
+		return nil, c.readErr
+	}
+	p, err := c.read()
+	if err != nil {
+		c.readErr = c.explain(err)
+		return nil, c.readErr
+	}
+	return p, nil
+}
+
+func (c *Conn) read() ([]byte, error) {
+	c.touch()
+	kind, r, err := c.ws.NextReader()
+	if err != nil {
+		return nil, err
+	}
+	if kind != websocket.BinaryMessage {
+		return nil, &transport.CloseError{Code: transport.CodeNotBinary, Reason: "text message, only binary ones are understood"}
+	}
+	c.rbuf = c.rbuf[:0]
+	for {
+		if len(c.rbuf) == cap(c.rbuf) {
+			c.rbuf = append(c.rbuf, 0)[:len(c.rbuf)]
+		}
+		n, err := r.Read(c.rbuf[len(c.rbuf):cap(c.rbuf)])
+		c.rbuf = c.rbuf[:len(c.rbuf)+n]
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(c.rbuf) == 0 {
+		return nil, &transport.CloseError{Code: transport.CodeMalformed, Reason: "empty message"}
+	}
+	return c.rbuf, nil
+}
+
+// explain turns what the library and the net report into this room's errors, and tells the peer where it is at fault.
+func (c *Conn) explain(err error) error {
+	if c.closed.Load() {
+		return transport.ErrClosed
+	}
+	var ours *transport.CloseError
+	var theirs *websocket.CloseError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &ours):
+	case errors.As(err, &theirs) && theirs.Code != websocket.CloseAbnormalClosure:
+		return &transport.CloseError{Code: transport.Code(theirs.Code), Reason: printable(theirs.Text), Remote: true}
+	case errors.Is(err, websocket.ErrReadLimit):
+		ours = &transport.CloseError{Code: transport.CodeTooLarge, Reason: fmt.Sprintf("message longer than %d bytes", c.opts.ReadLimit)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		ours = &transport.CloseError{Code: transport.CodeUnresponsive, Reason: fmt.Sprintf("nothing received for %s", c.opts.IdleTimeout)}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), theirs != nil:
+		return &transport.CloseError{Code: 1006, Reason: "connection lost", Remote: true}
+	default:
+		var op *net.OpError
+		if errors.As(err, &op) {
+			return fmt.Errorf("read message: %w", err)
+		}
+		ours = &transport.CloseError{Code: transport.CodeProtocol, Reason: err.Error()}
+	}
+	_ = c.Close(ours.Code, ours.Reason)
+	return ours
+}
+
+func printable(s string) string {
+	if !utf8.ValidString(s) {
+		return ""
+	}
+	return s
+}
+
+// WriteMessage implements transport.Conn.
+func (c *Conn) WriteMessage(p []byte) error {
+	c.wmu.Lock()
+	defer c.unlockAfterPong()
+	if !c.server {
+		c.limitWrite()
+		return c.writeError(c.ws.WriteMessage(websocket.BinaryMessage, p))
+	}
+	c.wbuf = append(AppendFrameHeader(c.wbuf[:0], len(p)), p...)
+	return c.write(c.wbuf)
+}
+
+// WriteFramed writes p, which is one or more whole messages, each behind its header from AppendFrameHeader. It neither changes nor keeps p, so any
+// number of connections may share it. Only a connection from Upgrade may use it.
+func (c *Conn) WriteFramed(p []byte) error {
+	c.wmu.Lock()
+	defer c.unlockAfterPong()
+	return c.write(p)
+}
+
+func (c *Conn) write(p []byte) error {
+	c.limitWrite()
+	_, err := c.net.Write(p)
+	return c.writeError(err)
+}
+
+func (c *Conn) limitWrite() {
+	if c.opts.WriteTimeout > 0 {
+		_ = c.net.SetWriteDeadline(time.Now().Add(c.opts.WriteTimeout))
+	}
+}
+
+func (c *Conn) writeError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case c.closed.Load():
+		return transport.ErrClosed
+	}
+	return fmt.Errorf("write message: %w", err)
+}
+
+// answer sends a pong now if nobody is writing, and otherwise leaves it to the one who is: a reader must never wait for a slow
+// writer. Of several pings only the last is answered (RFC 6455 section 5.5.3 allows it).
+func (c *Conn) answer(data []byte) {
+	c.pong.Store(&data)
+	if c.wmu.TryLock() {
+		c.unlockAfterPong()
+	}
+}
+
+func (c *Conn) unlockAfterPong() {
+	if data := c.pong.Swap(nil); data != nil && !c.closed.Load() {
+		var b [2 + 125]byte
+		_ = c.write(append(appendHeader(b[:0], opPong, len(*data)), *data...))
+	}
+	c.wmu.Unlock()
+}
+
+// Close implements transport.Conn. It does not wait for the peer's answer.
+func (c *Conn) Close(code transport.Code, reason string) error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	reason = transport.ClipReason(reason)
+	// A writer that is stuck gets closeTimeout to finish before the socket goes.
+	_ = c.net.SetWriteDeadline(time.Now().Add(closeTimeout))
+	if c.wmu.TryLock() {
+		if c.server {
+			var b [2 + 125]byte
+			p := binary.BigEndian.AppendUint16(appendHeader(b[:0], opClose, 2+len(reason)), uint16(code))
+			_, _ = c.net.Write(append(p, reason...))
+		} else {
+			_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(int(code), reason), time.Now().Add(closeTimeout))
+		}
+		c.wmu.Unlock()
+	}
+	if err := c.net.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return fmt.Errorf("close: %w", err)
+	}
+	return nil
+}
