@@ -84,7 +84,9 @@ func (e *RefusedError) Error() string {
 // but refuses gives a *RefusedError.
 func Dial(ctx context.Context, url string, header http.Header, subprotocols []string, tlsConfig *tls.Config, opts Options) (*Conn, error) {
 	dialer := websocket.Dialer{
-		NetDialContext:   func(ctx context.Context, network, addr string) (net.Conn, error) { return dialTuned(ctx, network, addr) },
+		NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return dialTuned(ctx, network, addr)
+		},
 		TLSClientConfig:  tlsConfig,
 		HandshakeTimeout: 10 * time.Second,
 		Subprotocols:     subprotocols,
