@@ -427,3 +427,9 @@ func fixed(b []byte, message string, t Type, n int) error {
 	}
 	return nil
 }
+
+// SetCapture overwrites the capture time of an encoded MEDIA message.
+func SetCapture(b []byte, t media.Timestamp) { binary.BigEndian.PutUint64(b[16:], uint64(t)) }
+
+// SetT3 overwrites the departure time of an encoded TIME_RESP message.
+func SetT3(b []byte, t media.Timestamp) { binary.BigEndian.PutUint64(b[20:], uint64(t)) }

@@ -1,0 +1,263 @@
+// Package hub fans access units out: streams, their renditions, one publisher each, any number of subscriptions with a bounded queue
+// each. A publisher never waits for a viewer, and a viewer never gets a delta without its reference. The hub knows no network
+// and no auth; it starts no goroutines and takes its time from the timestamps it is given.
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sightline/internal/media"
+)
+
+// Errors a caller must tell apart.
+var (
+	ErrNoStream = errors.New("no such stream")
+	ErrTaken    = errors.New("the stream has a publisher already")
+	ErrFull     = errors.New("too many viewers")
+)
+
+// Options bound the hub. The zero value of a field means its default.
+type Options struct {
+	// QueueBudget is how much older than the newest access unit the oldest queued one may be before a viewer's queue is cut. Default 150 ms.
+	QueueBudget time.Duration
+	// QueueBytes bounds a viewer's queue. Default 4 MiB; a single access unit is always taken.
+	QueueBytes int
+	// Linger is how long a rendition goes on after its last viewer left. Default 2 s.
+	Linger time.Duration
+	// MaxViewers and MaxStreamViewers bound subscriptions, in all and per stream. Defaults 2000 and 2000.
+	MaxViewers, MaxStreamViewers int
+}
+
+// cachedGOP bounds what a new viewer is given at once instead of waiting for a keyframe: a keyframe follows a request by
+// at most keyframeSpacing, so an older group of pictures is never worth sending.
+const (
+	cachedGOPAge   = keyframeSpacing
+	cachedGOPBytes = 256 << 10
+	// keyframeSpacing is the least time between two keyframe requests to a publisher for one rendition.
+	keyframeSpacing = 500 * time.Millisecond
+)
+
+// Hub holds the streams. Safe for concurrent use. Make one with New.
+type Hub struct {
+	opts Options
+	now  func() media.Timestamp
+
+	mu      sync.Mutex
+	streams map[media.StreamID]*stream
+	viewers int
+}
+
+// New makes a hub whose clock is now.
+func New(opts Options, now func() media.Timestamp) *Hub {
+	def := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	def(&opts.QueueBytes, 4<<20)
+	def(&opts.MaxViewers, 2000)
+	def(&opts.MaxStreamViewers, 2000)
+	if opts.QueueBudget == 0 {
+		opts.QueueBudget = 150 * time.Millisecond
+	}
+	if opts.Linger == 0 {
+		opts.Linger = 2 * time.Second
+	}
+	return &Hub{opts: opts, now: now, streams: map[media.StreamID]*stream{}}
+}
+
+// Config is what a rendition is, as it goes to viewers. Immutable; shared by all access units encoded under it.
+type Config struct {
+	Rendition     media.Rendition
+	CodecString   string
+	Generation    uint8
+	TargetBitrate int    // bit/s, 0 if not known
+	Framed        []byte // the CONFIG message as it goes out
+}
+
+// AccessUnit is one picture's bytes, shared by all viewers. Nothing in it changes after Publish.
+type AccessUnit struct {
+	Config   *Config
+	Key      bool
+	Seq      uint32
+	DepDelta uint16
+	Capture  media.Timestamp
+	Received media.Timestamp // when the server had all of it
+	Bytes    int             // length of Chunks in all
+	Chunks   [][]byte        // MEDIA messages as they go out
+}
+
+// Status is what a stream is doing.
+type Status struct {
+	State  media.State
+	Detail string // one sentence for people
+	Since  media.Timestamp
+}
+
+// StreamInfo describes one stream for lists.
+type StreamInfo struct {
+	ID         media.StreamID
+	Status     Status
+	Viewers    int
+	Renditions []media.Rendition
+}
+
+type stream struct {
+	hub      *Hub
+	id       media.StreamID
+	declared bool // by configuration: stays without publisher and viewers
+
+	version atomic.Uint64 // rises when status or renditions change
+
+	mu         sync.Mutex
+	status     Status
+	publisher  *Publisher
+	order      []media.RenditionID
+	renditions map[media.RenditionID]*rendition
+	subs       map[*Subscription]struct{}
+}
+
+type rendition struct {
+	info       media.Rendition
+	config     *Config
+	generation uint8 // of the next Config
+	nextSeq    uint32
+	seqOffset  uint32 // server's seq minus the publisher's
+	started    bool   // this publisher has sent something
+	subs       []*Subscription
+	idleSince  media.Timestamp // when the last subscription left
+	active     bool            // wanted from the publisher
+	keyWanted  bool
+	keyAsked   media.Timestamp // when the last request went out
+	keyEver    bool
+	gop        []*AccessUnit // since the last keyframe, while worth keeping
+	gopBytes   int
+}
+
+// Declare makes a stream known before anybody publishes it.
+func (h *Hub) Declare(id media.StreamID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.get(id).declared = true
+}
+
+// get returns the stream, made if need be. h.mu is held.
+func (h *Hub) get(id media.StreamID) *stream {
+	s := h.streams[id]
+	if s == nil {
+		s = &stream{
+			hub: h, id: id, renditions: map[media.RenditionID]*rendition{}, subs: map[*Subscription]struct{}{},
+			status: Status{State: media.StateWaiting, Detail: "Nobody publishes this stream yet.", Since: h.now()},
+		}
+		h.streams[id] = s
+	}
+	return s
+}
+
+// release forgets a stream that nothing holds.
+func (h *Hub) release(s *stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.declared && s.publisher == nil && len(s.subs) == 0 && h.streams[s.id] == s {
+		delete(h.streams, s.id)
+	}
+}
+
+// Streams lists all streams by name.
+func (h *Hub) Streams() []StreamInfo {
+	h.mu.Lock()
+	all := make([]*stream, 0, len(h.streams))
+	for _, s := range h.streams {
+		all = append(all, s)
+	}
+	h.mu.Unlock()
+	infos := make([]StreamInfo, 0, len(all))
+	for _, s := range all {
+		s.mu.Lock()
+		infos = append(infos, StreamInfo{ID: s.id, Status: s.status, Viewers: len(s.subs), Renditions: s.list()})
+		s.mu.Unlock()
+	}
+	slices.SortFunc(infos, func(a, b StreamInfo) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return infos
+}
+
+// list gives the renditions in the publisher's order. s.mu is held.
+func (s *stream) list() []media.Rendition {
+	l := make([]media.Rendition, 0, len(s.order))
+	for _, id := range s.order {
+		l = append(l, s.renditions[id].info)
+	}
+	return l
+}
+
+// SetStatus tells what a stream without a publisher is doing: for the supervisor of its capture process.
+func (h *Hub) SetStatus(id media.StreamID, state media.State, detail string) {
+	h.mu.Lock()
+	s := h.streams[id]
+	h.mu.Unlock()
+	if s != nil {
+		s.setStatus(state, detail)
+	}
+}
+
+func (s *stream) setStatus(state media.State, detail string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.status.State == state && s.status.Detail == detail {
+		return
+	}
+	if s.status.State != state {
+		s.status.Since = s.hub.now()
+	}
+	s.status.State, s.status.Detail = state, detail
+	s.changed()
+}
+
+// changed wakes all subscriptions for a new status or list of renditions. s.mu is held.
+func (s *stream) changed() {
+	s.version.Add(1)
+	for sub := range s.subs {
+		sub.wake()
+	}
+}
+
+// Publish makes the caller the publisher of a stream until it calls Close. The error wraps ErrTaken while there is another.
+func (h *Hub) Publish(id media.StreamID) (*Publisher, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.get(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publisher != nil {
+		return nil, fmt.Errorf("publish %s: %w", id, ErrTaken)
+	}
+	s.publisher = &Publisher{s: s, wake: make(chan struct{}, 1)}
+	return s.publisher, nil
+}
+
+// Subscribe adds a viewer to a stream. It gets nothing before Select. The error wraps ErrNoStream or ErrFull.
+func (h *Hub) Subscribe(id media.StreamID) (*Subscription, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := h.streams[id]
+	if s == nil {
+		return nil, fmt.Errorf("watch %s: %w", id, ErrNoStream)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.viewers >= h.opts.MaxViewers || len(s.subs) >= h.opts.MaxStreamViewers {
+		return nil, fmt.Errorf("watch %s: %w", id, ErrFull)
+	}
+	h.viewers++
+	sub := &Subscription{s: s, ready: make(chan struct{}, 1), dropped: map[DropReason]uint64{}}
+	s.subs[sub] = struct{}{}
+	return sub, nil
+}

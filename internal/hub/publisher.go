@@ -1,0 +1,213 @@
+package hub
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"sightline/internal/media"
+)
+
+// Publisher feeds one stream. Its methods are for one goroutine, but Wake and Demand, which may be another's.
+type Publisher struct {
+	s    *stream
+	wake chan struct{}
+}
+
+// SetRenditions says what the publisher can make. Viewers of a rendition that is no longer there choose again.
+func (p *Publisher) SetRenditions(list []media.Rendition) {
+	s := p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if slices.Equal(s.list(), list) {
+		return
+	}
+	s.order = s.order[:0]
+	for _, info := range list {
+		s.order = append(s.order, info.ID)
+		r := s.renditions[info.ID]
+		if r == nil {
+			r = &rendition{}
+			s.renditions[info.ID] = r
+		}
+		r.info = info
+	}
+	for id, r := range s.renditions {
+		if !slices.Contains(s.order, id) {
+			for _, sub := range r.subs {
+				sub.detached()
+			}
+			delete(s.renditions, id)
+		}
+	}
+	s.changed()
+	p.poke()
+}
+
+// SetStatus says what the source is doing.
+func (p *Publisher) SetStatus(state media.State, detail string) { p.s.setStatus(state, detail) }
+
+// Configure starts a new generation of a rendition and returns the Config to encode into c.Framed by frame; it reports an error
+// for a rendition that SetRenditions did not name. The next access unit must be a keyframe.
+func (p *Publisher) Configure(id media.RenditionID, c Config, frame func(Config) []byte) error {
+	s := p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.renditions[id]
+	if r == nil {
+		return fmt.Errorf("configuration of rendition %d, which was not announced", id)
+	}
+	c.Rendition.ID, c.Rendition.Name = id, r.info.Name
+	c.Generation = r.generation
+	r.generation++
+	c.Framed = frame(c)
+	r.config = &c
+	r.clearGOP()
+	return nil
+}
+
+// Stamp gives the server's generation and sequence number for an access unit that the publisher numbered seq. ok is false
+// while the rendition has no configuration.
+func (p *Publisher) Stamp(id media.RenditionID, seq uint32) (config *Config, stamped uint32, ok bool) {
+	s := p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.renditions[id]
+	if r == nil || r.config == nil {
+		return nil, 0, false
+	}
+	if !r.started {
+		r.started = true
+		r.seqOffset = r.nextSeq - seq
+	}
+	return r.config, seq + r.seqOffset, true
+}
+
+// Publish hands au to all viewers of its rendition and returns at once. It takes over au.
+func (p *Publisher) Publish(au *AccessUnit) {
+	s := p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.renditions[au.Config.Rendition.ID]
+	if r == nil {
+		return
+	}
+	r.nextSeq = au.Seq + 1
+	if au.Key {
+		r.clearGOP()
+		r.keyWanted = false
+	}
+	if au.Config.Rendition.Codec == media.CodecJPEG {
+		r.gop = append(r.gop[:0], au)
+	} else if au.Key || len(r.gop) > 0 {
+		r.gop = append(r.gop, au)
+		r.gopBytes += au.Bytes
+		if r.gopBytes > cachedGOPBytes || au.Received.Sub(r.gop[0].Received) > cachedGOPAge {
+			r.clearGOP()
+		}
+	}
+	ask := false
+	for _, sub := range r.subs {
+		if sub.push(au) {
+			ask = true
+		}
+	}
+	if ask {
+		r.keyWanted = true
+		p.poke()
+	}
+}
+
+func (r *rendition) clearGOP() {
+	clear(r.gop)
+	r.gop, r.gopBytes = r.gop[:0], 0
+}
+
+// Close ends the publisher and leaves the stream in the given state. Viewers stay.
+func (p *Publisher) Close(state media.State, detail string) {
+	s := p.s
+	s.mu.Lock()
+	if s.publisher != p {
+		s.mu.Unlock()
+		return
+	}
+	s.publisher = nil
+	for _, r := range s.renditions {
+		r.started, r.active, r.keyEver = false, false, false
+		r.clearGOP()
+		for _, sub := range r.subs {
+			sub.awaitKey()
+		}
+	}
+	s.mu.Unlock()
+	s.setStatus(state, detail)
+	s.hub.release(s)
+}
+
+// Demand is what the viewers need of a publisher now.
+type Demand struct {
+	Renditions []media.RenditionID // to encode; sorted as announced
+	Keys       []media.RenditionID // to send a keyframe of, now
+	// Again is when to ask again though nothing changed; zero for never.
+	Again media.Timestamp
+}
+
+// Wake is signalled when Demand may have changed.
+func (p *Publisher) Wake() <-chan struct{} { return p.wake }
+
+// Demand says what to encode now. A rendition lingers after its last viewer, and keyframe requests are at least
+// half a second apart. Keys reported once are not reported again unless wanted anew.
+func (p *Publisher) Demand() Demand {
+	s := p.s
+	now := s.hub.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var d Demand
+	again := func(t media.Timestamp) {
+		if d.Again == 0 || t < d.Again {
+			d.Again = t
+		}
+	}
+	for _, id := range s.order {
+		r := s.renditions[id]
+		watched := slices.ContainsFunc(r.subs, func(sub *Subscription) bool { return !sub.isPaused() })
+		switch {
+		case watched:
+			if !r.active {
+				r.active, r.keyWanted, r.keyEver = true, false, true // an encoder that starts starts with a keyframe
+				r.keyAsked = now
+			}
+			r.idleSince = now
+		case r.active && now.Sub(r.idleSince) >= s.hub.opts.Linger:
+			r.active = false
+			r.clearGOP()
+		case r.active:
+			again(r.idleSince.Add(s.hub.opts.Linger))
+		}
+		if !r.active {
+			continue
+		}
+		d.Renditions = append(d.Renditions, id)
+		if !r.keyWanted {
+			continue
+		}
+		if due := r.keyAsked.Add(keyframeSpacing); r.keyEver && now < due {
+			again(due)
+			continue
+		}
+		r.keyWanted, r.keyEver, r.keyAsked = false, true, now
+		d.Keys = append(d.Keys, id)
+		// If the keyframe does not come, whoever still waits asks again with the next delta that reaches them.
+	}
+	return d
+}
+
+func (p *Publisher) poke() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Until is how long to wait from now for t, at least 0.
+func (h *Hub) Until(t media.Timestamp) time.Duration { return max(0, t.Sub(h.now())) }

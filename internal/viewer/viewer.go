@@ -1,0 +1,372 @@
+// Package viewer is one viewing session: it joins a hub subscription, what adapt decides and a connection, and owns the two
+// goroutines of that connection. It knows no HTTP and no tokens: whoever calls it has let the viewer in.
+package viewer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sightline/internal/adapt"
+	"sightline/internal/hub"
+	"sightline/internal/media"
+	"sightline/internal/transport"
+	"sightline/internal/wire"
+)
+
+// Conn is what a session needs of a connection: transport.Conn, and writes of bytes framed once for everybody.
+type Conn interface {
+	transport.Conn
+	// WriteFramed writes whole messages that carry their frame headers already. It neither changes nor keeps p.
+	WriteFramed(p []byte) error
+}
+
+const (
+	helloTimeout = 10 * time.Second
+	// staleAfter is how old an access unit may get while its chunks go out before the rest is abandoned.
+	staleAfter = 500 * time.Millisecond
+	// maxMessages bounds what a viewer may send in a second; the player sends about 15.
+	maxMessages = 60
+)
+
+// Options describe a session.
+type Options struct {
+	// Expires ends the session; the zero time never does.
+	Expires time.Time
+	Epoch   media.Epoch
+}
+
+// Session is one viewer of one stream.
+type Session struct {
+	conn Conn
+	sub  *hub.Subscription
+	id   media.StreamID
+	opts Options
+	log  *slog.Logger
+
+	hello   chan struct{} // closed by the reader once wishes are known
+	control chan []byte   // messages from the reader to the writer, ahead of media
+	rethink chan struct{} // the wishes changed
+
+	mu     sync.Mutex
+	wishes adapt.Wishes // guarded by mu
+}
+
+// Serve runs the session of a viewer of stream id over conn until either side ends it, Expires passes or ctx is done, and closes conn. The error says
+// why it ended; it is never nil and wraps hub.ErrNoStream or hub.ErrFull when the stream could not be joined.
+func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts Options, log *slog.Logger) error {
+	sub, err := h.Subscribe(id)
+	if err != nil {
+		code, why := transport.CodeNoStream, "there is no such stream"
+		if errors.Is(err, hub.ErrFull) {
+			code, why = transport.CodePolicy, "this server has as many viewers as it may have; try again later"
+		}
+		_ = conn.Close(code, why)
+		return err
+	}
+	defer sub.Close()
+	if !opts.Expires.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, opts.Expires, errExpired)
+		defer cancel()
+	}
+	s := &Session{
+		conn: conn, sub: sub, id: id, opts: opts, log: log,
+		hello: make(chan struct{}), control: make(chan []byte, 8), rethink: make(chan struct{}, 1),
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(s.read)
+	group.Go(func() error { return s.write(ctx) })
+	group.Go(func() error {
+		<-ctx.Done()
+		if errors.Is(context.Cause(ctx), errExpired) {
+			_ = conn.Close(transport.CodeExpired, "your permission to watch has expired")
+		} else {
+			_ = conn.Close(transport.CodeGoingAway, "the server ends this session")
+		}
+		return context.Cause(ctx)
+	})
+	err = group.Wait()
+	return fmt.Errorf("watch %s: %w", id, err)
+}
+
+var errExpired = errors.New("the permission to watch expired")
+
+// read takes the viewer's messages.
+func (s *Session) read() error {
+	window, count := time.Now(), 0
+	for {
+		b, err := s.conn.ReadMessage()
+		if err != nil {
+			return err
+		}
+		if count++; count > maxMessages {
+			if elapsed := time.Since(window); elapsed < time.Second {
+				_ = s.conn.Close(transport.CodePolicy, fmt.Sprintf("more than %d messages a second", maxMessages))
+				return errors.New("viewer sends too many messages")
+			}
+			window, count = time.Now(), 1
+		}
+		if err := s.take(b); err != nil {
+			_ = s.conn.Close(transport.CodeMalformed, err.Error())
+			return err
+		}
+	}
+}
+
+func (s *Session) take(b []byte) error {
+	switch wire.Type(b[0]) {
+	case wire.TypeHello:
+		return s.takeHello(b)
+	case wire.TypeTimeReq:
+		r, err := wire.ParseTimeReq(b)
+		if err != nil {
+			return err
+		}
+		t2 := s.opts.Epoch.Now()
+		s.send(wire.AppendTimeResp(nil, wire.TimeResp{ID: r.ID, T1: r.T1, T2: t2}))
+	case wire.TypeFeedback:
+		_, err := wire.ParseFeedback(b)
+		return err
+	case wire.TypeKeyReq:
+		if _, err := wire.ParseKeyReq(b); err != nil {
+			return err
+		}
+		s.sub.RequestKey()
+	case wire.TypeCtrl:
+		c, err := wire.ParseCtrl(b)
+		if err != nil {
+			return err
+		}
+		s.steer(c)
+	case wire.TypeStats:
+		var st wire.ViewerStats
+		if err := wire.ParseJSON(b, wire.TypeStats, &st); err != nil {
+			return err
+		}
+		s.log.Debug("viewer", "paint_p50_us", st.PaintP50, "paint_p95_us", st.PaintP95, "painted", st.Painted, "dropped", st.Dropped)
+	}
+	return nil // a type we do not know is skipped
+}
+
+func (s *Session) takeHello(b []byte) error {
+	var h wire.ViewerHello
+	if err := wire.ParseJSON(b, wire.TypeHello, &h); err != nil {
+		return err
+	}
+	s.change(func(w *adapt.Wishes) { w.Codecs, w.MaxHeight = h.Codecs, h.MaxHeight })
+	select {
+	case <-s.hello:
+	default:
+		close(s.hello)
+	}
+	return nil
+}
+
+func (s *Session) steer(c wire.Ctrl) {
+	switch c.Op {
+	case wire.CtrlPause:
+		s.sub.Pause(true)
+	case wire.CtrlResume:
+		s.sub.Pause(false)
+	case wire.CtrlRendition:
+		s.change(func(w *adapt.Wishes) { w.Pinned, w.Pin = true, media.RenditionID(c.Arg) })
+	case wire.CtrlAuto:
+		s.change(func(w *adapt.Wishes) { w.Pinned = false })
+	case wire.CtrlMaxHeight:
+		s.change(func(w *adapt.Wishes) { w.MaxHeight = int(c.Arg) })
+	}
+}
+
+func (s *Session) change(f func(*adapt.Wishes)) {
+	s.mu.Lock()
+	f(&s.wishes)
+	s.mu.Unlock()
+	select {
+	case s.rethink <- struct{}{}:
+	default:
+	}
+}
+
+// send hands a control message to the writer; when it is that far behind, the message is not worth sending.
+func (s *Session) send(b []byte) {
+	select {
+	case s.control <- b:
+	default:
+	}
+}
+
+// write sends status, configuration and media, and control messages ahead of them.
+func (s *Session) write(ctx context.Context) error {
+	hello := time.NewTimer(helloTimeout)
+	defer hello.Stop()
+	for waiting := true; waiting; {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-hello.C:
+			_ = s.conn.Close(transport.CodeUnresponsive, "no HELLO in time")
+			return errors.New("no HELLO in time")
+		case b := <-s.control:
+			if err := s.writeControl(b); err != nil {
+				return err
+			}
+		case <-s.hello:
+			waiting = false
+		}
+	}
+	status := time.NewTicker(time.Second)
+	defer status.Stop()
+	w := writer{Session: s}
+	if err := w.look(true); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case b := <-s.control:
+			if err := s.writeControl(b); err != nil {
+				return err
+			}
+		case <-s.rethink:
+			if err := w.look(true); err != nil {
+				return err
+			}
+		case <-status.C:
+			if err := w.tellDrops(); err != nil {
+				return err
+			}
+		case <-s.sub.Ready():
+			if s.sub.Version() != w.view.Version {
+				if err := w.look(false); err != nil {
+					return err
+				}
+			}
+			if err := w.media(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// writeControl sends b; a TIME_RESP gets its departure time now.
+func (s *Session) writeControl(b []byte) error {
+	if wire.Type(b[0]) == wire.TypeTimeResp {
+		wire.SetT3(b, s.opts.Epoch.Now())
+	}
+	return s.conn.WriteMessage(b)
+}
+
+// writer is what only the writing goroutine knows.
+type writer struct {
+	*Session
+	view   hub.View
+	config *hub.Config // the last one sent
+	drops  uint64      // as last told
+	noted  bool        // the viewer was told that it can decode nothing here
+}
+
+// look takes the stream's status and renditions, chooses a rendition and tells the viewer what is new.
+func (w *writer) look(force bool) error {
+	view := w.sub.Look()
+	changed := force || view.Status != w.view.Status
+	w.view = view
+	w.mu.Lock()
+	id, ok := adapt.Choose(w.wishes, view.Renditions)
+	codecs := w.wishes.Codecs
+	w.mu.Unlock()
+	if ok && (!view.Attached || view.Chosen != id) {
+		// An error means that the rendition went away since Look: Ready is signalled again.
+		if err := w.sub.Select(id); err == nil {
+			w.view.Chosen, w.view.Attached = id, true
+			changed = true
+		}
+	}
+	detail := view.Status.Detail
+	if !ok && len(view.Renditions) > 0 {
+		detail = fmt.Sprintf("This player decodes %v, and the stream has none of them.", codecs)
+		changed = changed || !w.noted
+		w.noted = true
+	}
+	if !changed {
+		return nil
+	}
+	return w.tell(detail)
+}
+
+func (w *writer) tell(detail string) error {
+	dropped := map[string]uint64{}
+	for reason, n := range w.sub.Dropped() {
+		dropped[string(reason)] = n
+	}
+	return w.conn.WriteMessage(wire.AppendJSON(nil, wire.TypeStatus, wire.ViewerStatus{
+		Stream: w.id, State: w.view.Status.State, Detail: detail, Rendition: w.view.Chosen, Since: w.view.Status.Since, Dropped: dropped,
+	}))
+}
+
+// tellDrops tells the viewer what it was not sent, when that is news.
+func (w *writer) tellDrops() error {
+	var n uint64
+	for _, k := range w.sub.Dropped() {
+		n += k
+	}
+	if n == w.drops {
+		return nil
+	}
+	w.drops = n
+	return w.tell(w.view.Status.Detail)
+}
+
+// media sends what is queued. Between the chunks of a large access unit control goes out, and a rest that got too old is abandoned.
+func (w *writer) media(ctx context.Context) error {
+	for au := w.sub.Next(); au != nil; au = w.sub.Next() {
+		if au.Config != w.config {
+			if err := w.conn.WriteFramed(au.Config.Framed); err != nil {
+				return err
+			}
+			w.config = au.Config
+		}
+		for i, chunk := range au.Chunks {
+			if i > 0 && w.opts.Epoch.Now().Sub(au.Received) > staleAfter {
+				if err := w.abandon(au); err != nil {
+					return err
+				}
+				break
+			}
+			if err := w.conn.WriteFramed(chunk); err != nil {
+				return err
+			}
+			if err := w.drainControl(); err != nil {
+				return err
+			}
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (w *writer) abandon(au *hub.AccessUnit) error {
+	w.sub.Abandon(hub.DropStale)
+	return w.conn.WriteMessage(wire.AppendAbort(nil, wire.Abort{Rendition: au.Config.Rendition.ID, Seq: au.Seq}))
+}
+
+func (w *writer) drainControl() error {
+	for {
+		select {
+		case b := <-w.control:
+			if err := w.writeControl(b); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
