@@ -1,0 +1,124 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Verdict is how an attempt ended.
+type Verdict string
+
+// The verdicts.
+const (
+	Granted Verdict = "granted" // the attempt was allowed; the record is on disk before the access is given
+	Refused Verdict = "refused"
+	Ended   Verdict = "ended" // what was granted earlier is over
+)
+
+// Record is one thing somebody did or tried. No field may hold a credential: TokenID is a token's jti, never
+// the token. Each field is cut to its limit (1 KiB of file, 256 bytes for UserAgent), and every character that
+// is not plainly visible is escaped, so that a record is one line and safe to show in a terminal.
+type Record struct {
+	Event     string // required; "login", "ticket", "watch", "publish", "api", "session-end"
+	Verdict   Verdict
+	Reason    string // why refused or ended, as one word where there is one
+	Subject   string
+	TokenID   string
+	Stream    string
+	Action    string
+	Remote    string // the socket's IP address, with or without its port
+	UserAgent string
+	Session   string // the session's own name, not its secret
+}
+
+const (
+	maxField     = 1024 // bytes in the file, quotes not counted
+	maxUserAgent = 256
+	cutMark      = "…"
+)
+
+// validate refuses records that say nothing.
+func (r Record) validate() error {
+	if r.Event == "" {
+		return errors.New("the record names no event")
+	}
+	switch r.Verdict {
+	case Granted, Refused, Ended:
+		return nil
+	}
+	return fmt.Errorf("the record's verdict is %.40q: want granted, refused or ended", r.Verdict)
+}
+
+// appendLine appends the record as one line of JSON with the newline. The fields and their order are part of
+// the format: every line has all of them. prev is kept for the hash of the line before.
+func (r Record) appendLine(b []byte, seq uint64, at time.Time) []byte {
+	b = append(b, `{"seq":`...)
+	b = strconv.AppendUint(b, seq, 10)
+	b = append(b, `,"time":"`...)
+	b = at.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
+	b = append(b, '"')
+	for _, f := range []struct {
+		name, value string
+		limit       int
+	}{
+		{"event", r.Event, maxField},
+		{"verdict", string(r.Verdict), maxField},
+		{"reason", r.Reason, maxField},
+		{"subject", r.Subject, maxField},
+		{"token_id", r.TokenID, maxField},
+		{"stream", r.Stream, maxField},
+		{"action", r.Action, maxField},
+		{"remote", r.Remote, maxField},
+		{"user_agent", r.UserAgent, maxUserAgent},
+		{"session", r.Session, maxField},
+		{"prev", "", maxField},
+	} {
+		b = append(b, `,"`...)
+		b = append(b, f.name...)
+		b = append(b, `":"`...)
+		b = appendEscaped(b, f.value, f.limit)
+		b = append(b, '"')
+	}
+	return append(b, '}', '\n')
+}
+
+// appendEscaped appends s as the inside of a JSON string, in at most limit bytes; what is longer ends with
+// cutMark. Everything but visible characters and the plain space is escaped: control characters, ANSI
+// sequences, direction marks, line and paragraph separators, private use. Bytes that are no UTF-8 become U+FFFD.
+func appendEscaped(b []byte, s string, limit int) []byte {
+	start, fits := len(b), len(b) // fits: the longest prefix that leaves room for the mark
+	for _, r := range s {
+		b = appendRune(b, r)
+		if len(b)-start > limit {
+			return append(b[:fits], cutMark...)
+		}
+		if len(b)-start <= limit-len(cutMark) {
+			fits = len(b)
+		}
+	}
+	return b
+}
+
+func appendRune(b []byte, r rune) []byte {
+	switch {
+	case r == '"' || r == '\\':
+		return append(b, '\\', byte(r))
+	case r == '<' || r == '>' || r == '&' || r == utf8.RuneError || !unicode.IsPrint(r):
+		if r > 0xffff {
+			r -= 0x10000
+			return appendUnit(appendUnit(b, 0xd800+r>>10), 0xdc00+r&0x3ff)
+		}
+		return appendUnit(b, r)
+	}
+	return utf8.AppendRune(b, r)
+}
+
+// appendUnit appends one UTF-16 code unit as \uXXXX.
+func appendUnit(b []byte, u rune) []byte {
+	const hex = "0123456789abcdef"
+	return append(b, '\\', 'u', hex[u>>12&15], hex[u>>8&15], hex[u>>4&15], hex[u&15])
+}
