@@ -147,6 +147,13 @@ func (h *Hub) Declare(id media.StreamID) {
 	h.get(id).declared = true
 }
 
+// Has tells whether the stream is declared, published or watched.
+func (h *Hub) Has(id media.StreamID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams[id] != nil
+}
+
 // get returns the stream, made if need be. h.mu is held.
 func (h *Hub) get(id media.StreamID) *stream {
 	s := h.streams[id]

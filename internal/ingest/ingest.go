@@ -54,33 +54,49 @@ type lastSeq struct {
 	good bool // seq went to viewers whole
 }
 
-// Left is the state a stream is left in when its publisher is gone.
-type Left struct {
-	State  media.State
-	Detail string // one sentence for people
+// Options describe a publisher's session.
+type Options struct {
+	Epoch media.Epoch
+	// Expires ends the session; the zero time never does.
+	Expires time.Time
+	// LeftState and LeftDetail are what the stream is left in when the publisher is gone.
+	LeftState  media.State
+	LeftDetail string // one sentence for people
 }
 
-// Serve publishes what comes over conn as stream id until either side ends it or ctx is done, closes conn and leaves the stream as left
-// says. The returned error wraps hub.ErrTaken when the stream has a publisher; it is never nil.
-func Serve(ctx context.Context, id media.StreamID, conn transport.Conn, h *hub.Hub, epoch media.Epoch, left Left, log *slog.Logger) error {
+// ErrExpired is why a session ended whose permission had a time limit.
+var ErrExpired = errors.New("the permission to publish expired")
+
+// Serve publishes what comes over conn as stream id until either side ends it, its time is up or ctx is done, and closes conn. The returned error
+// wraps hub.ErrTaken when the stream has a publisher, or ErrExpired; it is never nil.
+func Serve(ctx context.Context, id media.StreamID, conn transport.Conn, h *hub.Hub, opts Options, log *slog.Logger) error {
 	pub, err := h.Publish(id)
 	if err != nil {
 		_ = conn.Close(transport.CodeTaken, "this stream has a publisher already; stop it first")
 		return err
 	}
 	s := &Session{
-		id: id, conn: conn, hub: h, pub: pub, epoch: epoch, log: log.With("stream", id),
+		id: id, conn: conn, hub: h, pub: pub, epoch: opts.Epoch, log: log.With("stream", id),
 		codecs: map[media.RenditionID]media.Rendition{}, partial: map[media.RenditionID]*assembly{}, last: map[media.RenditionID]lastSeq{},
 		hello: make(chan struct{}),
 	}
-	defer pub.Close(left.State, left.Detail)
+	defer pub.Close(opts.LeftState, opts.LeftDetail)
+	if !opts.Expires.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, opts.Expires, ErrExpired)
+		defer cancel()
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(s.read)
 	group.Go(func() error { return s.steer(ctx) })
 	group.Go(func() error {
-		<-ctx.Done() // the others ended, or the caller wants an end: unblock the reader
-		_ = conn.Close(transport.CodeGoingAway, "the server ends this connection")
-		return ctx.Err()
+		<-ctx.Done() // the others ended, time is up, or the caller wants an end: unblock the reader
+		if errors.Is(context.Cause(ctx), ErrExpired) {
+			_ = conn.Close(transport.CodeExpired, "the permission to publish has expired")
+		} else {
+			_ = conn.Close(transport.CodeGoingAway, "the server ends this connection")
+		}
+		return context.Cause(ctx)
 	})
 	err = group.Wait()
 	return fmt.Errorf("publish %s: %w", id, err)
@@ -92,7 +108,7 @@ func (s *Session) steer(ctx context.Context) error {
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-timer.C:
 		_ = s.conn.Close(transport.CodeUnresponsive, "no HELLO in time")
 		return errors.New("no HELLO in time")
@@ -124,7 +140,7 @@ func (s *Session) steer(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-s.pub.Wake():
 		case <-again:
 		}

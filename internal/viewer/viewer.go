@@ -58,7 +58,8 @@ type Session struct {
 }
 
 // Serve runs the session of a viewer of stream id over conn until either side ends it, Expires passes or ctx is done, and closes conn. The error says
-// why it ended; it is never nil and wraps hub.ErrNoStream or hub.ErrFull when the stream could not be joined.
+// why it ended; it is never nil and wraps hub.ErrNoStream or hub.ErrFull when the stream
+// could not be joined, ErrExpired when its time was up, or a *transport.CloseError.
 func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts Options, log *slog.Logger) error {
 	sub, err := h.Subscribe(id)
 	if err != nil {
@@ -72,7 +73,7 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 	defer sub.Close()
 	if !opts.Expires.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, opts.Expires, errExpired)
+		ctx, cancel = context.WithDeadlineCause(ctx, opts.Expires, ErrExpired)
 		defer cancel()
 	}
 	s := &Session{
@@ -84,7 +85,7 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 	group.Go(func() error { return s.write(ctx) })
 	group.Go(func() error {
 		<-ctx.Done()
-		if errors.Is(context.Cause(ctx), errExpired) {
+		if errors.Is(context.Cause(ctx), ErrExpired) {
 			_ = conn.Close(transport.CodeExpired, "your permission to watch has expired")
 		} else {
 			_ = conn.Close(transport.CodeGoingAway, "the server ends this session")
@@ -95,7 +96,8 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 	return fmt.Errorf("watch %s: %w", id, err)
 }
 
-var errExpired = errors.New("the permission to watch expired")
+// ErrExpired is why a session ended whose permission had a time limit.
+var ErrExpired = errors.New("the permission to watch expired")
 
 // read takes the viewer's messages.
 func (s *Session) read() error {
@@ -208,7 +210,7 @@ func (s *Session) write(ctx context.Context) error {
 	for waiting := true; waiting; {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-hello.C:
 			_ = s.conn.Close(transport.CodeUnresponsive, "no HELLO in time")
 			return errors.New("no HELLO in time")
@@ -229,7 +231,7 @@ func (s *Session) write(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case b := <-s.control:
 			if err := s.writeControl(b); err != nil {
 				return err
@@ -347,7 +349,7 @@ func (w *writer) media(ctx context.Context) error {
 			}
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 	return nil

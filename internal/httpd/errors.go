@@ -1,0 +1,69 @@
+package httpd
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"sightline/internal/auth"
+)
+
+// refusal is how one error looks from outside.
+type refusal struct {
+	err     error
+	status  int
+	reason  string // for the audit record and the answer's code
+	message string
+}
+
+// refusals are this room's own errors; those of auth have their words there.
+func refusals() []refusal {
+	return []refusal{
+		{errOrigin, http.StatusForbidden, "wrong-origin", "This page may not use this server; add its address to auth.origins in the configuration, or open the server's own page."},
+		{errQueryToken, http.StatusBadRequest, "credential-in-url", "Credentials do not belong in the address; send a token in the Authorization header."},
+		{errSubprotocol, http.StatusBadRequest, "no-subprotocol", "This address speaks WebSocket with the subprotocol sightline.v1; ask for it in the handshake."},
+		{errStreamName, http.StatusNotFound, "bad-stream-name", "That is no stream's name."},
+		{errCSRF, http.StatusForbidden, "no-csrf-header", "Requests that change something need the header X-Sightline."},
+		{auth.ErrNotAllowed, http.StatusForbidden, "not-allowed", "You are not allowed to do this with this stream, or there is no such stream."},
+		{auth.ErrTooMany, http.StatusTooManyRequests, "too-many", auth.Sentence(auth.ErrTooMany)},
+	}
+}
+
+func find(err error) refusal {
+	for _, r := range refusals() {
+		if errors.Is(err, r.err) {
+			return r
+		}
+	}
+	if word := auth.Reason(err); word != "internal" {
+		return refusal{err, http.StatusUnauthorized, word, auth.Sentence(err)}
+	}
+	return refusal{err, http.StatusInternalServerError, "internal", "The server made a mistake; its log says more."}
+}
+
+// reason is the word for err in the audit record.
+func reason(err error) string { return find(err).reason }
+
+func (s *Server) refuse(w http.ResponseWriter, err error) {
+	r := find(err)
+	if r.status == http.StatusInternalServerError {
+		s.log.Error("request failed", "error", err)
+	}
+	s.fail(w, r.status, r.reason, r.message)
+}
+
+// fail answers with an error object: {"error":{"code","message"}}.
+func (s *Server) fail(w http.ResponseWriter, status int, code, message string) {
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="sightline"`)
+	}
+	s.answer(w, status, map[string]any{"error": map[string]string{"code": code, "message": message}})
+}
+
+func (s *Server) answer(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		s.log.Debug("answer not written", "error", err)
+	}
+}

@@ -1,0 +1,201 @@
+// Package httpd is the one listener: TLS, the table of routes with who may use each, middleware in its order, the table of errors, the API and
+// the player's files. It knows tokens only through auth, writes every attempt to audit before it gives access, and owns the goroutines of the connections
+// it accepted, all of which have ended when Serve returns.
+package httpd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sightline/internal/audit"
+	"sightline/internal/auth"
+	"sightline/internal/hub"
+	"sightline/internal/media"
+	"sightline/internal/transport/ws"
+)
+
+// Recorder writes audit records; *audit.Log is one. Append returns nil only when the record is durable.
+type Recorder interface {
+	Append(ctx context.Context, r audit.Record) error
+}
+
+// Options are what a Server needs. All fields but Origins are required.
+type Options struct {
+	TLS   *tls.Config
+	Auth  *auth.Authenticator
+	Audit Recorder
+	Hub   *hub.Hub
+	Epoch media.Epoch
+	Files fs.FS // the built player: index.html and its assets
+	// Hosts are the names and addresses, without port, under which the server may be called.
+	Hosts []string
+	// Origins are other sites ("https://portal.example.org") whose pages may open streams with tickets.
+	Origins []string
+	// MayPublish tells whether a stream may be published over the network.
+	MayPublish func(media.StreamID) bool
+}
+
+const (
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 16 << 10
+	maxBody       = 8 << 10
+	shutdownGrace = 3 * time.Second
+)
+
+// Server answers HTTPS requests and WebSockets.
+type Server struct {
+	opts  Options
+	log   *slog.Logger
+	files *files
+
+	base     context.Context //nolint:containedctx // set once by Serve: the life of hijacked connections, which outlive their requests
+	sessions sync.WaitGroup
+}
+
+// New checks the options and loads the player's files.
+func New(opts Options, log *slog.Logger) (*Server, error) {
+	files, err := loadFiles(opts.Files)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range routes() {
+		if r.rule.kind == ruleUnset {
+			return nil, fmt.Errorf("route %s has no rule that says who may use it", r.pattern)
+		}
+	}
+	return &Server{opts: opts, log: log, files: files}, nil
+}
+
+// Serve answers on l until ctx is done, then ends all sessions and returns. It takes over l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	base, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.base = base
+	server := &http.Server{
+		Handler:           s.handler(),
+		TLSConfig:         s.opts.TLS,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       headerTimeout * 2,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.log.With("from", "http").Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return base },
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.ServeTLS(ws.Listener{Listener: l}, "", "") }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("listen on %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	cancel()
+	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer stop()
+	if err := server.Shutdown(grace); err != nil {
+		_ = server.Close()
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		s.log.Warn("http server", "error", err)
+	}
+	s.sessions.Wait()
+	return ctx.Err()
+}
+
+// handler is the middleware in its order, with the routes at its heart.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range routes() {
+		mux.Handle(r.pattern, s.guard(r))
+	}
+	mux.Handle("/", http.HandlerFunc(s.notFound))
+	return s.recoverPanics(s.secureHeaders(s.checkHost(mux)))
+}
+
+func (s *Server) recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if v := recover(); v != nil {
+				if v == http.ErrAbortHandler { //nolint:errorlint // the value itself is the signal, see net/http
+					panic(v)
+				}
+				s.log.Error("panic in a handler", "panic", fmt.Sprint(v), "path", r.URL.Path)
+				s.fail(w, http.StatusInternalServerError, "internal", "The server made a mistake; its log says more.")
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+const contentPolicy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
+	"media-src 'self' blob: mediastream:; connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+func (s *Server) secureHeaders(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// checkHost refuses requests meant for another name: a page that rebinds its own name to this address (DNS rebinding) gets nothing.
+func (s *Server) checkHost(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.knownHost(r.Host) {
+			s.record(r, audit.Record{Event: "request", Verdict: audit.Refused, Reason: "unknown-host"})
+			s.fail(w, http.StatusMisdirectedRequest, "unknown-host", "This server does not answer to that name; add it to hosts in its configuration.")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) knownHost(hostport string) bool {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = strings.Trim(hostport, "[]")
+	}
+	return slices.ContainsFunc(s.opts.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
+// sameOrigin reports whether origin is that of the server itself, as the request names it.
+func sameOrigin(r *http.Request, origin string) bool { return origin == "https://"+r.Host }
+
+func (s *Server) notFound(w http.ResponseWriter, _ *http.Request) {
+	s.fail(w, http.StatusNotFound, "not-found", "There is nothing here.")
+}
+
+// record appends an audit record about r and reports whether it is durable.
+func (s *Server) record(r *http.Request, rec audit.Record) bool {
+	rec.Remote, rec.UserAgent = remoteIP(r), r.UserAgent()
+	// The record must be written even when the asker has hung up meanwhile.
+	if err := s.opts.Audit.Append(context.WithoutCancel(r.Context()), rec); err != nil {
+		s.log.Error("audit record not written, access refused", "error", err)
+		return false
+	}
+	return true
+}
+
+func remoteIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

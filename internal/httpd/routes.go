@@ -1,0 +1,210 @@
+package httpd
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"sightline/internal/audit"
+	"sightline/internal/auth"
+	"sightline/internal/media"
+	"sightline/internal/wire"
+)
+
+// ruleKind says what a route asks of the one who uses it.
+type ruleKind int
+
+const (
+	ruleUnset  ruleKind = iota
+	rulePublic          // anybody: holds nothing of any stream
+	ruleLogin           // a session or a token of any kind
+	ruleStream          // leave for the rule's action on the stream that the path names
+)
+
+type rule struct {
+	kind   ruleKind
+	action auth.Action
+	event  string // the event of the audit record
+	quiet  bool   // a grant is not recorded, only refusals: the answer holds no pictures and gives no access to any
+}
+
+type handler func(s *Server, w http.ResponseWriter, r *http.Request, c caller)
+
+type route struct {
+	pattern string
+	rule    rule
+	serve   handler
+}
+
+// caller is who a request speaks for, once it was let in.
+type caller struct {
+	principal auth.Principal
+	stream    media.StreamID // for ruleStream
+	byCookie  bool
+}
+
+// routes is the policy of the server: every route with its rule. There are no others.
+func routes() []route {
+	public := rule{kind: rulePublic}
+	return []route{
+		{"GET /{$}", public, (*Server).servePage},
+		{"GET /watch/{stream...}", public, (*Server).servePage},
+		{"GET /assets/{file}", public, (*Server).serveAsset},
+		{"GET /favicon.ico", public, (*Server).serveIcon},
+		{"GET /healthz", public, (*Server).serveHealth},
+		{"POST /api/v1/login", public, (*Server).login},
+		{"POST /api/v1/logout", public, (*Server).logout},
+		{"GET /api/v1/session", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).session},
+		{"GET /api/v1/streams", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).streams},
+		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).ticket}, // the ticket itself is recorded
+		{"GET /ws/watch/{stream...}", rule{kind: ruleStream, action: auth.View, event: "watch"}, (*Server).watch},
+		{"GET /ws/publish/{stream...}", rule{kind: ruleStream, action: auth.Publish, event: "publish"}, (*Server).publish},
+	}
+}
+
+// guard lets a request through to its route when the route's rule allows it. Refusals and grants are on record before anything else happens.
+func (s *Server) guard(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if rt.rule.kind == rulePublic {
+			rt.serve(s, w, r, caller{})
+			return
+		}
+		rec := audit.Record{Event: rt.rule.event, Action: string(rt.rule.action)}
+		c, err := s.identify(r, rt.rule)
+		rec.Stream = string(c.stream)
+		rec.Subject, rec.TokenID, rec.Session = c.principal.Subject, c.principal.ID, c.principal.ID
+		if err == nil && rt.rule.kind == ruleStream {
+			err = c.principal.Allows(rt.rule.action, c.stream)
+		}
+		if err != nil {
+			rec.Verdict, rec.Reason = audit.Refused, reason(err)
+			s.record(r, rec)
+			s.refuse(w, err)
+			return
+		}
+		if !rt.rule.quiet {
+			rec.Verdict = audit.Granted
+			if !s.record(r, rec) {
+				s.fail(w, http.StatusServiceUnavailable, "audit", "The server cannot record this access and therefore gives none; ask its operator.")
+				return
+			}
+		}
+		rt.serve(s, w, r, c)
+	})
+}
+
+var (
+	errOrigin      = errors.New("request from a foreign page")
+	errQueryToken  = errors.New("credential in the address")
+	errSubprotocol = errors.New("no " + wire.Subprotocol + " subprotocol")
+	errStreamName  = errors.New("invalid stream name")
+	errCSRF        = errors.New("missing X-Sightline header")
+)
+
+// ticketPrefix marks the WebSocket subprotocol that carries a ticket.
+const ticketPrefix = "ticket."
+
+// identify finds out who a request speaks for: by ticket, by bearer token or by the session cookie, in this order, and only by the first
+// that is there.
+func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
+	var c caller
+	if rl.kind == ruleStream {
+		id, err := media.ParseStreamID(r.PathValue("stream"))
+		if err != nil {
+			return c, errStreamName
+		}
+		c.stream = id
+		if !offers(r, wire.Subprotocol) {
+			return c, errSubprotocol
+		}
+	}
+	for _, name := range []string{"token", "access_token", "ticket", "jwt"} {
+		if r.URL.Query().Has(name) {
+			return c, errQueryToken // it is in logs and histories now: never accepted, so that nobody gets used to it
+		}
+	}
+	origin := r.Header.Get("Origin")
+	if len(r.Header.Values("Origin")) > 1 {
+		return c, errOrigin
+	}
+	var err error
+	ticket, hasTicket := offeredTicket(r)
+	switch authorization := r.Header.Get("Authorization"); {
+	case rl.kind == ruleStream && hasTicket:
+		if origin != "" && !s.allowedOrigin(r, origin) {
+			return c, errOrigin
+		}
+		c.principal, err = s.opts.Auth.RedeemTicket(ticket, rl.action, c.stream, origin)
+	case authorization != "":
+		token, ok := strings.CutPrefix(authorization, "Bearer ")
+		if !ok {
+			return c, auth.ErrMalformed
+		}
+		if origin != "" && !sameOrigin(r, origin) {
+			return c, errOrigin
+		}
+		kinds := []auth.Kind{auth.KindView, auth.KindPublish, auth.KindAdmin}
+		if rl.kind == ruleStream {
+			kinds = []auth.Kind{auth.KindFor(rl.action)}
+		}
+		c.principal, err = s.opts.Auth.Verify(token, kinds...)
+	default:
+		cookie, cookieErr := r.Cookie(sessionCookie)
+		if cookieErr != nil {
+			return c, auth.ErrMissing
+		}
+		c.byCookie = true
+		// A browser sends the cookie whichever page asks. A WebSocket or a change must come from our own page.
+		unsafe := rl.kind == ruleStream || r.Method != http.MethodGet
+		if (origin != "" || unsafe) && !sameOrigin(r, origin) {
+			return c, errOrigin
+		}
+		if r.Method != http.MethodGet && r.Header.Get("X-Sightline") == "" {
+			return c, errCSRF
+		}
+		c.principal, err = s.opts.Auth.Verify(cookie.Value, auth.KindSession)
+	}
+	return c, err
+}
+
+func (s *Server) allowedOrigin(r *http.Request, origin string) bool {
+	if sameOrigin(r, origin) {
+		return true
+	}
+	for _, o := range s.opts.Origins {
+		if o == origin {
+			return true
+		}
+	}
+	return false
+}
+
+// subprotocols lists what the client offers (RFC 6455 section 11.3.4).
+func subprotocols(r *http.Request) []string {
+	var list []string
+	for _, line := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for p := range strings.SplitSeq(line, ",") {
+			list = append(list, strings.TrimSpace(p))
+		}
+	}
+	return list
+}
+
+func offers(r *http.Request, subprotocol string) bool {
+	for _, p := range subprotocols(r) {
+		if p == subprotocol {
+			return true
+		}
+	}
+	return false
+}
+
+func offeredTicket(r *http.Request) (string, bool) {
+	for _, p := range subprotocols(r) {
+		if ticket, ok := strings.CutPrefix(p, ticketPrefix); ok {
+			return ticket, true
+		}
+	}
+	return "", false
+}
