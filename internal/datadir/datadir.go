@@ -32,12 +32,21 @@ func Make(dir string) error {
 	return nil
 }
 
-// Secret returns the contents of dir/name. Where the file does not exist, it is made with mode 0600 from what
-// create returns, durably and as a whole: of two processes that start at once, one makes it and both read the
-// same bytes. made tells that this call made it. A file that others than its owner may read or write is refused.
+// Secret is File for what others may not see: a file that others than its owner may read or write is refused.
 func Secret(dir, name string, create func() ([]byte, error)) (data []byte, made bool, err error) {
+	return once(dir, name, readSecret, create)
+}
+
+// File returns the contents of dir/name. Where the file does not exist, it is made with mode 0600 from what
+// create returns, durably and as a whole: of two processes that start at once, one makes it and both read the
+// same bytes. made tells that this call made it.
+func File(dir, name string, create func() ([]byte, error)) (data []byte, made bool, err error) {
+	return once(dir, name, os.ReadFile, create)
+}
+
+func once(dir, name string, read func(string) ([]byte, error), create func() ([]byte, error)) (data []byte, made bool, err error) {
 	path := filepath.Join(dir, name)
-	data, err = readSecret(path)
+	data, err = read(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return data, false, err
 	}
@@ -49,7 +58,7 @@ func Secret(dir, name string, create func() ([]byte, error)) (data []byte, made 
 	if err != nil || made {
 		return data, made, err
 	}
-	data, err = readSecret(path) // another process was first: its file counts
+	data, err = read(path) // another process was first: its file counts
 	return data, false, err
 }
 
