@@ -1,0 +1,170 @@
+// Access units in, pictures out. Each picture belongs to whoever is given it, and is closed by them exactly once.
+
+import type { AccessUnit } from "./assemble.ts";
+import { micros, type Micros } from "./units.ts";
+import type { Config } from "./wire.ts";
+
+export interface Picture {
+  readonly image: VideoFrame | ImageBitmap;
+  /** On the server's epoch. */
+  readonly capture: Micros;
+}
+
+export interface DecoderEvents {
+  picture(p: Picture): void;
+  /** The decoder is of no more use. */
+  failed(cause: Error): void;
+  /** An access unit made way for a newer one. */
+  skipped(): void;
+}
+
+export interface Decoder {
+  /** Access units waiting. */
+  readonly queue: number;
+  /** Whether it is too far behind to catch up by itself. */
+  readonly behind: boolean;
+  decode(u: AccessUnit): void;
+  /** Safe to call twice. No event comes after it. */
+  close(): void;
+}
+
+export function newDecoder(config: Config, software: boolean, events: DecoderEvents): Decoder {
+  return config.codec === "h264" ? new H264Decoder(config, software, events) : new JPEGDecoder(events);
+}
+
+/** What this browser can decode, best first. */
+export async function decodable(): Promise<string[]> {
+  const codecs = ["jpeg"];
+  if (typeof VideoDecoder === "undefined") return codecs;
+  try {
+    const probe = await VideoDecoder.isConfigSupported({ codec: "avc1.42c01f", optimizeForLatency: true });
+    if (probe.supported === true) codecs.unshift("h264");
+  } catch {
+    // A browser that cannot even answer cannot decode it.
+  }
+  return codecs;
+}
+
+class H264Decoder implements Decoder {
+  readonly #decoder: VideoDecoder;
+  readonly #duration: number;
+  #warm = false;
+
+  constructor(config: Config, software: boolean, events: DecoderEvents) {
+    this.#duration = config.frameRateMilli > 0 ? Math.round(1e9 / config.frameRateMilli) : 33_333;
+    this.#decoder = new VideoDecoder({
+      output: (frame) => {
+        this.#warm = true;
+        events.picture({ image: frame, capture: micros(frame.timestamp) });
+      },
+      error: (cause) => events.failed(cause),
+    });
+    this.#decoder.configure({
+      codec: config.codecString,
+      codedWidth: config.width,
+      codedHeight: config.height,
+      // Without it Chromium holds one whole frame back.
+      optimizeForLatency: true,
+      hardwareAcceleration: software ? "prefer-software" : "no-preference",
+    });
+  }
+
+  get queue(): number {
+    return this.#decoder.decodeQueueSize;
+  }
+
+  get behind(): boolean {
+    // A decoder that is still starting may collect some; it catches up faster than a new keyframe would come.
+    return this.queue > (this.#warm ? 3 : 30);
+  }
+
+  decode(u: AccessUnit): void {
+    this.#decoder.decode(
+      new EncodedVideoChunk({
+        type: u.key ? "key" : "delta",
+        timestamp: u.capture,
+        // Firefox judges by it whether the decoder keeps up.
+        duration: this.#duration,
+        data: u.data,
+      }),
+    );
+  }
+
+  close(): void {
+    if (this.#decoder.state !== "closed") this.#decoder.close();
+  }
+}
+
+/** One picture in the works, and the newest of those that came meanwhile. */
+class JPEGDecoder implements Decoder {
+  readonly #events: DecoderEvents;
+  #busy = false;
+  #waiting: AccessUnit | undefined;
+  #closed = false;
+
+  constructor(events: DecoderEvents) {
+    this.#events = events;
+  }
+
+  get queue(): number {
+    return this.#waiting === undefined ? 0 : 1;
+  }
+
+  get behind(): boolean {
+    return false;
+  }
+
+  decode(u: AccessUnit): void {
+    if (this.#waiting !== undefined) this.#events.skipped();
+    this.#waiting = u;
+    if (!this.#busy) void this.#run();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#waiting = undefined;
+  }
+
+  async #run(): Promise<void> {
+    this.#busy = true;
+    for (let u = this.#take(); u !== undefined; u = this.#take()) {
+      try {
+        const image = await decodeJPEG(u);
+        if (this.#closed) image.close();
+        else this.#events.picture({ image, capture: u.capture });
+      } catch (cause) {
+        if (!this.#closed) this.#events.failed(cause instanceof Error ? cause : new Error(String(cause)));
+      }
+    }
+    this.#busy = false;
+  }
+
+  #take(): AccessUnit | undefined {
+    const u = this.#waiting;
+    this.#waiting = undefined;
+    return u;
+  }
+}
+
+async function decodeJPEG(u: AccessUnit): Promise<VideoFrame | ImageBitmap> {
+  if (typeof ImageDecoder !== "undefined") {
+    const decoder = new ImageDecoder({ data: u.data, type: "image/jpeg" });
+    try {
+      const { image } = await decoder.decode();
+      try {
+        return new VideoFrame(image, { timestamp: u.capture });
+      } finally {
+        image.close();
+      }
+    } finally {
+      decoder.close();
+    }
+  }
+  const bitmap = await createImageBitmap(new Blob([u.data], { type: "image/jpeg" }));
+  if (typeof VideoFrame === "undefined") return bitmap;
+  try {
+    return new VideoFrame(bitmap, { timestamp: u.capture });
+  } finally {
+    bitmap.close();
+  }
+}

@@ -1,0 +1,142 @@
+// Where pictures go: a track that a <video> shows, or a canvas. A sink owns each picture it is given.
+
+import type { Picture } from "./decode.ts";
+import type { Paint, RendererName, Surface } from "./messages.ts";
+import { localNow, micros, type Micros } from "./units.ts";
+
+export interface SinkEvents {
+  /** A picture reached the screen. A track does not know; the page reports for it. */
+  painted(p: Paint): void;
+  /** A picture made way for a newer one. */
+  replaced(): void;
+  /** The sink takes nothing any more. */
+  stalled(): void;
+}
+
+export interface Sink {
+  readonly name: RendererName;
+  show(p: Picture): void;
+  close(): void;
+}
+
+export function newSink(surface: Surface, events: SinkEvents): Sink {
+  return surface.kind === "track" ? new TrackSink(surface.writable, events) : new CanvasSink(surface.canvas, events);
+}
+
+/** A write that takes this long will not end: generators stall after the page was hidden. */
+const stallAfter = micros(1_000_000);
+
+class TrackSink implements Sink {
+  readonly name = "track";
+  readonly #writer: WritableStreamDefaultWriter<VideoFrame>;
+  readonly #events: SinkEvents;
+  #writingSince: Micros | undefined;
+  #next: VideoFrame | undefined;
+  #lastCapture = Number.NEGATIVE_INFINITY;
+  #dead = false;
+
+  constructor(writable: WritableStream<VideoFrame>, events: SinkEvents) {
+    this.#writer = writable.getWriter();
+    this.#events = events;
+  }
+
+  show(p: Picture): void {
+    const frame = p.image instanceof VideoFrame ? p.image : asFrame(p.image, p.capture);
+    // A <video> does not go back in time; after the server's restart its clock begins anew.
+    if (this.#dead || p.capture < this.#lastCapture || this.#stuck()) {
+      frame.close();
+      this.#fail();
+      return;
+    }
+    this.#lastCapture = p.capture;
+    if (this.#next !== undefined) {
+      this.#next.close();
+      this.#events.replaced();
+    }
+    this.#next = frame;
+    if (this.#writingSince === undefined) void this.#write();
+  }
+
+  close(): void {
+    this.#dead = true;
+    this.#next?.close();
+    this.#next = undefined;
+    this.#writer.abort().catch(() => undefined);
+  }
+
+  #stuck(): boolean {
+    return this.#writingSince !== undefined && localNow() - this.#writingSince > stallAfter;
+  }
+
+  async #write(): Promise<void> {
+    for (let frame = this.#next; frame !== undefined; frame = this.#next) {
+      this.#next = undefined;
+      this.#writingSince = localNow();
+      try {
+        await this.#writer.write(frame); // closes the frame
+      } catch {
+        frame.close();
+        this.#fail();
+        return;
+      }
+    }
+    this.#writingSince = undefined;
+  }
+
+  #fail(): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#events.stalled();
+  }
+}
+
+function asFrame(bitmap: ImageBitmap, capture: Micros): VideoFrame {
+  try {
+    return new VideoFrame(bitmap, { timestamp: capture });
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** Draws at once, not in the next animation frame: a desynchronized canvas shows it up to a refresh sooner. */
+class CanvasSink implements Sink {
+  readonly name = "canvas";
+  readonly #canvas: OffscreenCanvas;
+  readonly #context: OffscreenCanvasRenderingContext2D;
+  readonly #events: SinkEvents;
+  #drawn: Micros | undefined;
+
+  constructor(canvas: OffscreenCanvas, events: SinkEvents) {
+    const context = canvas.getContext("2d", { alpha: false, desynchronized: true });
+    if (context === null) throw new Error("this browser gives no canvas context in a worker");
+    this.#canvas = canvas;
+    this.#context = context;
+    this.#events = events;
+  }
+
+  show(p: Picture): void {
+    const image = p.image;
+    try {
+      // The displayed size, never the coded one: that has the encoder's padding in it.
+      const [width, height] = image instanceof ImageBitmap ? [image.width, image.height] : [image.displayWidth, image.displayHeight];
+      if (this.#canvas.width !== width) this.#canvas.width = width;
+      if (this.#canvas.height !== height) this.#canvas.height = height;
+      this.#context.drawImage(image, 0, 0, width, height);
+    } finally {
+      image.close();
+    }
+    // The screen shows it no later than the next animation frame, so that is the time to own up to.
+    if (this.#drawn === undefined) requestAnimationFrame(() => this.#painted());
+    else this.#events.replaced();
+    this.#drawn = p.capture;
+  }
+
+  close(): void {
+    this.#drawn = undefined;
+  }
+
+  #painted(): void {
+    if (this.#drawn !== undefined) this.#events.painted({ capture: this.#drawn, at: localNow(), frames: 1 });
+    this.#drawn = undefined;
+  }
+}

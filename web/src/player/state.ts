@@ -1,0 +1,120 @@
+// What a person is told about the picture. Pure. The one rule: never say live of an old picture.
+
+import type { Phase, Report } from "./messages.ts";
+import { millis, toMillis, type Micros, type Millis } from "./units.ts";
+
+export type PlayerState = "connecting" | "live" | "stale" | "lost" | "waiting" | "paused" | "denied" | "ended" | "unsupported";
+
+export interface Told {
+  readonly state: PlayerState;
+  /** One to three words. */
+  readonly title: string;
+  /** One sentence, or empty. It does not count seconds, so that it can be read aloud when it changes. */
+  readonly detail: string;
+  /** How old the picture is, once it is too old to pass for live. */
+  readonly age: Millis | undefined;
+}
+
+/** The part of a Report that decides. */
+export type Known = Pick<Report, "phase" | "server" | "rendition" | "paused" | "lastPaintAt" | "lastCaptureAt">;
+
+/** A picture may be this old, or 2.5 frame intervals where frames are rarer. */
+const freshFor = 1_000;
+
+export function tell(known: Known, now: Micros): Told {
+  const age = tooOld(known, now);
+  const as = (state: PlayerState, title: string, detail: string): Told => ({ state, title, detail, age });
+  const phase = known.phase;
+  switch (phase.name) {
+    case "denied":
+      return as("denied", "Not allowed", phase.why);
+    case "ended":
+      return as("ended", "Ended", phase.why);
+    case "unsupported":
+      return as("unsupported", "Cannot play here", phase.why);
+    case "retrying":
+      return as("connecting", "Connecting", phase.why);
+    case "opening":
+      return as("connecting", "Connecting", "");
+    case "open":
+      return open(known, now, age, as);
+    default:
+      return unreachable(phase);
+  }
+}
+
+function open(known: Known, now: Micros, age: Millis | undefined, as: (s: PlayerState, title: string, detail: string) => Told): Told {
+  const detail = known.server?.detail ?? "";
+  const state = known.server?.state;
+  switch (state) {
+    case undefined:
+      return as("connecting", "Connecting", "");
+    case "connecting":
+      return as("connecting", "Connecting", detail || "The server is opening the camera.");
+    case "idle":
+    case "waiting":
+      return as("waiting", "Waiting", detail || "The camera has not sent a picture yet.");
+    case "offline":
+      return as("lost", "Signal lost", detail || "The camera does not answer.");
+    case "stalled":
+      return as("lost", "Signal lost", detail || "The camera stopped sending pictures.");
+    case "restarting":
+      return as("lost", "Signal lost", detail || "The camera's process is being restarted.");
+    case "ended":
+      return as("ended", "Ended", detail || "The camera's stream has ended.");
+    case "live":
+      if (known.paused) return as("paused", "Paused", "");
+      if (known.lastPaintAt === undefined) return as("connecting", "Connecting", "The first picture is on its way.");
+      if (age === undefined) return as("live", "Live", "");
+      return now - known.lastPaintAt > freshFor * 1000
+        ? as("stale", "Stale", "No new picture arrives.")
+        : as("stale", "Late", "Pictures arrive late: the network or this device cannot keep up.");
+    default:
+      return unreachable(state);
+  }
+}
+
+function tooOld(known: Known, now: Micros): Millis | undefined {
+  if (known.lastCaptureAt === undefined) return undefined;
+  const age = toMillis((now - known.lastCaptureAt) as Micros);
+  const rate = known.rendition?.frameRateMilli ?? 0;
+  const limit = Math.max(freshFor, rate > 0 ? 2.5e6 / rate : 0);
+  return age > limit ? millis(age) : undefined;
+}
+
+/** An age in words that a glance takes in. */
+export function ageWords(age: Millis): string {
+  const seconds = Math.floor(age / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
+/** What a close code means for the viewer, and whether trying again can help. */
+export function closed(code: number, reason: string, everOpen: boolean): Exclude<Phase, { name: "opening" | "open" | "retrying" }> | { readonly name: "retry"; readonly why: string } {
+  switch (code) {
+    case 1000:
+      return { name: "ended", why: reason || "The server ended the stream." };
+    case 4401:
+      return { name: "denied", why: "Your login has ended. Open a new link to go on.", login: true };
+    case 4403:
+      return { name: "denied", why: "You may not watch this stream. Ask for a link that includes it.", login: true };
+    case 4404:
+      return { name: "ended", why: "This stream is gone from the server." };
+    case 1001:
+      return { name: "retry", why: "The server is restarting." };
+    case 1003:
+    case 1007:
+    case 1008:
+    case 1009:
+      return { name: "retry", why: `The server ended the connection (${reason || `code ${code}`}).` };
+    case 4408:
+      return { name: "retry", why: "The connection was too slow to answer." };
+    default:
+      return { name: "retry", why: everOpen ? "The connection to the server was lost." : "The server does not answer." };
+  }
+}
+
+function unreachable(value: never): never {
+  throw new Error(`unreachable: ${String(value)}`);
+}

@@ -1,0 +1,167 @@
+// The player's own look. Its colours can be set from outside through the custom properties at the top.
+
+export const style = `
+:host {
+  --good: var(--sightline-good, #3ddc97);
+  --warn: var(--sightline-warn, #ffb84d);
+  --bad: var(--sightline-bad, #ff6b6b);
+  --quiet: var(--sightline-quiet, #a7b2c0);
+  display: block;
+  position: relative;
+  overflow: hidden;
+  background: #000;
+  color: #f3f6f9;
+  font: 400 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+  contain: strict;
+  aspect-ratio: 16 / 9;
+}
+:host([hidden]) { display: none; }
+.surface {
+  position: absolute;
+  inset: 0;
+  width: 100%;
+  height: 100%;
+  object-fit: contain;
+  transition: filter 240ms ease;
+}
+.old .surface { filter: grayscale(0.85) brightness(0.42); }
+.status {
+  position: absolute;
+  top: var(--sightline-status-top, 12px);
+  left: var(--sightline-status-left, 12px);
+  right: 12px;
+  display: flex;
+  flex-wrap: wrap;
+  align-items: center;
+  gap: 6px 8px;
+  pointer-events: none;
+  z-index: 2;
+}
+.pill, .age {
+  display: inline-flex;
+  align-items: center;
+  gap: 7px;
+  padding: 3px 10px 3px 9px;
+  border-radius: 999px;
+  background: rgb(10 13 17 / 0.72);
+  font-size: 12px;
+  font-weight: 600;
+  letter-spacing: 0.01em;
+  line-height: 18px;
+  white-space: nowrap;
+}
+.pill::before {
+  content: "";
+  width: 7px;
+  height: 7px;
+  border-radius: 50%;
+  background: var(--tone);
+  flex: none;
+}
+.age { font-variant-numeric: tabular-nums; color: var(--warn); padding-left: 10px; }
+.age:empty, .detail:empty { display: none; }
+.pill { order: 1; }
+.age { order: 2; }
+.detail { order: 3; }
+.again { order: 4; }
+.detail {
+  flex-basis: 100%;
+  margin: 0;
+  max-width: 46ch;
+  color: #dfe5ec;
+  text-shadow: 0 1px 2px rgb(0 0 0 / 0.8);
+  text-wrap: pretty;
+}
+.root { --tone: var(--quiet); position: absolute; inset: 0; }
+.root[data-state="live"] { --tone: var(--good); }
+.root[data-state="stale"], .root[data-state="lost"] { --tone: var(--warn); }
+.root[data-state="denied"], .root[data-state="unsupported"] { --tone: var(--bad); }
+.root[data-state="connecting"] .pill::before { animation: breathe 1.4s ease-in-out infinite; }
+@keyframes breathe { 50% { opacity: 0.25; } }
+
+/* Without a picture the words stand in the middle: they are all there is to see. */
+.empty .status {
+  inset: 0;
+  flex-direction: column;
+  flex-wrap: nowrap;
+  justify-content: center;
+  align-items: center;
+  text-align: center;
+  gap: 10px;
+  padding: 24px;
+}
+.empty .pill { background: none; font-size: 15px; }
+.empty .detail { flex-basis: auto; color: #a7b2c0; }
+.empty { background: radial-gradient(120% 90% at 50% 40%, #171c23 0%, #0b0e12 70%); }
+
+button {
+  font: inherit;
+  color: inherit;
+  border: 0;
+  cursor: pointer;
+}
+button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
+.again {
+  pointer-events: auto;
+  padding: 6px 14px;
+  border-radius: 8px;
+  background: rgb(255 255 255 / 0.14);
+  font-weight: 600;
+  font-size: 13px;
+}
+.again:hover { background: rgb(255 255 255 / 0.22); }
+.again[hidden], .controls[hidden], .stats[hidden] { display: none; }
+
+.controls {
+  position: absolute;
+  right: max(14px, env(safe-area-inset-right));
+  bottom: max(14px, env(safe-area-inset-bottom));
+  display: flex;
+  gap: 8px;
+  z-index: 3;
+  transition: opacity 200ms ease;
+}
+.controls button {
+  width: 40px;
+  height: 40px;
+  display: grid;
+  place-items: center;
+  border-radius: 10px;
+  background: rgb(10 13 17 / 0.66);
+}
+.controls button:hover { background: rgb(36 43 52 / 0.9); }
+.controls button[aria-pressed="true"] { color: var(--good); }
+.controls svg { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width: 1.75; stroke-linecap: round; stroke-linejoin: round; }
+:host([quiet]) .controls:not(:focus-within) { opacity: 0; }
+
+.stats {
+  position: absolute;
+  left: max(14px, env(safe-area-inset-left));
+  bottom: var(--sightline-stats-bottom, max(14px, env(safe-area-inset-bottom)));
+  z-index: 2;
+  padding: 10px 14px 11px;
+  border-radius: 12px;
+  background: rgb(10 13 17 / 0.74);
+  font-size: 12px;
+  line-height: 17px;
+  pointer-events: none;
+  font-variant-numeric: tabular-nums;
+}
+.stats .lead { display: flex; align-items: baseline; gap: 6px; }
+.stats .figure { font-size: 26px; line-height: 30px; font-weight: 650; letter-spacing: -0.02em; }
+.stats .unit, .stats dt { color: #a7b2c0; }
+.stats .caption { color: #a7b2c0; margin: 0 0 7px; }
+.stats dl {
+  display: grid;
+  grid-template-columns: auto auto;
+  gap: 1px 14px;
+  margin: 0;
+}
+.stats dd { margin: 0; text-align: right; }
+
+@container (max-width: 300px) { .detail { font-size: 12px; } }
+@media (prefers-reduced-motion: reduce) {
+  .root[data-state="connecting"] .pill::before { animation: none; }
+  .surface, .controls { transition: none; }
+}
+`;

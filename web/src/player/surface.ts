@@ -1,0 +1,107 @@
+// The element that shows pictures, and its other end for the worker: a <video> fed by a track generator where there is one
+// (Chromium: the shortest way to its screen), a desynchronized canvas elsewhere.
+
+import type { Paint, RendererName, Surface } from "./messages.ts";
+import { localNow, micros } from "./units.ts";
+
+/** Not in the DOM's types: the generator never became a standard. */
+interface TrackGenerator extends MediaStreamTrack {
+  readonly writable: WritableStream<VideoFrame>;
+}
+type TrackGeneratorConstructor = new (init: { kind: "video" }) => TrackGenerator;
+
+function trackGenerator(): TrackGeneratorConstructor | undefined {
+  const found: unknown = Reflect.get(globalThis, "MediaStreamTrackGenerator");
+  return typeof found === "function" && "requestVideoFrameCallback" in HTMLVideoElement.prototype
+    ? (found as TrackGeneratorConstructor)
+    : undefined;
+}
+
+export const bestRenderer = (): RendererName => (trackGenerator() === undefined ? "canvas" : "track");
+
+/** How long paints are collected before the worker hears of them. */
+const batchFor = 100; // ms
+
+export interface Shown {
+  readonly element: HTMLVideoElement | HTMLCanvasElement;
+  /** To be transferred to the worker. */
+  readonly surface: Surface;
+  close(): void;
+}
+
+/** Makes a surface. painted gets what reached the screen where only the page can know: a track's frames, in batches. */
+export function newShown(renderer: RendererName, painted: (paints: Paint[]) => void): Shown {
+  const Generator = trackGenerator();
+  return renderer === "track" && Generator !== undefined ? new ShownTrack(new Generator({ kind: "video" }), painted) : new ShownCanvas();
+}
+
+class ShownTrack implements Shown {
+  readonly element = document.createElement("video");
+  readonly surface: Surface;
+  readonly #track: TrackGenerator;
+  readonly #painted: (paints: Paint[]) => void;
+  #batch: Paint[] = [];
+  #presented = 0;
+  #any = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #callback = 0;
+
+  constructor(track: TrackGenerator, painted: (paints: Paint[]) => void) {
+    this.#track = track;
+    this.#painted = painted;
+    this.surface = { kind: "track", writable: track.writable };
+    const video = this.element;
+    video.muted = true;
+    video.autoplay = true;
+    video.playsInline = true;
+    video.disablePictureInPicture = true;
+    video.srcObject = new MediaStream([track]);
+    video.play().catch(() => undefined); // autoplay tries again when it may
+    this.#next();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.element.cancelVideoFrameCallback(this.#callback);
+    this.#track.stop();
+    this.element.srcObject = null;
+  }
+
+  #next(): void {
+    this.#callback = this.element.requestVideoFrameCallback((_, frame) => {
+      this.#next();
+      this.#frame(frame);
+    });
+  }
+
+  #frame(frame: VideoFrameCallbackMetadata): void {
+    const frames = Math.max(1, frame.presentedFrames - this.#presented);
+    this.#presented = frame.presentedFrames;
+    // Not frame.presentationTime, which is when the compositor was handed the frame: this callback runs later, as part of the
+    // refresh that shows it.
+    this.#batch.push({ capture: micros(Math.round(frame.mediaTime * 1e6)), at: localNow(), frames });
+    if (!this.#any) {
+      this.#any = true;
+      this.#flush();
+    } else if (this.#timer === undefined) {
+      this.#timer = setTimeout(() => this.#flush(), batchFor);
+    }
+  }
+
+  #flush(): void {
+    this.#timer = undefined;
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#painted(batch);
+  }
+}
+
+class ShownCanvas implements Shown {
+  readonly element = document.createElement("canvas");
+  readonly surface: Surface = { kind: "canvas", canvas: this.element.transferControlToOffscreen() };
+
+  close(): void {
+    // The worker's end goes with the worker.
+  }
+}
+

@@ -1,0 +1,41 @@
+// The worker's door: messages of the page to one Session, and its events back.
+
+import type { FromWorker, ToWorker } from "./messages.ts";
+import { Session } from "./session.ts";
+
+/** The part of a DedicatedWorkerGlobalScope that is used here; the DOM's types describe a window. */
+interface WorkerScope {
+  onmessage: ((e: MessageEvent<ToWorker>) => void) | null;
+  postMessage(message: FromWorker): void;
+}
+
+const scope = self as unknown as WorkerScope;
+let session: Session | undefined;
+
+scope.onmessage = (e) => {
+  const m = e.data;
+  switch (m.type) {
+    case "start":
+      session = new Session(m.url, m.surface, m.maxHeight, m.visible, {
+        report: (report) => scope.postMessage({ type: "report", report }),
+        surfaceWanted: () => scope.postMessage({ type: "surface-wanted" }),
+      });
+      return;
+    case "surface":
+      return session?.setSurface(m.surface);
+    case "painted":
+      return session?.painted(m.paints);
+    case "visible":
+      return session?.setVisible(m.visible);
+    case "max-height":
+      return session?.setMaxHeight(m.lines);
+    case "reconnect":
+      return session?.reconnect();
+    default:
+      return unreachable(m);
+  }
+};
+
+function unreachable(value: never): never {
+  throw new Error(`unreachable: ${String(value)}`);
+}
