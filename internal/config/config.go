@@ -1,0 +1,278 @@
+// Package config makes one checked value of the configuration file, the environment and the command line. It
+// knows the grammar of names and sources, and nothing of the rooms that use them but the nouns in media. It
+// owns no goroutines.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"sightline/internal/media"
+)
+
+// Config is all there is to configure, checked and complete: paths are usable as they stand.
+type Config struct {
+	Listen  string   // host:port of the one listener
+	DataDir string   // where keys and the audit file live
+	Hosts   []string // names and addresses under which the server is reached, besides this machine's own
+	TLS     TLS
+	Auth    Auth
+	Streams []Stream // in the order of the file
+	Limits  Limits
+	Audit   Audit
+	Log     Log
+}
+
+// TLS is the operator's certificate. Both are empty where the server's own authority is used.
+type TLS struct{ Cert, Key string }
+
+// Auth is the policy of logins.
+type Auth struct {
+	Origins    []string // of other sites whose pages may open connections: "https://portal.example.org"
+	SessionTTL time.Duration
+}
+
+// Stream is one camera. Either Source is set, or Publish.
+type Stream struct {
+	ID         media.StreamID
+	Source     Source // what a capture process of this server reads
+	Publish    bool   // a remote agent or browser publishes it
+	Renditions []Rendition
+}
+
+// Rendition is one encoding of a stream that has a Source.
+type Rendition struct {
+	Name  string
+	Codec media.Codec
+	// Height, in pixels, and FrameRateMilli, in thousandths of a frame a second, are upper bounds: a source
+	// that has less is never scaled or sped up.
+	Height         int
+	FrameRateMilli int
+	BitrateBps     int    // 0 for JPEG
+	Preset         string // x264's; "" for JPEG
+}
+
+// Limits bound what the server takes on.
+type Limits struct {
+	Viewers          int
+	ViewersPerStream int
+}
+
+// Audit is where the audit file stands.
+type Audit struct{ Path string }
+
+// Log is what is logged.
+type Log struct{ Level slog.Level }
+
+// The defaults of a rendition that names only its codec.
+const (
+	defaultH264Height     = 720
+	defaultH264RateMilli  = 30_000
+	defaultH264BitrateBps = 2_500_000
+	defaultH264Preset     = "superfast"
+	defaultJPEGHeight     = 544
+	defaultJPEGRateMilli  = 10_000
+)
+
+// DefaultRenditions are those of a stream that names none.
+func DefaultRenditions() []Rendition {
+	return []Rendition{defaultRendition("auto", media.CodecH264), defaultRendition("mjpeg", media.CodecJPEG)}
+}
+
+func defaultRendition(name string, codec media.Codec) Rendition {
+	if codec == media.CodecJPEG {
+		return Rendition{Name: name, Codec: codec, Height: defaultJPEGHeight, FrameRateMilli: defaultJPEGRateMilli}
+	}
+	return Rendition{
+		Name: name, Codec: codec, Height: defaultH264Height, FrameRateMilli: defaultH264RateMilli,
+		BitrateBps: defaultH264BitrateBps, Preset: defaultH264Preset,
+	}
+}
+
+// defaults is the configuration of an empty file.
+func defaults() Config {
+	return Config{
+		Listen: ":8443",
+		Auth:   Auth{SessionTTL: maxSessionTTL},
+		Limits: Limits{Viewers: 2000, ViewersPerStream: 1000},
+		Audit:  Audit{Path: "audit.jsonl"},
+		Log:    Log{Level: slog.LevelInfo},
+	}
+}
+
+// Options say where the configuration comes from. Later fields win over earlier ones.
+type Options struct {
+	File   string                   // path of sightline.yaml; "" for none
+	Getenv func(name string) string // os.Getenv; SIGHTLINE_LISTEN, _DATA_DIR, _LOG_LEVEL, and XDG_STATE_HOME and HOME
+	// From flags; "" where not given.
+	Listen   string
+	DataDir  string
+	LogLevel string
+}
+
+// Load reads and checks everything. Its error joins one *Error for each thing that is wrong in the file, in
+// the file's order, and one plain error for each that is wrong in the environment or the flags.
+func Load(o Options) (Config, error) {
+	c := defaults()
+	var errs []error
+	if o.File != "" {
+		data, err := readFile(o.File)
+		if err != nil {
+			return Config{}, err
+		}
+		var fileErr error
+		c, fileErr = parse(o.File, data)
+		errs = append(errs, fileErr)
+		for _, path := range []*string{&c.TLS.Cert, &c.TLS.Key} {
+			*path = resolve(filepath.Dir(o.File), *path)
+		}
+		c.DataDir = resolve(filepath.Dir(o.File), c.DataDir)
+	}
+	for _, over := range []struct {
+		name, value string
+		set         func(string) error
+	}{
+		{"environment variable SIGHTLINE_LISTEN", o.Getenv("SIGHTLINE_LISTEN"), c.setListen},
+		{"environment variable SIGHTLINE_DATA_DIR", o.Getenv("SIGHTLINE_DATA_DIR"), c.setDataDir},
+		{"environment variable SIGHTLINE_LOG_LEVEL", o.Getenv("SIGHTLINE_LOG_LEVEL"), c.setLogLevel},
+		{"flag --listen", o.Listen, c.setListen},
+		{"flag --data-dir", o.DataDir, c.setDataDir},
+		{"flag --log-level", o.LogLevel, c.setLogLevel},
+	} {
+		if over.value == "" {
+			continue
+		}
+		if err := over.set(over.value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", over.name, err))
+		}
+	}
+	if c.DataDir == "" {
+		dir, err := defaultDataDir(o.Getenv)
+		c.DataDir = dir
+		errs = append(errs, err)
+	}
+	c.Audit.Path = resolve(c.DataDir, c.Audit.Path)
+	if err := errors.Join(errs...); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// maxFileBytes is far beyond any real file, and small enough for memory.
+const maxFileBytes = 1 << 20
+
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration file: %w: name another with --config", err)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, fmt.Errorf("configuration file: %w", err)
+	}
+	if len(data) > maxFileBytes {
+		return nil, fmt.Errorf("configuration file %s is larger than %d bytes: is it the right one?", path, maxFileBytes)
+	}
+	return data, nil
+}
+
+// resolve makes path relative to base where it is not absolute; "" stays.
+func resolve(base, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(base, path)
+}
+
+func defaultDataDir(getenv func(string) string) (string, error) {
+	if runtime.GOOS != "windows" && os.Geteuid() == 0 {
+		return "/var/lib/sightline", nil
+	}
+	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) { // the XDG specification ignores relative paths
+		return filepath.Join(dir, "sightline"), nil
+	}
+	if home := getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", "sightline"), nil
+	}
+	if dir := getenv("LOCALAPPDATA"); dir != "" {
+		return filepath.Join(dir, "sightline"), nil
+	}
+	return "", errors.New("no data directory: this user has no home; name one with --data-dir")
+}
+
+func (c *Config) setListen(s string) error {
+	if err := checkListen(s); err != nil {
+		return err
+	}
+	c.Listen = s
+	return nil
+}
+
+func (c *Config) setDataDir(s string) error {
+	c.DataDir = s
+	return nil
+}
+
+func (c *Config) setLogLevel(s string) error {
+	level, err := parseLevel(s)
+	if err != nil {
+		return err
+	}
+	c.Log.Level = level
+	return nil
+}
+
+func checkListen(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%.80q is no address to listen on: write host:port, or :port for all addresses", s)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return fmt.Errorf("port %.20q is out of bounds: want 0 to 65535", port)
+	}
+	if host != "" && net.ParseIP(host) == nil && !isHostname(host) {
+		return fmt.Errorf("%.80q is no host: write an address of this machine, or leave it out for all", host)
+	}
+	return nil
+}
+
+func parseLevel(s string) (slog.Level, error) {
+	switch s {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return 0, fmt.Errorf("unknown log level %.40q: want debug, info, warn or error", s)
+}
+
+// isHostname accepts DNS names in lower case, as browsers send them.
+func isHostname(s string) bool {
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, r := range label {
+			if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' {
+				return false
+			}
+		}
+	}
+	return true
+}

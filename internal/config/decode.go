@@ -1,0 +1,606 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"sightline/internal/media"
+)
+
+// Error is one thing that is wrong in a configuration file.
+type Error struct {
+	File         string
+	Line, Column int // from 1
+	Text         string
+}
+
+// Error gives file:line:column and the text, as editors understand it.
+func (e *Error) Error() string { return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Text) }
+
+// The bounds of numbers.
+const (
+	minSessionTTL = time.Minute
+	maxSessionTTL = 12 * time.Hour
+	maxViewers    = 1_000_000
+	maxStreams    = 10_000
+	maxRenditions = 16
+	minHeight     = 16
+	maxHeight     = 4320
+	minRateMilli  = 100 // a frame in ten seconds
+	maxRateMilli  = 240_000
+	minBitrateBps = 50_000
+	maxBitrateBps = 100_000_000
+	maxListItems  = 1000
+)
+
+var (
+	renditionName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	bitrateGrammar = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,3})?)([kM]?)$`)
+	rateGrammar    = regexp.MustCompile(`^([0-9]{1,6}(?:\.[0-9]{1,3})?)(?:/([0-9]{1,6}))?$`)
+	lineInMessage  = regexp.MustCompile(`\bline (\d+)(?:, column (\d+))?`)
+	// x264's presets; placebo is not among them, since it cannot keep up with any camera.
+	presets = []string{"ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"}
+	codecs  = []string{"h264", "jpeg"}
+)
+
+// Parse reads and checks the text of a configuration file, called name in errors. Paths stay as written and
+// the data directory may be empty: Load completes them. The error joins one *Error for each fault.
+func Parse(name string, data []byte) (Config, error) {
+	c, err := parse(name, data)
+	if err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// parse returns what it could read beside the errors, so that Load can go on to find more.
+func parse(name string, data []byte) (Config, error) {
+	c := defaults()
+	root, err := parseYAML(name, data)
+	if err != nil || root == nil {
+		return c, err
+	}
+	d := &decoder{file: name}
+	d.root(root, &c)
+	slices.SortStableFunc(d.errs, func(a, b *Error) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+	var errs []error
+	for _, e := range d.errs {
+		errs = append(errs, e)
+	}
+	return c, errors.Join(errs...)
+}
+
+// parseYAML returns the one document's root, or nil for an empty file.
+func parseYAML(name string, data []byte) (*yaml.Node, error) {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, more yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, syntaxError(name, err)
+	}
+	switch err := dec.Decode(&more); {
+	case err == nil:
+		return nil, &Error{name, more.Line, max(more.Column, 1), "a second document begins here: a configuration is one document"}
+	case !errors.Is(err, io.EOF):
+		return nil, syntaxError(name, err)
+	}
+	if len(doc.Content) != 1 {
+		return nil, nil
+	}
+	root := doc.Content[0]
+	if root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
+		return nil, nil
+	}
+	return root, nil
+}
+
+// syntaxError gives YAML's own complaints the form of ours.
+func syntaxError(name string, err error) error {
+	var load *yaml.LoadError
+	if errors.As(err, &load) {
+		return &Error{name, max(load.Mark.Line, 1), max(load.Mark.Column, 1), "not YAML: " + load.Message}
+	}
+	e := &Error{name, 1, 1, "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+	if m := lineInMessage.FindStringSubmatch(err.Error()); m != nil {
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			e.Line = max(n, 1)
+		}
+	}
+	return e
+}
+
+// decoder walks a YAML tree and gathers what is wrong with it.
+type decoder struct {
+	file string
+	errs []*Error
+}
+
+func (d *decoder) fail(n *yaml.Node, format string, args ...any) {
+	d.errs = append(d.errs, &Error{d.file, max(n.Line, 1), max(n.Column, 1), fmt.Sprintf(format, args...)})
+}
+
+// key is one member of a mapping that may be set.
+type key struct {
+	name string
+	read func(n *yaml.Node)
+}
+
+// mapping reads the members of n by keys. what names the mapping in errors.
+func (d *decoder) mapping(n *yaml.Node, what string, keys ...key) {
+	d.members(n, what, func(k, v *yaml.Node) {
+		i := slices.IndexFunc(keys, func(c key) bool { return c.name == k.Value })
+		if i < 0 {
+			var names []string
+			for _, c := range keys {
+				names = append(names, c.name)
+			}
+			d.fail(k, "unknown key %.40q in %s%s: want %s", k.Value, what, didYouMean(k.Value, names), orList(names))
+			return
+		}
+		keys[i].read(v)
+	})
+}
+
+// members calls each for every member of the mapping n, and refuses keys that stand twice.
+func (d *decoder) members(n *yaml.Node, what string, each func(k, v *yaml.Node)) {
+	if !d.plain(n, what) {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		d.fail(n, "%s is %s: want a mapping, lines of key: value", what, describe(n))
+		return
+	}
+	lines := map[string]int{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := n.Content[i], n.Content[i+1]
+		if k.Kind != yaml.ScalarNode || k.Tag == "!!merge" {
+			d.fail(k, "a key in %s is %s: want a name", what, describe(k))
+			continue
+		}
+		if first, twice := lines[k.Value]; twice {
+			d.fail(k, "key %.40q stands twice in %s, first in line %d: remove one", k.Value, what, first)
+			continue
+		}
+		lines[k.Value] = k.Line
+		each(k, v)
+	}
+}
+
+// list calls each for every item of the sequence n.
+func (d *decoder) list(n *yaml.Node, what string, most int, each func(*yaml.Node)) {
+	if !d.plain(n, what) {
+		return
+	}
+	if n.Kind != yaml.SequenceNode {
+		d.fail(n, "%s is %s: want a list, [a, b] or lines that begin with -", what, describe(n))
+		return
+	}
+	if len(n.Content) > most {
+		d.fail(n, "%s has %d items: at most %d are allowed", what, len(n.Content), most)
+		return
+	}
+	for _, item := range n.Content {
+		each(item)
+	}
+}
+
+// plain refuses what makes YAML hard to read and to bound: anchors, aliases, and tags of its own.
+func (d *decoder) plain(n *yaml.Node, what string) bool {
+	if n.Kind == yaml.AliasNode || n.Anchor != "" {
+		d.fail(n, "%s uses a YAML anchor or alias: write the value out", what)
+		return false
+	}
+	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
+		d.fail(n, "%s has the YAML tag %.40q: remove it", what, n.Tag)
+		return false
+	}
+	return true
+}
+
+// scalar reads a value of one of the given YAML types.
+func (d *decoder) scalar(n *yaml.Node, what, want string, tags ...string) (string, bool) {
+	if !d.plain(n, what) {
+		return "", false
+	}
+	if n.Kind != yaml.ScalarNode || !slices.Contains(tags, n.Tag) {
+		hint := ""
+		if n.Kind == yaml.ScalarNode && slices.Contains(tags, "!!str") && n.Tag != "!!null" {
+			hint = ", in quotes"
+		}
+		d.fail(n, "%s is %s: want %s%s", what, describe(n), want, hint)
+		return "", false
+	}
+	return n.Value, true
+}
+
+func describe(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a mapping"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.AliasNode:
+		return "an alias"
+	}
+	switch n.Tag {
+	case "!!null":
+		return "empty"
+	case "!!bool":
+		return "a yes or no"
+	case "!!int", "!!float":
+		return "a number"
+	case "!!str":
+		return "a text"
+	}
+	return "of another type"
+}
+
+// text reads a string and keeps it when check, which may be nil, finds nothing wrong.
+func (d *decoder) text(to *string, what, want string, check func(string) error) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		s, ok := d.scalar(n, what, want, "!!str")
+		if !ok {
+			return
+		}
+		if check != nil {
+			if err := check(s); err != nil {
+				d.fail(n, "%s: %v", what, err)
+				return
+			}
+		}
+		*to = s
+	}
+}
+
+func (d *decoder) integer(to *int, what string, low, high int) func(*yaml.Node) {
+	want := fmt.Sprintf("a whole number from %d to %d", low, high)
+	return func(n *yaml.Node) {
+		s, ok := d.scalar(n, what, want, "!!int")
+		if !ok {
+			return
+		}
+		i, err := strconv.Atoi(s)
+		if err != nil || i < low || i > high {
+			d.fail(n, "%s is %.20s: want %s", what, s, want)
+			return
+		}
+		*to = i
+	}
+}
+
+func (d *decoder) root(n *yaml.Node, c *Config) {
+	d.mapping(
+		n, "the configuration",
+		key{"listen", d.text(&c.Listen, "listen", "an address such as :8443", checkListen)},
+		key{"data-dir", d.text(&c.DataDir, "data-dir", "a path", notEmpty)},
+		key{"hosts", func(n *yaml.Node) {
+			d.list(n, "hosts", maxListItems, func(n *yaml.Node) {
+				var host string
+				d.text(&host, "host", "a name or address", checkHost)(n)
+				c.Hosts = append(c.Hosts, host)
+			})
+		}},
+		key{"tls", func(n *yaml.Node) { d.tls(n, &c.TLS) }},
+		key{"auth", func(n *yaml.Node) { d.auth(n, &c.Auth) }},
+		key{"streams", func(n *yaml.Node) { d.streams(n, &c.Streams) }},
+		key{"limits", func(n *yaml.Node) {
+			d.mapping(
+				n, "limits",
+				key{"viewers", d.integer(&c.Limits.Viewers, "viewers", 1, maxViewers)},
+				key{"viewers-per-stream", d.integer(&c.Limits.ViewersPerStream, "viewers-per-stream", 1, maxViewers)},
+			)
+		}},
+		key{"audit", func(n *yaml.Node) {
+			d.mapping(n, "audit", key{"path", d.text(&c.Audit.Path, "path", "a path", notEmpty)})
+		}},
+		key{"log", func(n *yaml.Node) {
+			d.mapping(n, "log", key{"level", d.text(new(string), "level", "debug, info, warn or error", c.setLogLevel)})
+		}},
+	)
+}
+
+func (d *decoder) tls(n *yaml.Node, t *TLS) {
+	d.mapping(
+		n, "tls",
+		key{"cert", d.text(&t.Cert, "cert", "a path", notEmpty)},
+		key{"key", d.text(&t.Key, "key", "a path", notEmpty)},
+	)
+	if n.Kind == yaml.MappingNode && (t.Cert == "") != (t.Key == "") {
+		d.fail(n, "tls names only one of cert and key: name both, or leave tls out to use the server's own authority")
+	}
+}
+
+func (d *decoder) auth(n *yaml.Node, a *Auth) {
+	d.mapping(
+		n, "auth",
+		key{"origins", func(n *yaml.Node) {
+			d.list(n, "origins", maxListItems, func(n *yaml.Node) {
+				var origin string
+				d.text(&origin, "origin", "an origin such as https://portal.example.org", checkOrigin)(n)
+				a.Origins = append(a.Origins, origin)
+			})
+		}},
+		key{"session-ttl", func(n *yaml.Node) {
+			s, ok := d.scalar(n, "session-ttl", "a duration such as 12h or 30m", "!!str")
+			if !ok {
+				return
+			}
+			ttl, err := time.ParseDuration(s)
+			if err != nil || ttl < minSessionTTL || ttl > maxSessionTTL {
+				d.fail(n, "session-ttl is %.20q: want a duration from %s to %s", s, minSessionTTL, maxSessionTTL)
+				return
+			}
+			a.SessionTTL = ttl
+		}},
+	)
+}
+
+func (d *decoder) streams(n *yaml.Node, streams *[]Stream) {
+	if n.Kind == yaml.MappingNode && len(n.Content) > 2*maxStreams {
+		d.fail(n, "streams has %d members: at most %d are allowed", len(n.Content)/2, maxStreams)
+		return
+	}
+	d.members(n, "streams", func(k, v *yaml.Node) {
+		id, err := media.ParseStreamID(k.Value)
+		if err != nil {
+			d.fail(k, "%v", err)
+		}
+		*streams = append(*streams, d.stream(v, id))
+	})
+}
+
+func (d *decoder) stream(n *yaml.Node, id media.StreamID) Stream {
+	s := Stream{ID: id}
+	what := fmt.Sprintf("stream %.80s", id)
+	var source, renditions *yaml.Node
+	before := len(d.errs)
+	d.mapping(
+		n, what,
+		key{"source", func(n *yaml.Node) {
+			source = n
+			d.text(new(string), "source", "a URL such as rtsp://10.0.0.5/stream1", func(text string) (err error) {
+				s.Source, err = ParseSource(text)
+				return err
+			})(n)
+		}},
+		key{"publish", func(n *yaml.Node) {
+			v, ok := d.scalar(n, "publish", "true or false", "!!bool")
+			if ok {
+				s.Publish = v == "true"
+				if v != "true" && v != "false" {
+					d.fail(n, "publish is %.20q: want true or false", v)
+				}
+			}
+		}},
+		key{"renditions", func(n *yaml.Node) {
+			renditions = n
+			s.Renditions = d.renditions(n)
+		}},
+	)
+	switch {
+	case n.Kind != yaml.MappingNode || len(d.errs) > before && source == nil && !s.Publish:
+		// what is wrong has been said
+	case source != nil && s.Publish:
+		d.fail(n, "%s has both a source and publish: keep one", what)
+	case source == nil && !s.Publish:
+		d.fail(n, "%s has no pictures: give it a source, or publish: true", what)
+	case s.Publish && renditions != nil:
+		d.fail(renditions, "%s is published from elsewhere: its publisher chooses the renditions; remove them here", what)
+	}
+	if s.Source.IsZero() {
+		s.Renditions = nil
+	} else if renditions == nil {
+		s.Renditions = DefaultRenditions()
+	}
+	return s
+}
+
+func (d *decoder) renditions(n *yaml.Node) (out []Rendition) {
+	names := map[string]int{}
+	d.list(n, "renditions", maxRenditions, func(n *yaml.Node) {
+		r, ok := d.rendition(n)
+		if !ok {
+			return
+		}
+		if first, twice := names[r.Name]; twice {
+			d.fail(n, "rendition %q stands twice, first in line %d: give each its own name", r.Name, first)
+		}
+		names[r.Name] = n.Line
+		out = append(out, r)
+	})
+	if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
+		d.fail(n, "renditions is an empty list: name at least one, or leave it out for the defaults")
+	}
+	return out
+}
+
+func (d *decoder) rendition(n *yaml.Node) (Rendition, bool) {
+	before := len(d.errs)
+	var name, codec string
+	// Which defaults hold depends on the codec, which may stand last: read the others after it.
+	var later []func(*Rendition)
+	of := func(read func(*Rendition, *yaml.Node)) func(*yaml.Node) {
+		return func(n *yaml.Node) { later = append(later, func(r *Rendition) { read(r, n) }) }
+	}
+	h264Only := func(what string, read func(*Rendition, *yaml.Node)) func(*yaml.Node) {
+		return of(func(r *Rendition, n *yaml.Node) {
+			if r.Codec != media.CodecH264 {
+				d.fail(n, "%s has no meaning for %s: remove it", what, r.Codec)
+				return
+			}
+			read(r, n)
+		})
+	}
+	d.mapping(
+		n, "rendition",
+		key{"name", d.text(&name, "name", "a short name such as 720p", func(s string) error {
+			if !renditionName.MatchString(s) {
+				return fmt.Errorf("%.40q is no rendition name: want up to 32 of a-z 0-9 -, beginning with a-z or 0-9", s)
+			}
+			return nil
+		})},
+		key{"codec", d.text(&codec, "codec", "h264 or jpeg", oneOf(codecs))},
+		key{"height", of(func(r *Rendition, n *yaml.Node) {
+			d.integer(&r.Height, "height", minHeight, maxHeight)(n)
+			if r.Height%2 != 0 {
+				d.fail(n, "height is %d: want an even number, best a multiple of 16", r.Height)
+			}
+		})},
+		key{"fps", of(func(r *Rendition, n *yaml.Node) { d.number(&r.FrameRateMilli, n, "fps", parseRate) })},
+		key{"bitrate", h264Only("bitrate", func(r *Rendition, n *yaml.Node) { d.number(&r.BitrateBps, n, "bitrate", parseBitrate) })},
+		key{"preset", h264Only("preset", func(r *Rendition, n *yaml.Node) {
+			d.text(&r.Preset, "preset", "the name of an x264 preset", oneOf(presets))(n)
+		})},
+	)
+	if len(d.errs) == before {
+		for _, missing := range []struct{ key, value string }{{"name", name}, {"codec", codec}} {
+			if missing.value == "" {
+				d.fail(n, "rendition has no %s: add it", missing.key)
+			}
+		}
+	}
+	if len(d.errs) > before {
+		return Rendition{}, false
+	}
+	r := defaultRendition(name, media.CodecH264)
+	if codec == "jpeg" {
+		r = defaultRendition(name, media.CodecJPEG)
+	}
+	for _, read := range later {
+		read(&r)
+	}
+	return r, true
+}
+
+// number reads a quantity that may be written as a number or, with a unit, as text.
+func (d *decoder) number(to *int, n *yaml.Node, what string, parse func(string) (int, error)) {
+	s, ok := d.scalar(n, what, "a number", "!!int", "!!float", "!!str")
+	if !ok {
+		return
+	}
+	v, err := parse(s)
+	if err != nil {
+		d.fail(n, "%s is %.20q: %v", what, s, err)
+		return
+	}
+	*to = v
+}
+
+// parseBitrate reads bits a second: 2500k, 2.5M or 2500000.
+func parseBitrate(s string) (int, error) {
+	m := bitrateGrammar.FindStringSubmatch(s)
+	if m == nil {
+		return 0, errors.New("want bits a second such as 2500k, 2.5M or 2500000")
+	}
+	f, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return 0, err
+	}
+	switch m[2] {
+	case "k":
+		f *= 1e3
+	case "M":
+		f *= 1e6
+	}
+	if f < minBitrateBps || f > maxBitrateBps {
+		return 0, fmt.Errorf("want from %dk to %dM", minBitrateBps/1000, maxBitrateBps/1_000_000)
+	}
+	return int(math.Round(f)), nil
+}
+
+// parseRate reads frames a second, in thousandths: 30, 29.97 or 30000/1001.
+func parseRate(s string) (int, error) {
+	m := rateGrammar.FindStringSubmatch(s)
+	if m == nil {
+		return 0, errors.New("want frames a second such as 30, 29.97 or 30000/1001")
+	}
+	f, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return 0, err
+	}
+	if m[2] != "" {
+		by, err := strconv.ParseFloat(m[2], 64)
+		if err != nil {
+			return 0, err
+		}
+		f /= by // by zero: infinite, or no number, and out of bounds below
+	}
+	milli := math.Round(f * 1000)
+	if !(milli >= minRateMilli && milli <= maxRateMilli) {
+		return 0, fmt.Errorf("want from %g to %g frames a second", minRateMilli/1000.0, maxRateMilli/1000.0)
+	}
+	return int(milli), nil
+}
+
+func notEmpty(s string) error {
+	if strings.TrimSpace(s) == "" {
+		return errors.New("it is empty: name a path or leave the key out")
+	}
+	return nil
+}
+
+func oneOf(names []string) func(string) error {
+	return func(s string) error {
+		if slices.Contains(names, s) {
+			return nil
+		}
+		return fmt.Errorf("%.40q is unknown%s: want %s", s, didYouMean(s, names), orList(names))
+	}
+}
+
+func checkHost(s string) error {
+	if net.ParseIP(s) == nil && !isHostname(s) {
+		return fmt.Errorf("%.80q is no host: write a name in lower case or an IP address, without port and scheme", s)
+	}
+	return nil
+}
+
+// checkOrigin accepts an origin exactly as browsers send it (RFC 6454, section 6.2), so that it can be
+// compared byte for byte.
+func checkOrigin(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" || u.Host == "" || s != "https://"+u.Host {
+		return fmt.Errorf("%.80q is no origin: write https://host or https://host:port, with nothing behind it", s)
+	}
+	if net.ParseIP(u.Hostname()) == nil && !isHostname(u.Hostname()) {
+		return fmt.Errorf("%.80q is no origin: write the host in lower case, without wildcards", s)
+	}
+	switch port := u.Port(); {
+	case port == "443":
+		return fmt.Errorf("%.80q: leave out :443, as browsers do", s)
+	case strings.HasSuffix(u.Host, ":"):
+		return fmt.Errorf("%.80q ends with a colon: remove it", s)
+	case port != "":
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 || strconv.Itoa(n) != port {
+			return fmt.Errorf("%.80q: want a port from 1 to 65535", s)
+		}
+	}
+	return nil
+}
+
+func orList(names []string) string {
+	if len(names) < 2 {
+		return strings.Join(names, "")
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
