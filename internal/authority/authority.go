@@ -7,7 +7,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -61,7 +60,7 @@ type Authority struct {
 	// static after construction
 	dir    string
 	now    func() time.Time
-	cert   *x509.Certificate
+	ca     CA
 	pem    []byte
 	signer *ecdsa.PrivateKey
 	names  names
@@ -104,21 +103,19 @@ func (a *Authority) openCA() error {
 	if a.signer, err = parseKey(keyPEM); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(a.dir, caKeyFile), err)
 	}
-	if a.pem, _, err = datadir.File(a.dir, caFile, a.newCA); err != nil {
+	data, _, err := datadir.File(a.dir, caFile, a.newCA)
+	if err != nil {
 		return err
 	}
-	block, _ := pem.Decode(a.pem)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return fmt.Errorf("%s holds no certificate: %w", a.CAFile(), errDamaged)
+	if a.ca, err = ReadCA(a.dir); err != nil {
+		return err
 	}
-	if a.cert, err = x509.ParseCertificate(block.Bytes); err != nil {
-		return fmt.Errorf("%s: %w: %w", a.CAFile(), err, errDamaged)
-	}
-	if public, ok := a.cert.PublicKey.(*ecdsa.PublicKey); !ok || !public.Equal(a.signer.Public()) {
+	a.pem = data
+	if public, ok := a.ca.cert.PublicKey.(*ecdsa.PublicKey); !ok || !public.Equal(a.signer.Public()) {
 		return fmt.Errorf("%s does not belong to %s: %w", a.CAFile(), caKeyFile, errDamaged)
 	}
-	if !a.now().Before(a.cert.NotAfter) {
-		return fmt.Errorf("%s ended on %s: delete it and %s to have a new authority made, then run sightline trust", a.CAFile(), a.cert.NotAfter.Format(time.DateOnly), caKeyFile)
+	if !a.now().Before(a.ca.cert.NotAfter) {
+		return fmt.Errorf("%s ended on %s: delete it and %s to have a new authority made, then run sightline trust", a.CAFile(), a.ca.cert.NotAfter.Format(time.DateOnly), caKeyFile)
 	}
 	return nil
 }
@@ -184,18 +181,14 @@ func (a *Authority) newCA() ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
-// Fingerprint is the SHA-256 of the authority's certificate, as browsers show it: upper-case hexadecimal pairs
-// with colons between.
-func (a *Authority) Fingerprint() string {
-	sum := sha256.Sum256(a.cert.Raw)
-	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
-}
+// Fingerprint is that of the authority's certificate: see CA.Fingerprint.
+func (a *Authority) Fingerprint() string { return a.ca.Fingerprint() }
 
 // CAPEM is the authority's certificate, which is no secret.
 func (a *Authority) CAPEM() []byte { return slices.Clone(a.pem) }
 
 // CAFile is where the authority's certificate stands.
-func (a *Authority) CAFile() string { return filepath.Join(a.dir, caFile) }
+func (a *Authority) CAFile() string { return a.ca.file }
 
 // GetCertificate returns the server's certificate with the authority's behind it, and renews it first when it
 // is due. When renewing fails, a certificate that is still valid goes on.
@@ -219,7 +212,7 @@ func (a *Authority) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, erro
 // due reports whether cert must be renewed.
 func (a *Authority) due(cert *x509.Certificate) bool {
 	now := a.now()
-	if cert.NotAfter.Equal(a.cert.NotAfter) { // nothing can be issued that lasts longer
+	if cert.NotAfter.Equal(a.ca.cert.NotAfter) { // nothing can be issued that lasts longer
 		return !now.Before(cert.NotAfter)
 	}
 	return now.Before(cert.NotBefore) || !now.Before(cert.NotAfter.Add(-renewBefore))
@@ -230,7 +223,7 @@ func (a *Authority) due(cert *x509.Certificate) bool {
 func (a *Authority) readLeaf() *tls.Certificate {
 	path := filepath.Join(a.dir, leafFile)
 	leaf, err := tls.LoadX509KeyPair(path, path)
-	if err != nil || a.due(leaf.Leaf) || !a.names.within(leaf.Leaf) || leaf.Leaf.CheckSignatureFrom(a.cert) != nil {
+	if err != nil || a.due(leaf.Leaf) || !a.names.within(leaf.Leaf) || leaf.Leaf.CheckSignatureFrom(a.ca.cert) != nil {
 		return nil
 	}
 	return &leaf
@@ -246,8 +239,8 @@ func (a *Authority) issue() (*tls.Certificate, error) {
 		return nil, err
 	}
 	notAfter := a.now().Add(leafLifetime)
-	if notAfter.After(a.cert.NotAfter) {
-		notAfter = a.cert.NotAfter
+	if notAfter.After(a.ca.cert.NotAfter) {
+		notAfter = a.ca.cert.NotAfter
 	}
 	template := &x509.Certificate{
 		SerialNumber: serial,
@@ -259,7 +252,7 @@ func (a *Authority) issue() (*tls.Certificate, error) {
 		DNSNames:     a.names.dns,
 		IPAddresses:  a.names.ips,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.signer)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.ca.cert, key.Public(), a.signer)
 	if err != nil {
 		return nil, err
 	}
@@ -267,7 +260,7 @@ func (a *Authority) issue() (*tls.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, cert := range [][]byte{der, a.cert.Raw} {
+	for _, cert := range [][]byte{der, a.ca.cert.Raw} {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})...)
 	}
 	// A running server goes on without the file: the next start would only issue another certificate.

@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -14,27 +15,50 @@ import (
 	"github.com/smallstep/truststore"
 )
 
-// Trust puts the authority in caFile into the stores of this system and of the Firefox and Chromium of this
-// user, or takes it out of them. It may ask for the user's password by way of sudo. Where a store cannot be
-// changed, the others are, and the error says what to do about it.
-func Trust(caFile string, undo bool) error {
-	data, err := os.ReadFile(caFile)
+// CA is the certificate of an authority, without its key.
+type CA struct {
+	file string
+	cert *x509.Certificate
+}
+
+// ReadCA reads the certificate of the authority in a data directory, and makes nothing. The error says how to
+// get one.
+func ReadCA(dir string) (CA, error) {
+	file := filepath.Join(dir, caFile)
+	data, err := os.ReadFile(file)
 	if err != nil {
-		return fmt.Errorf("no certificate authority to trust: %w: start the server once, or name its directory with --data-dir", err)
+		return CA{}, fmt.Errorf("no certificate authority: %w: start the server once, or name its data directory with --data-dir", err)
 	}
 	block, _ := pem.Decode(data)
 	if block == nil || block.Type != "CERTIFICATE" {
-		return fmt.Errorf("%s holds no certificate: name the data directory of the server with --data-dir", caFile)
+		return CA{}, fmt.Errorf("%s holds no certificate: %w", file, errDamaged)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		return fmt.Errorf("certificate in %s: %w", caFile, err)
+		return CA{}, fmt.Errorf("%s: %w: %w", file, err, errDamaged)
 	}
+	return CA{file, cert}, nil
+}
+
+// Name is what certificate managers list the authority as.
+func (c CA) Name() string { return c.cert.Subject.CommonName }
+
+// Fingerprint is the SHA-256 of the certificate, as browsers show it: upper-case hexadecimal pairs with colons
+// between.
+func (c CA) Fingerprint() string {
+	sum := sha256.Sum256(c.cert.Raw)
+	return strings.ReplaceAll(fmt.Sprintf("% X", sum[:]), " ", ":")
+}
+
+// Trust puts the authority into the stores of this system and of the Firefox and Chromium of this user, or
+// takes it out of them. It may ask for the user's password by way of sudo. Where one store cannot be changed,
+// the others are, and the error says what to do about it.
+func (c CA) Trust(undo bool) error {
 	change := truststore.InstallFile
 	if undo {
 		change = truststore.UninstallFile
 	}
-	return errors.Join(trustSystem(caFile, change), trustBrowsers(caFile, cert, undo))
+	return errors.Join(trustSystem(c.file, change), trustBrowsers(c.file, c.cert, undo))
 }
 
 func trustSystem(caFile string, change func(string, ...truststore.Option) error) error {

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"sightline/internal/config"
+)
+
+func newConfigCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "config",
+		Short:   "Work with configuration files",
+		Example: "  sightline config check sightline.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usagef("config needs to be told what to do: check")
+		},
+	}
+	cmd.AddCommand(newConfigCheckCmd())
+	return cmd
+}
+
+func newConfigCheckCmd() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check FILE",
+		Short: "Check a configuration file without starting anything",
+		Long: `Read a configuration file as the server would, environment included, and print a
+summary, or every fault with its line and column. Nothing is opened or changed.`,
+		Example: "  sightline config check sightline.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := config.Load(config.Options{File: args[0], Getenv: os.Getenv})
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd, viewOf(c))
+			}
+			return printf(cmd, "%s: OK\n%s", args[0], summary(c))
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the configuration as JSON, without logins")
+	return cmd
+}
+
+// configView is what `sightline config check --json` prints.
+type configView struct {
+	Listen  string       `json:"listen"`
+	DataDir string       `json:"data_dir"`
+	Audit   string       `json:"audit"`
+	Cert    string       `json:"cert"` // empty: the server's own authority
+	Streams []streamView `json:"streams"`
+}
+
+type streamView struct {
+	Name       string          `json:"name"`
+	Source     config.Source   `json:"source"`
+	Publish    bool            `json:"publish"`
+	Renditions []renditionView `json:"renditions"`
+}
+
+type renditionView struct {
+	Name       string  `json:"name"`
+	Codec      string  `json:"codec"`
+	Height     int     `json:"height"`
+	FPS        float64 `json:"fps"`
+	BitrateBps int     `json:"bitrate_bps"`
+	Preset     string  `json:"preset"`
+}
+
+func viewOf(c config.Config) configView {
+	v := configView{Listen: c.Listen, DataDir: c.DataDir, Audit: c.Audit.Path, Cert: c.TLS.Cert, Streams: []streamView{}}
+	for _, s := range c.Streams {
+		sv := streamView{Name: string(s.ID), Source: s.Source, Publish: s.Publish, Renditions: []renditionView{}}
+		for _, r := range s.Renditions {
+			sv.Renditions = append(sv.Renditions, renditionView{
+				r.Name, r.Codec.String(), r.Height, float64(r.FrameRateMilli) / 1000, r.BitrateBps, r.Preset,
+			})
+		}
+		v.Streams = append(v.Streams, sv)
+	}
+	return v
+}
+
+// summary tells a person what the configuration means, a line for each thing.
+func summary(c config.Config) string {
+	certificate := "of the server's own authority"
+	if c.TLS.Cert != "" {
+		certificate = c.TLS.Cert
+	}
+	s := fmt.Sprintf("listen %s, data in %s, certificate %s, audit in %s\n", c.Listen, c.DataDir, certificate, c.Audit.Path)
+	for _, stream := range c.Streams {
+		if stream.Publish {
+			s += fmt.Sprintf("stream %s: published from elsewhere\n", stream.ID)
+			continue
+		}
+		s += fmt.Sprintf("stream %s: %s, %d renditions\n", stream.ID, stream.Source, len(stream.Renditions))
+	}
+	return s
+}

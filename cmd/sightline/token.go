@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sightline/internal/auth"
+	"sightline/internal/config"
+	"sightline/internal/datadir"
+)
+
+func newTokenCmd() *cobra.Command {
+	var (
+		streams []string
+		action  string
+		subject string
+		ttl     time.Duration
+		file    string
+		dataDir string
+		asJSON  bool
+	)
+	cmd := &cobra.Command{
+		Use:   "token --stream NAME --sub WHO",
+		Short: "Make a token that lets somebody view, publish or administer streams",
+		Long: `Make a token, signed with the key in the data directory, and print it alone on
+standard output. The server need not run, and takes the token at once when it does.
+
+A stream is named exactly (site/door), by its group (site/* for one level below,
+site/** for all levels), or as ** for every stream. Keep the token like a password.`,
+		Example: `  sightline token --stream door --action view --ttl 1h --sub alice
+  sightline token --stream 'site/**' --action publish --ttl 720h --sub edge-agent-7`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			act, err := auth.ParseAction(action)
+			if err != nil {
+				return usagef("--action: %w", err)
+			}
+			if len(streams) == 0 || subject == "" {
+				return usagef("a token needs at least one --stream, and --sub for whom it is")
+			}
+			var patterns []auth.Pattern
+			for _, s := range streams {
+				p, err := auth.ParsePattern(s)
+				if err != nil {
+					return usagef("--stream: %w", err)
+				}
+				patterns = append(patterns, p)
+			}
+			c, err := config.Load(config.Options{File: file, Getenv: os.Getenv, DataDir: dataDir})
+			if err != nil {
+				return err
+			}
+			if err := datadir.Make(c.DataDir); err != nil {
+				return err
+			}
+			a, err := auth.Open(c.DataDir, auth.Options{})
+			if err != nil {
+				return err
+			}
+			token, p, err := a.Mint(auth.Claims{
+				Kind: auth.KindFor(act), Subject: subject, Grants: []auth.Grant{auth.Allow(act, patterns...)}, Lifetime: ttl,
+			})
+			if err != nil {
+				return err
+			}
+			if a.MadeKey() {
+				// A mistyped directory would otherwise give a token that no server takes, and no hint why.
+				fmt.Fprintf(cmd.ErrOrStderr(), "sightline: made a new signing key in %s: only a server with this data directory takes the token\n", c.DataDir)
+			}
+			if asJSON {
+				return printJSON(cmd, struct {
+					Token   string    `json:"token"`
+					Expires time.Time `json:"expires"`
+					KeyID   string    `json:"kid"`
+				}{token, p.Expires, a.KeyID()})
+			}
+			return printf(cmd, "%s\n", token)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&streams, "stream", nil, "stream or pattern the token is for; may be repeated")
+	f.StringVar(&action, "action", string(auth.View), "what it allows: view, publish or admin")
+	f.StringVar(&subject, "sub", "", "for whom it is, as the audit record shall name them")
+	f.DurationVar(&ttl, "ttl", time.Hour, "how long it is valid: at most 24h, or 720h to publish")
+	f.StringVar(&file, "config", "", "configuration file, for its data directory")
+	f.StringVar(&dataDir, "data-dir", "", "the server's data directory")
+	f.BoolVar(&asJSON, "json", false, "print token, expires and kid as JSON")
+	return cmd
+}
