@@ -1,0 +1,244 @@
+//go:build cgo
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sightline/internal/capture"
+	"sightline/internal/transport"
+	"sightline/internal/transport/pipe"
+	"sightline/internal/transport/ws"
+	"sightline/internal/wire"
+)
+
+// Environment variables that carry what a command line must not.
+const (
+	envSource = "SIGHTLINE_SOURCE"
+	envToken  = "SIGHTLINE_TOKEN"
+)
+
+const (
+	idleTimeout  = 15 * time.Second // the server answers TIME_REQ every 2 s
+	writeTimeout = 10 * time.Second
+	maxSecret    = 64 << 10 // bytes of a token, or of a source on standard input
+)
+
+type flags struct {
+	source, publish  string
+	tokenFile, ca    string
+	renditions       []string
+	logLevel, format string
+	listEncoders     bool
+}
+
+func (f *flags) register(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.source, "source", "", "where pictures come from; - reads it from standard input; default: $"+envSource)
+	fs.StringVar(&f.publish, "publish", "", "where they go: wss://HOST/ws/publish/STREAM, or fd:N for an inherited socket")
+	fs.StringVar(&f.tokenFile, "token-file", "", "file with the publish token; default: $"+envToken)
+	fs.StringVar(&f.ca, "ca", "", "PEM file with the certificate authority of the server; default: those the system trusts")
+	fs.StringArrayVar(&f.renditions, "rendition", nil, "one encoding to offer, as name=720p,codec=h264,height=720,fps=30,bitrate=2500000,min_bitrate=150000,preset=superfast; may be given again")
+	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	fs.StringVar(&f.format, "log-format", "text", "text or json")
+	fs.BoolVar(&f.listEncoders, "list-encoders", false, "say which encoders this FFmpeg has, and end")
+}
+
+func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) error {
+	log, err := f.logger(stderr)
+	if err != nil {
+		return err
+	}
+	address, err := f.sourceAddress(stdin)
+	if err != nil {
+		return err
+	}
+	src, err := capture.ParseSource(address)
+	if err != nil {
+		return usageError{err}
+	}
+	renditions, err := f.renditionList()
+	if err != nil {
+		return err
+	}
+	link, err := f.link(log)
+	if err != nil {
+		return err
+	}
+	c, err := capture.New(capture.Options{Source: src, Renditions: renditions, Agent: "sightline-capture/" + version()}, capture.NewLibav(), log)
+	if err != nil {
+		return usageError{err}
+	}
+	log.Info("capturing", "source", src)
+	return c.Run(ctx, link)
+}
+
+func (f *flags) logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return nil, usagef("--log-level %q: want debug, info, warn or error", f.logLevel)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	switch f.format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return nil, usagef("--log-format %q: want text or json", f.format)
+}
+
+// sourceAddress takes the source from where it was given, and out of the environment, which children would inherit.
+func (f *flags) sourceAddress(stdin io.Reader) (string, error) {
+	fromEnv := os.Getenv(envSource)
+	if err := os.Unsetenv(envSource); err != nil {
+		return "", fmt.Errorf("unset %s: %w", envSource, err)
+	}
+	switch {
+	case f.source == "-":
+		b, err := io.ReadAll(io.LimitReader(stdin, maxSecret))
+		if err != nil {
+			return "", fmt.Errorf("read the source from standard input: %w", err)
+		}
+		return strings.TrimSpace(string(b)), nil
+	case f.source != "":
+		return f.source, nil
+	case fromEnv != "":
+		return fromEnv, nil
+	}
+	return "", usagef("no source; give --source, such as --source test: or --source v4l2:/dev/video0, or set %s", envSource)
+}
+
+func (f *flags) renditionList() ([]capture.Rendition, error) {
+	if len(f.renditions) == 0 {
+		return capture.DefaultRenditions(), nil
+	}
+	var list []capture.Rendition
+	for _, s := range f.renditions {
+		r, err := capture.ParseRendition(s)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+func (f *flags) link(log *slog.Logger) (capture.Link, error) {
+	if n, ok := strings.CutPrefix(f.publish, "fd:"); ok {
+		fd, err := strconv.ParseUint(n, 10, 16)
+		if err != nil || fd < 3 {
+			return capture.Link{}, usagef("--publish %q: want fd:3 or higher, a connected stream socket", f.publish)
+		}
+		return inherited(uintptr(fd))
+	}
+	u, err := url.Parse(f.publish)
+	if err != nil || u.Scheme != "wss" || u.Host == "" {
+		return capture.Link{}, usagef("--publish %q: want wss://HOST/ws/publish/STREAM, or fd:N for an inherited socket", f.publish)
+	}
+	if u.User != nil || u.RawQuery != "" {
+		return capture.Link{}, usagef("--publish: no credentials in the address; give --token-file or set %s", envToken)
+	}
+	return f.remote(u, log)
+}
+
+// inherited takes over the socket that the parent left at fd.
+func inherited(fd uintptr) (capture.Link, error) {
+	file := os.NewFile(fd, "publish")
+	if file == nil {
+		return capture.Link{}, usagef("--publish fd:%d: no such descriptor", fd)
+	}
+	conn, err := net.FileConn(file) // a copy
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return capture.Link{}, usagef("--publish fd:%d is not a connected stream socket: %w", fd, err)
+	}
+	return capture.Link{
+		Dial: func(context.Context) (transport.Conn, error) { return pipe.New(conn, wire.MaxMessageLen), nil },
+		Once: true,
+	}, nil
+}
+
+func (f *flags) remote(u *url.URL, log *slog.Logger) (capture.Link, error) {
+	token, err := f.token()
+	if err != nil {
+		return capture.Link{}, err
+	}
+	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS13}
+	if f.ca != "" {
+		pem, err := os.ReadFile(f.ca)
+		if err != nil {
+			return capture.Link{}, fmt.Errorf("--ca: %w", err)
+		}
+		tlsConfig.RootCAs = x509.NewCertPool()
+		if !tlsConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return capture.Link{}, fmt.Errorf("--ca %s: holds no certificate in PEM form", f.ca)
+		}
+	}
+	header := http.Header{"Authorization": {"Bearer " + token}}
+	options := ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout}
+	return capture.Link{Dial: func(ctx context.Context) (transport.Conn, error) {
+		conn, err := ws.Dial(ctx, u.String(), header, []string{wire.Subprotocol}, tlsConfig, options)
+		if err != nil {
+			return nil, advise(err)
+		}
+		log.Info("connected", "server", u.Host)
+		return conn, nil
+	}}, nil
+}
+
+// advise adds to an error of dialling what to do about it.
+func advise(err error) error {
+	var refused *ws.RefusedError
+	var unknown x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden):
+		return fmt.Errorf("the server does not accept the token for this stream; make a new one with \"sightline token --action publish\": %w", err)
+	case errors.As(err, &refused) && refused.Status == http.StatusNotFound:
+		return fmt.Errorf("the server knows no such stream; check the address in --publish: %w", err)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("the server's certificate is signed by an authority unknown here; give its ca.pem with --ca: %w", err)
+	}
+	return err
+}
+
+func (f *flags) token() (string, error) {
+	token := os.Getenv(envToken)
+	if err := os.Unsetenv(envToken); err != nil {
+		return "", fmt.Errorf("unset %s: %w", envToken, err)
+	}
+	if f.tokenFile != "" {
+		file, err := os.Open(f.tokenFile)
+		if err != nil {
+			return "", fmt.Errorf("--token-file: %w", err)
+		}
+		b, err := io.ReadAll(io.LimitReader(file, maxSecret))
+		_ = file.Close() // read only
+		if err != nil {
+			return "", fmt.Errorf("--token-file: %w", err)
+		}
+		token = string(bytes.TrimSpace(b))
+	}
+	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", usagef("no usable publish token; give --token-file or set %s (make one with \"sightline token --action publish\")", envToken)
+	}
+	return token, nil
+}

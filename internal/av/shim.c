@@ -1,0 +1,110 @@
+//go:build cgo
+
+#include "shim.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libavutil/log.h>
+#include <libavutil/time.h>
+
+struct sl_guard {
+	atomic_int stop;
+	_Atomic int64_t deadline;
+};
+
+sl_guard *sl_guard_new(void) { return calloc(1, sizeof(sl_guard)); }
+void sl_guard_free(sl_guard *g) { free(g); }
+void sl_guard_stop(sl_guard *g) { atomic_store(&g->stop, 1); }
+void sl_guard_limit(sl_guard *g, int64_t us) { atomic_store(&g->deadline, us ? av_gettime_relative() + us : 0); }
+
+int sl_guard_expired(sl_guard *g) {
+	int64_t d = atomic_load(&g->deadline);
+	return d && av_gettime_relative() > d;
+}
+
+static int interrupted(void *opaque) {
+	sl_guard *g = opaque;
+	return atomic_load(&g->stop) || sl_guard_expired(g);
+}
+
+int sl_open(AVFormatContext **out, const char *url, const char *format, AVDictionary **opts, sl_guard *g, int nonblock) {
+	// Up to FFmpeg 4 av_find_input_format returned a pointer to non-const; the macro-free way to take both is a cast.
+	AVInputFormat *in = NULL;
+	if (format && format[0] && !(in = (AVInputFormat *)av_find_input_format(format)))
+		return AVERROR_DEMUXER_NOT_FOUND;
+	AVFormatContext *c = avformat_alloc_context();
+	if (!c)
+		return AVERROR(ENOMEM);
+	c->interrupt_callback.callback = interrupted;
+	c->interrupt_callback.opaque = g;
+	if (nonblock)
+		c->flags |= AVFMT_FLAG_NONBLOCK;
+	int err = avformat_open_input(&c, url, in, opts); // frees c when it fails
+	if (err >= 0)
+		*out = c;
+	return err;
+}
+
+enum { LOG_LINES_PER_SECOND = 5 };
+
+static void log_line(void *ctx, int level, const char *fmt, va_list args) {
+	static _Atomic int64_t second;
+	static atomic_int lines;
+	if (level > AV_LOG_ERROR)
+		return;
+	int64_t now = av_gettime_relative() / 1000000;
+	if (atomic_exchange(&second, now) != now)
+		atomic_store(&lines, 0);
+	if (atomic_fetch_add(&lines, 1) >= LOG_LINES_PER_SECOND)
+		return;
+	char line[512], clean[512];
+	int prefix = 1;
+	av_log_format_line2(ctx, level, fmt, args, line, sizeof line, &prefix);
+	size_t n = 0;
+	for (const char *p = line; *p && *p != '\n';) {
+		if (!strncmp(p, "://", 3)) { // user names, passwords and keys live behind this
+			memcpy(clean + n, "://...", n + 6 < sizeof clean ? 6 : 0);
+			n += n + 6 < sizeof clean ? 6 : 0;
+			while (*p && !strchr(" '\"\n", *p))
+				p++;
+			continue;
+		}
+		if (n + 1 < sizeof clean)
+			clean[n++] = (unsigned char)*p < ' ' ? ' ' : *p;
+		p++;
+	}
+	if (n)
+		fprintf(stderr, "ffmpeg: %.*s\n", (int)n, clean);
+}
+
+void sl_log_setup(void) {
+	av_log_set_level(AV_LOG_ERROR);
+	av_log_set_callback(log_line);
+}
+
+struct SwsContext *sl_scaler(int sw, int sh, int sfmt, int sfull, int dw, int dh, int dfmt, int dfull) {
+	struct SwsContext *c = sws_alloc_context();
+	if (!c)
+		return NULL;
+	av_opt_set_int(c, "srcw", sw, 0);
+	av_opt_set_int(c, "srch", sh, 0);
+	av_opt_set_pixel_fmt(c, "src_format", sfmt, 0);
+	av_opt_set_int(c, "src_range", sfull, 0);
+	av_opt_set_int(c, "dstw", dw, 0);
+	av_opt_set_int(c, "dsth", dh, 0);
+	av_opt_set_pixel_fmt(c, "dst_format", dfmt, 0);
+	av_opt_set_int(c, "dst_range", dfull, 0);
+	av_opt_set_int(c, "sws_flags", SWS_BILINEAR, 0);
+	if (sws_init_context(c, NULL, NULL) < 0) {
+		sws_freeContext(c);
+		return NULL;
+	}
+	return c;
+}
+
+int sl_scale(struct SwsContext *sws, AVFrame *dst, const AVFrame *src) {
+	return sws_scale(sws, (const uint8_t *const *)src->data, src->linesize, 0, src->height, dst->data, dst->linesize);
+}

@@ -1,0 +1,272 @@
+// Package capture is one camera's pipeline: source, decoder, a slot that holds the newest picture, and for each rendition that somebody
+// wants an encoder that takes from the slot; what the encoders give goes out over one publish connection. It knows pictures only as the
+// Engine's opaque images, and nothing of viewers, streams' names or how its connection came about.
+//
+// Run owns every goroutine: one that reads the source, and for each connection one that reads it, one that reports and one for
+// each rendition.
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sightline/internal/media"
+	"sightline/internal/transport"
+	"sightline/internal/wire"
+)
+
+// Image is one raw picture in the Engine's keeping. Images are not changed once a Picture holds them.
+type Image interface {
+	Width() int // pixels
+	Height() int
+	Close()
+}
+
+// Canvas is an Image whose planar 4:2:0 pixels can be written.
+type Canvas interface {
+	Image
+	// Plane is plane i (0 luma, 1 and 2 chroma) with its rows stride bytes apart.
+	Plane(i int) (pixels []byte, stride int)
+}
+
+// Engine opens sources and makes encoders.
+type Engine interface {
+	// Open opens src. An error is a sentence for people, without credentials.
+	Open(ctx context.Context, src Source) (Feed, error)
+	// NewEncoder makes an encoder for one rendition.
+	NewEncoder(o EncoderOptions) (Encoder, error)
+}
+
+// FeedInfo is what an open source is.
+type FeedInfo struct {
+	Width, Height int // pixels as displayed
+	// FrameRateMilli is frames a second × 1000, 0 if the source does not tell.
+	FrameRateMilli int
+}
+
+// Feed is an open source. One goroutine uses it.
+type Feed interface {
+	// Info may change after Next has given a picture of another size.
+	Info() FeedInfo
+	// Next waits for the next picture, which the caller releases. An error ends the feed and is a sentence for people; it wraps
+	// ErrStalled when the source is open but has sent no picture for the stall limit.
+	Next(ctx context.Context) (*Picture, error)
+	// Rest keeps the source at hand at the least cost while nobody wants pictures, until wanted is closed or ctx ends.
+	Rest(ctx context.Context, wanted <-chan struct{}) error
+	Close()
+}
+
+// ErrStalled is wrapped by the error of a Feed that is open but sends nothing.
+var ErrStalled = errors.New("no pictures")
+
+// EncoderOptions describe the encoder of one rendition. Pictures of any size and format are brought to Width by Height first.
+type EncoderOptions struct {
+	Codec          media.Codec
+	Width, Height  int
+	FrameRateMilli int
+	BitrateBps     int
+	Preset         string
+}
+
+// Encoder turns pictures into access units. One goroutine uses it.
+type Encoder interface {
+	// Encode codes img, presented at pts (µs, rising). The bytes are valid until the next call.
+	Encode(img Image, pts int64, key bool) (au []byte, isKey bool, err error)
+	// SetRate changes target bitrate and frame rate from the next picture on, without a keyframe.
+	SetRate(bitrateBps, frameRateMilli int)
+	Close()
+}
+
+// Picture is an image and the moment it was captured. It is shared by reference count: whoever holds one calls Release once.
+type Picture struct {
+	Image Image
+	At    time.Time // with a monotonic reading
+	refs  atomic.Int32
+	free  func(Image)
+}
+
+// NewPicture makes a picture with one reference. free takes the image back when nobody holds it any more.
+func NewPicture(img Image, at time.Time, free func(Image)) *Picture {
+	p := &Picture{Image: img, At: at, free: free}
+	p.refs.Store(1)
+	return p
+}
+
+// Release gives one reference back.
+func (p *Picture) Release() {
+	if p.refs.Add(-1) == 0 {
+		p.free(p.Image)
+	}
+}
+
+// Options say what to capture.
+type Options struct {
+	Source     Source
+	Renditions []Rendition // in order of their ids, from 1
+	Agent      string      // name and version for HELLO
+}
+
+// Capture is one camera. Run it once.
+type Capture struct {
+	opts   Options
+	engine Engine
+	log    *slog.Logger
+	origin time.Time // of the clock that TIME_REQ speaks of
+
+	slot   *slot
+	demand *demand
+
+	mu      sync.Mutex
+	status  wire.PublisherStatus
+	faults  map[media.RenditionID]string // why a rendition cannot be encoded, as a sentence
+	feed    FeedInfo
+	changed chan struct{} // closed and replaced when status or feed change
+}
+
+// New checks opts and makes a capture.
+func New(opts Options, engine Engine, log *slog.Logger) (*Capture, error) {
+	if len(opts.Renditions) == 0 || len(opts.Renditions) > wire.MaxRenditions {
+		return nil, fmt.Errorf("%d renditions, want 1 to %d", len(opts.Renditions), wire.MaxRenditions)
+	}
+	names := map[string]bool{}
+	for _, r := range opts.Renditions {
+		if err := r.Validate(); err != nil {
+			return nil, err
+		}
+		if names[r.Name] {
+			return nil, fmt.Errorf("two renditions are named %q, give each its own name", r.Name)
+		}
+		names[r.Name] = true
+	}
+	return &Capture{
+		opts: opts, engine: engine, log: log, origin: time.Now(),
+		slot: newSlot(), demand: newDemand(),
+		status:  wire.PublisherStatus{State: media.StateConnecting},
+		faults:  map[media.RenditionID]string{},
+		feed:    opts.Source.known(),
+		changed: make(chan struct{}),
+	}, nil
+}
+
+// Link makes connections to the server.
+type Link struct {
+	Dial func(ctx context.Context) (transport.Conn, error)
+	// Once ends Run when the first connection ends: a child whose server is gone has nothing left to do.
+	Once bool
+}
+
+// Run captures until ctx ends, or with link.Once until the connection does, and then returns nil. While a connection cannot be made it goes on
+// trying.
+func (c *Capture) Run(ctx context.Context, link Link) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { c.runSource(ctx) })
+	err := c.runLink(ctx, link)
+	cancel()
+	wg.Wait()
+	c.slot.clear()
+	return err
+}
+
+func (c *Capture) runLink(ctx context.Context, link Link) error {
+	retry := backoff{min: 250 * time.Millisecond, max: 10 * time.Second}
+	for ctx.Err() == nil {
+		conn, err := link.Dial(ctx)
+		if err == nil {
+			began := time.Now()
+			err = c.serve(ctx, conn)
+			if ctx.Err() != nil || link.Once {
+				return nil
+			}
+			if time.Since(began) > retry.max {
+				retry.reset()
+			}
+		}
+		if link.Once {
+			return fmt.Errorf("reach the server: %w", err)
+		}
+		wait := retry.next()
+		c.log.Warn("no connection to the server, trying again", "error", err, "in", wait)
+		sleep(ctx, wait)
+	}
+	return nil
+}
+
+// setStatus tells the server, if there is one, what the source is doing.
+func (c *Capture) setStatus(state media.State, detail string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := wire.PublisherStatus{State: state, Detail: detail, SourceWidth: c.feed.Width, SourceHeight: c.feed.Height}
+	if s == c.status {
+		return
+	}
+	c.status = s
+	c.log.Info("source", "state", state, "detail", detail)
+	c.announce()
+}
+
+// setFault takes note that a rendition cannot be encoded, or with an empty sentence that it can.
+func (c *Capture) setFault(id media.RenditionID, sentence string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.faults[id] == sentence {
+		return
+	}
+	c.faults[id] = sentence
+	c.announce()
+}
+
+// setFeed takes note of what the source is.
+func (c *Capture) setFeed(info FeedInfo) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if info == c.feed {
+		return
+	}
+	c.feed = info
+	c.status.SourceWidth, c.status.SourceHeight = info.Width, info.Height
+	c.announce()
+}
+
+// announce wakes who waits for a change. The caller holds mu.
+func (c *Capture) announce() {
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// current is what the server should know, and a channel that closes when that changes.
+func (c *Capture) current() (wire.PublisherStatus, FeedInfo, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	status := c.status
+	if status.Detail == "" {
+		var faults []string
+		for _, id := range slices.Sorted(maps.Keys(c.faults)) {
+			if c.faults[id] != "" {
+				faults = append(faults, c.faults[id])
+			}
+		}
+		status.Detail = clip(strings.Join(faults, " "))
+	}
+	return status, c.feed, c.changed
+}
+
+// micros is t on the clock of this process that TIME_REQ and the mapping to the server's epoch speak of.
+func (c *Capture) micros(t time.Time) int64 { return int64(t.Sub(c.origin) / time.Microsecond) }
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}

@@ -1,0 +1,586 @@
+//go:build cgo
+
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"sightline/internal/av"
+	"sightline/internal/media"
+)
+
+const (
+	openTimeout = 5 * time.Second
+	// firstPicture is how long an open source may take to its first picture: a camera's longest usual distance between keyframes.
+	firstPicture = 10 * time.Second
+	minStall     = 2 * time.Second
+	stallFrames  = 10
+
+	gopSeconds = 10 // between keyframes that nobody asked for
+	vbvFrames  = 3  // a keyframe is at most about three mean frames
+	maxSlices  = 2  // more cost bits, and some hardware decoders fail on them
+
+	// What is kept undecoded while nobody watches, so that a viewer need not wait for the camera's next keyframe.
+	maxKeptPackets = 600
+	maxKeptBytes   = 16 << 20
+
+	minSourceSide = 64
+	tapePoll      = time.Millisecond
+)
+
+// Libav is the Engine over FFmpeg's libraries and, for test:, the pattern of this package.
+type Libav struct{}
+
+// NewLibav readies FFmpeg's libraries. Call it once in a process.
+func NewLibav() Libav {
+	av.Setup()
+	return Libav{}
+}
+
+// Open implements Engine.
+func (Libav) Open(ctx context.Context, src Source) (Feed, error) {
+	if src.scheme == "test" {
+		return newTestFeed(src.test, func(w, h int) (Canvas, error) { return av.NewPicture(w, h, av.I420) }), nil
+	}
+	if src.scheme == "file" {
+		switch info, err := os.Stat(src.secret); {
+		case errors.Is(err, os.ErrNotExist):
+			return nil, fmt.Errorf("%s does not exist; check the path", src)
+		case err != nil:
+			return nil, fmt.Errorf("%s cannot be read: %w", src, err)
+		case info.IsDir():
+			return nil, fmt.Errorf("%s is a directory; name a video file in it", src)
+		}
+	}
+	in, err := av.OpenInput(ctx, address(src), inputOptions(src))
+	if err != nil {
+		return nil, explain(src, err)
+	}
+	dec, err := in.NewDecoder(src.scheme != "file")
+	if err != nil {
+		in.Close()
+		return nil, explain(src, err)
+	}
+	video := in.Video()
+	t := tape{src: src, in: in, dec: dec, packet: av.NewPacket(), video: video, stall: minStall, pool: new(imagePool)}
+	if rate := plausibleRate(video); rate > 0 {
+		t.info.FrameRateMilli = rate
+		t.stall = max(minStall, stallFrames*1000*time.Second/time.Duration(rate))
+	}
+	t.setSize(video.Width, video.Height)
+	if src.scheme == "file" {
+		return &fileFeed{tape: t}, nil
+	}
+	return &liveFeed{tape: t}, nil
+}
+
+func address(src Source) string {
+	if src.scheme == "file" {
+		return "file:" + src.secret
+	}
+	return src.secret
+}
+
+// inputOptions keep a source to the protocols it needs, so that what it sends cannot make us open something else, and take the waiting out of live
+// ones.
+func inputOptions(src Source) av.InputOptions {
+	o := av.InputOptions{Timeout: openTimeout}
+	verify := "1"
+	if src.trustAnyone {
+		verify = "0"
+	}
+	switch src.scheme {
+	case "file":
+		o.Options = map[string]string{"protocol_whitelist": "file"}
+	case "rtsp", "rtsps":
+		o.Options = map[string]string{
+			"protocol_whitelist": "rtsp,rtsps,rtp,tcp,tls,crypto,udp,srtp", "rtsp_transport": "tcp", "tls_verify": verify,
+			"fflags": "nobuffer", "probesize": "32768", "analyzeduration": "0", "reorder_queue_size": "0", "allowed_media_types": "video",
+		}
+	case "http", "https":
+		o.Options = map[string]string{
+			"protocol_whitelist": "http,https,tcp,tls,crypto", "format_whitelist": "mpjpeg,mjpeg,mpegts,mov,matroska,flv,h264,image2,jpeg_pipe", "tls_verify": verify,
+			"fflags": "nobuffer", "probesize": "65536", "analyzeduration": "0",
+		}
+	case "v4l2":
+		o.Format, o.NoWait = "v4l2", true
+		o.Options = map[string]string{"fflags": "nobuffer"}
+		for key, value := range map[string]string{"video_size": src.device.size, "framerate": src.device.fps, "input_format": src.device.format} {
+			if value != "" {
+				o.Options[key] = value
+			}
+		}
+	}
+	return o
+}
+
+// plausibleRate is frames a second × 1000, 0 where the source says nothing or nonsense (RTSP often gives its clock).
+func plausibleRate(v av.VideoInfo) int {
+	if v.RateNum <= 0 || v.RateDen <= 0 {
+		return 0
+	}
+	if m := int64(v.RateNum) * 1000 / int64(v.RateDen); m >= 100 && m <= maxRateMilli {
+		return int(m)
+	}
+	return 0
+}
+
+// explain makes one sentence of what went wrong with src: what, where, what to do.
+func explain(src Source, err error) error {
+	switch {
+	case errors.Is(err, av.ErrNotFound) && src.scheme == "v4l2":
+		return fmt.Errorf("%s is not there; plug the camera in, or name another device", src)
+	case errors.Is(err, av.ErrNotFound):
+		return fmt.Errorf("%s does not exist there; check the path", src)
+	case errors.Is(err, av.ErrDenied):
+		return fmt.Errorf("%s may not be read by this user; change its permissions or the user's groups", src)
+	case errors.Is(err, av.ErrBusy):
+		return fmt.Errorf("%s is in use by another program; end that one", src)
+	case errors.Is(err, av.ErrUnauthorized):
+		return fmt.Errorf("%s refuses the user name or password; correct them in the source's address", src)
+	case errors.Is(err, av.ErrUnreachable):
+		return fmt.Errorf("%s does not accept connections; check address, port and whether the camera is on", src)
+	case errors.Is(err, av.ErrTimeout):
+		return fmt.Errorf("%s does not answer; check address, network and whether the camera is on", src)
+	case errors.Is(err, av.ErrNoVideo):
+		return fmt.Errorf("%s has no video in it; name a source with pictures", src)
+	case errors.Is(err, av.ErrInvalidData):
+		return fmt.Errorf("%s is not video that can be decoded; check that it is a video and whole", src)
+	case errors.Is(err, av.ErrEOF):
+		return fmt.Errorf("%s has ended", src)
+	}
+	return fmt.Errorf("%s cannot be used (%w); check the address and whether the camera is on", src, err)
+}
+
+// tape is what file and live feeds share: an input, its decoder and a pool of frames.
+type tape struct {
+	src    Source
+	in     *av.Input
+	dec    *av.Decoder
+	packet *av.Packet
+	video  av.VideoInfo
+	info   FeedInfo
+	stall  time.Duration
+	pool   *imagePool
+}
+
+// Info implements Feed.
+func (t *tape) Info() FeedInfo { return t.info }
+
+// setSize notes the size of stored pictures; displayed ones have square pixels.
+func (t *tape) setSize(w, h int) {
+	t.info.Width, t.info.Height = w*t.video.AspectNum/t.video.AspectDen, h
+}
+
+func (t *tape) frame() *av.Frame {
+	if img := t.pool.get(); img != nil {
+		return img.(*av.Frame)
+	}
+	return av.NewFrame()
+}
+
+func (t *tape) recycle(img Image) {
+	img.(*av.Frame).Unref()
+	t.pool.put(img)
+}
+
+// picture takes note of the frame's size and makes a picture of it.
+func (t *tape) picture(f *av.Frame, at time.Time) (*Picture, error) {
+	if f.Width() < minSourceSide || f.Height() < minSourceSide {
+		w, h := f.Width(), f.Height()
+		t.recycle(f)
+		return nil, fmt.Errorf("%s has pictures of %dx%d pixels; at least %dx%d are needed", t.src, w, h, minSourceSide, minSourceSide)
+	}
+	t.setSize(f.Width(), f.Height())
+	return NewPicture(f, at, t.recycle), nil
+}
+
+// Close implements Feed.
+func (t *tape) Close() {
+	t.packet.Close()
+	t.dec.Close()
+	t.in.Close()
+	t.pool.close()
+}
+
+// liveFeed is a camera: pictures are stamped when their packets arrive.
+type liveFeed struct {
+	tape
+	kept      []*av.Packet // since the last keyframe, while nobody watches
+	keptBytes int
+	broken    bool // the packets kept do not begin with a keyframe
+	seen      bool // a picture has come
+	origin    time.Time
+}
+
+// Next implements Feed.
+func (f *liveFeed) Next(ctx context.Context) (*Picture, error) {
+	limit := f.stall
+	if !f.seen {
+		limit = firstPicture
+	}
+	deadline := time.Now().Add(limit)
+	if f.origin.IsZero() {
+		f.origin = time.Now()
+	}
+	for {
+		arrived, err := f.read(ctx, deadline)
+		if err != nil {
+			return nil, err
+		}
+		if len(f.kept) > 0 {
+			f.catchUp()
+		}
+		f.packet.SetPTS(int64(arrived.Sub(f.origin) / time.Microsecond))
+		if err := f.dec.Send(f.packet); err != nil {
+			if errors.Is(err, av.ErrInvalidData) {
+				continue // damage, or the part of a stream before its first keyframe; the deadline bounds it
+			}
+			return nil, explain(f.src, err)
+		}
+		if frame := f.receive(); frame != nil {
+			f.seen = true
+			if pts, ok := frame.PTS(); ok {
+				arrived = f.origin.Add(time.Duration(pts) * time.Microsecond)
+			}
+			return f.picture(frame, arrived)
+		}
+	}
+}
+
+// receive gives the newest picture that the decoder has, nil if none.
+func (f *liveFeed) receive() *av.Frame {
+	var newest *av.Frame
+	for {
+		frame := f.frame()
+		if err := f.dec.Receive(frame); err != nil {
+			f.recycle(frame)
+			return newest
+		}
+		if newest != nil {
+			f.recycle(newest)
+		}
+		newest = frame
+	}
+}
+
+// read waits for the next packet and says when it came.
+func (f *liveFeed) read(ctx context.Context, deadline time.Time) (time.Time, error) {
+	for {
+		left := time.Until(deadline)
+		var err error
+		if left > 0 {
+			err = f.in.Read(f.packet, left)
+		}
+		switch {
+		case err == nil && left > 0:
+			return time.Now(), nil
+		case ctx.Err() != nil:
+			return time.Time{}, ctx.Err()
+		case errors.Is(err, av.ErrAgain) && left > 0:
+			// A device that has nothing yet: waiting in it could not be ended, and its descriptor is not ours to poll.
+			sleep(ctx, tapePoll)
+		case left <= 0, errors.Is(err, av.ErrTimeout):
+			limit := f.stall
+			if !f.seen {
+				limit = firstPicture
+			}
+			return time.Time{}, fmt.Errorf("%s sends %w: none for %v; check the camera and its network", f.src, ErrStalled, limit)
+		default:
+			return time.Time{}, explain(f.src, err)
+		}
+	}
+}
+
+// Rest implements Feed: it stays connected and keeps, undecoded, what came since the last keyframe.
+func (f *liveFeed) Rest(ctx context.Context, wanted <-chan struct{}) error {
+	f.dec.Flush()
+	f.dropKept()
+	f.broken = true // until the first keyframe
+	for {
+		select {
+		case <-wanted:
+			return nil
+		case <-ctx.Done():
+			return nil
+		default:
+		}
+		if _, err := f.read(ctx, time.Now().Add(f.stall)); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		f.keep()
+	}
+}
+
+func (f *liveFeed) keep() {
+	if f.packet.Key() {
+		f.dropKept()
+		f.broken = false
+	}
+	if f.broken {
+		return
+	}
+	if f.keptBytes += f.packet.Size(); len(f.kept) >= maxKeptPackets || f.keptBytes > maxKeptBytes {
+		f.dropKept()
+		f.broken = true
+		return
+	}
+	p := av.NewPacket()
+	p.Take(f.packet)
+	f.kept = append(f.kept, p)
+}
+
+func (f *liveFeed) dropKept() {
+	for _, p := range f.kept {
+		p.Close()
+	}
+	f.kept, f.keptBytes = nil, 0
+}
+
+// catchUp decodes what was kept, so that the packet in hand has its references. Nobody sees the pictures.
+func (f *liveFeed) catchUp() {
+	for _, p := range f.kept {
+		if err := f.dec.Send(p); err == nil {
+			if frame := f.receive(); frame != nil {
+				f.recycle(frame)
+			}
+		}
+	}
+	f.dropKept()
+}
+
+// Close implements Feed.
+func (f *liveFeed) Close() {
+	f.dropKept()
+	f.tape.Close()
+}
+
+// fileFeed plays a file over and over at its own pace. Nothing is decoded while nobody watches.
+type fileFeed struct {
+	tape
+	zero    time.Time     // when the file's time 0 is, or was; zero: with the next picture
+	end     time.Duration // of the newest picture, on the file's time, later rounds added
+	round   time.Duration // where this round began, on that time
+	first   int64         // PTS of the first picture
+	started bool
+	drained bool
+	frames  int // in this round
+}
+
+// Next implements Feed.
+func (f *fileFeed) Next(ctx context.Context) (*Picture, error) {
+	frame, err := f.decode(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at := f.position(frame)
+	now := time.Now()
+	if f.zero.IsZero() || now.Sub(f.zero.Add(at)) > time.Second {
+		f.zero = now.Add(-at) // the beginning, after a rest, or too slow a machine
+	}
+	sleep(ctx, f.zero.Add(at).Sub(now))
+	if ctx.Err() != nil {
+		f.recycle(frame)
+		return nil, ctx.Err()
+	}
+	return f.picture(frame, time.Now())
+}
+
+// position is when frame is to be shown, on the file's time.
+func (f *fileFeed) position(frame *av.Frame) time.Duration {
+	interval := 40 * time.Millisecond
+	if f.info.FrameRateMilli > 0 {
+		interval = 1000 * time.Second / time.Duration(f.info.FrameRateMilli)
+	}
+	at := f.end // without a time of its own a picture follows the last
+	if pts, ok := frame.PTS(); ok {
+		if !f.started {
+			f.first, f.started = pts, true
+		}
+		seconds := float64(pts-f.first) * float64(f.video.TickNum) / float64(f.video.TickDen)
+		own := f.round + time.Duration(seconds*float64(time.Second))
+		if own >= f.end-interval && own < f.end+10*time.Second {
+			at = own
+		}
+	}
+	f.end = at + interval
+	return at
+}
+
+// decode gives the next frame, from the beginning again after the last.
+func (f *fileFeed) decode(ctx context.Context) (*av.Frame, error) {
+	for {
+		frame := f.frame()
+		err := f.dec.Receive(frame)
+		if err == nil {
+			f.frames++
+			return frame, nil
+		}
+		f.recycle(frame)
+		if errors.Is(err, av.ErrEOF) {
+			if f.frames == 0 {
+				return nil, fmt.Errorf("%s holds no picture that can be decoded; check that it is a video and whole", f.src)
+			}
+			if err := f.rewind(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if !errors.Is(err, av.ErrAgain) {
+			return nil, explain(f.src, err)
+		}
+		switch err := f.in.Read(f.packet, f.stall); {
+		case err == nil:
+			if err := f.dec.Send(f.packet); err != nil && !errors.Is(err, av.ErrInvalidData) {
+				return nil, explain(f.src, err)
+			}
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case f.drained:
+			return nil, explain(f.src, err)
+		default: // the end, or damage that cannot be read past: what the decoder still holds, then from the beginning
+			f.drained = true
+			if err := f.dec.Send(nil); err != nil && !errors.Is(err, av.ErrEOF) {
+				return nil, explain(f.src, err)
+			}
+		}
+	}
+}
+
+func (f *fileFeed) rewind() error {
+	if err := f.in.Rewind(); err != nil {
+		return explain(f.src, err)
+	}
+	f.dec.Flush()
+	f.round, f.frames, f.drained = f.end, 0, false
+	return nil
+}
+
+// Rest implements Feed.
+func (f *fileFeed) Rest(ctx context.Context, wanted <-chan struct{}) error {
+	select {
+	case <-ctx.Done():
+	case <-wanted:
+	}
+	f.zero = time.Time{}
+	return nil
+}
+
+// NewEncoder implements Engine.
+func (Libav) NewEncoder(o EncoderOptions) (Encoder, error) {
+	format := av.I420
+	if o.Codec == media.CodecJPEG {
+		format = av.I420Full
+	}
+	scaler, err := av.NewScaler(o.Width, o.Height, format)
+	if err != nil {
+		return nil, err
+	}
+	if o.Codec == media.CodecJPEG {
+		enc, err := av.NewMJPEG(o.Width, o.Height)
+		if err != nil {
+			scaler.Close()
+			return nil, missing(err)
+		}
+		e := &jpegEncoder{scaler: scaler, enc: enc, quality: 5}
+		e.SetRate(o.BitrateBps, o.FrameRateMilli)
+		return e, nil
+	}
+	enc, err := av.NewH264(av.H264Options{
+		Width: o.Width, Height: o.Height, FrameRateMilli: o.FrameRateMilli, BitrateBps: o.BitrateBps, Preset: o.Preset,
+		GOPFrames: max(1, gopSeconds*o.FrameRateMilli/1000), VBVFrames: vbvFrames, Threads: min(maxSlices, runtime.NumCPU()),
+	})
+	if err != nil {
+		scaler.Close()
+		return nil, missing(err)
+	}
+	return &h264Encoder{scaler: scaler, enc: enc, rateMilli: o.FrameRateMilli}, nil
+}
+
+func missing(err error) error {
+	if errors.Is(err, av.ErrNoEncoder) {
+		return fmt.Errorf("%w; install an FFmpeg whose libavcodec has it (%s)", err, strings.SplitN(av.Version(), ", ", 3)[1])
+	}
+	return err
+}
+
+// h264Encoder scales and codes.
+type h264Encoder struct {
+	scaler    *av.Scaler
+	enc       *av.Encoder
+	rateMilli int // that the rate control counts on
+}
+
+// Encode implements Encoder.
+func (e *h264Encoder) Encode(img Image, pts int64, key bool) ([]byte, bool, error) {
+	frame, err := e.scaler.Scale(img.(*av.Frame))
+	if err != nil {
+		return nil, false, err
+	}
+	return e.enc.Encode(frame, pts, key)
+}
+
+// SetRate implements Encoder. The rate control goes on counting on its first frame rate, so with fewer frames each may be larger.
+func (e *h264Encoder) SetRate(bitrateBps, frameRateMilli int) {
+	e.enc.SetBitrate(int(int64(bitrateBps) * int64(e.rateMilli) / int64(max(1, frameRateMilli))))
+}
+
+// Close implements Encoder.
+func (e *h264Encoder) Close() {
+	e.enc.Close()
+	e.scaler.Close()
+}
+
+// jpegEncoder scales, codes and finds the quality that its bitrate allows: JPEG's coder has no rate control of its own.
+type jpegEncoder struct {
+	scaler  *av.Scaler
+	enc     *av.Encoder
+	quality float64 // 2 (best) to 31
+	target  float64 // bytes a picture
+}
+
+// Encode implements Encoder.
+func (e *jpegEncoder) Encode(img Image, pts int64, _ bool) ([]byte, bool, error) {
+	frame, err := e.scaler.Scale(img.(*av.Frame))
+	if err != nil {
+		return nil, false, err
+	}
+	e.enc.SetQuality(e.quality)
+	au, _, err := e.enc.Encode(frame, pts, false)
+	if err != nil {
+		return nil, false, err
+	}
+	// Size goes about with 1/quality: a step of half the error, on a logarithmic scale, settles in a few pictures and does not swing.
+	e.quality = min(max(e.quality*sqrtRatio(float64(len(au))/e.target), bestJPEG), worstJPEG)
+	return au, true, nil
+}
+
+// The range of a JPEG's quantizer; finer than 3 costs much and shows nothing.
+const (
+	bestJPEG  = 3
+	worstJPEG = 31
+)
+
+// sqrtRatio is the square root of r, which is kept from running away on one odd picture.
+func sqrtRatio(r float64) float64 { return math.Sqrt(min(max(r, 0.25), 4)) }
+
+// SetRate implements Encoder.
+func (e *jpegEncoder) SetRate(bitrateBps, frameRateMilli int) {
+	e.target = float64(bitrateBps) * 1000 / 8 / float64(max(1, frameRateMilli))
+}
+
+// Close implements Encoder.
+func (e *jpegEncoder) Close() {
+	e.enc.Close()
+	e.scaler.Close()
+}

@@ -1,0 +1,166 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sightline/internal/media"
+	"sightline/internal/wire"
+)
+
+// Rendition says how to encode the source once.
+type Rendition struct {
+	Name           string
+	Codec          media.Codec
+	Height         int // lines at most; the source's if it has less
+	FrameRateMilli int // frames a second × 1000 at most; 0: the source's
+	BitrateBps     int // at most, and what it starts with
+	MinBitrateBps  int // the least a viewer's network may bring it down to
+	Preset         string
+}
+
+// presets of x264 that keep up with a camera.
+var presets = []string{"ultrafast", "superfast", "veryfast", "faster", "fast", "medium"}
+
+// DefaultRenditions are what a camera offers when it is not told: H.264 for everyone, and JPEG for programs and browsers without
+// a video decoder.
+func DefaultRenditions() []Rendition {
+	h264, jpeg := defaults(media.CodecH264), defaults(media.CodecJPEG)
+	h264.Name, jpeg.Name = "720p", "mjpeg-544p"
+	return []Rendition{h264, jpeg}
+}
+
+func defaults(codec media.Codec) Rendition {
+	if codec == media.CodecJPEG {
+		return Rendition{Codec: codec, Height: 544, FrameRateMilli: 10_000, BitrateBps: 6_000_000, MinBitrateBps: 500_000}
+	}
+	return Rendition{Codec: codec, Height: 720, FrameRateMilli: 30_000, BitrateBps: 2_500_000, MinBitrateBps: 150_000, Preset: "superfast"}
+}
+
+// ParseRendition reads "name=720p,codec=h264,height=720,fps=30,bitrate=2500000,min_bitrate=150000,preset=superfast". All but the name
+// may be left out.
+func ParseRendition(s string) (Rendition, error) {
+	values := map[string]string{}
+	for field := range strings.SplitSeq(s, ",") {
+		key, value, ok := strings.Cut(field, "=")
+		if !ok || value == "" {
+			return Rendition{}, fmt.Errorf("rendition %.80q: %.40q is not key=value", s, field)
+		}
+		if !slices.Contains([]string{"name", "codec", "height", "fps", "bitrate", "min_bitrate", "preset"}, key) {
+			return Rendition{}, fmt.Errorf("rendition %.80q: unknown key %.40q, known are name, codec, height, fps, bitrate, min_bitrate and preset", s, key)
+		}
+		if _, twice := values[key]; twice {
+			return Rendition{}, fmt.Errorf("rendition %.80q: %s is given twice", s, key)
+		}
+		values[key] = value
+	}
+	codec := media.CodecH264
+	switch values["codec"] {
+	case "", "h264":
+	case "jpeg":
+		codec = media.CodecJPEG
+	default:
+		return Rendition{}, fmt.Errorf("rendition %.80q: codec %.40q, want h264 or jpeg", s, values["codec"])
+	}
+	r := defaults(codec)
+	r.Name = values["name"]
+	if v, ok := values["preset"]; ok {
+		r.Preset = v
+	}
+	for key, into := range map[string]*int{"height": &r.Height, "bitrate": &r.BitrateBps, "min_bitrate": &r.MinBitrateBps} {
+		v, ok := values[key]
+		if !ok {
+			continue
+		}
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return Rendition{}, fmt.Errorf("rendition %.80q: %s %.40q is not a whole number", s, key, v)
+		}
+		*into = n
+	}
+	if v, ok := values["fps"]; ok {
+		rate, err := parseRate(v)
+		if err != nil {
+			return Rendition{}, fmt.Errorf("rendition %.80q: %w", s, err)
+		}
+		r.FrameRateMilli = rate.milli()
+	}
+	if _, ok := values["min_bitrate"]; !ok {
+		r.MinBitrateBps = min(r.MinBitrateBps, r.BitrateBps)
+	}
+	if err := r.Validate(); err != nil {
+		return Rendition{}, err
+	}
+	return r, nil
+}
+
+// Validate says what is wrong with r in one sentence.
+func (r Rendition) Validate() error {
+	switch {
+	case r.Name == "" || len(r.Name) > 64:
+		return errors.New("a rendition needs a name of 1 to 64 bytes, such as name=720p")
+	case !r.Codec.Valid():
+		return fmt.Errorf("rendition %q: %v, want h264 or jpeg", r.Name, r.Codec)
+	case r.Height < 64 || r.Height > 4320:
+		return fmt.Errorf("rendition %q: height %d, want 64 to 4320 lines", r.Name, r.Height)
+	case r.FrameRateMilli < 0 || r.FrameRateMilli > maxRateMilli:
+		return fmt.Errorf("rendition %q: fps %.3f, want at most %d", r.Name, float64(r.FrameRateMilli)/1000, maxRateMilli/1000)
+	case r.BitrateBps < 50_000 || r.BitrateBps > 200_000_000:
+		return fmt.Errorf("rendition %q: bitrate %d, want 50000 to 200000000 bit/s", r.Name, r.BitrateBps)
+	case r.MinBitrateBps < 50_000 || r.MinBitrateBps > r.BitrateBps:
+		return fmt.Errorf("rendition %q: min_bitrate %d, want 50000 to the bitrate of %d bit/s", r.Name, r.MinBitrateBps, r.BitrateBps)
+	case r.Codec == media.CodecH264 && !slices.Contains(presets, r.Preset):
+		return fmt.Errorf("rendition %q: preset %.40q, want one of %s", r.Name, r.Preset, strings.Join(presets, ", "))
+	case r.Codec == media.CodecJPEG && r.Preset != "":
+		return fmt.Errorf("rendition %q: preset is for h264, leave it out", r.Name)
+	}
+	return nil
+}
+
+// size is what the rendition makes of a source of sw by sh pixels as displayed: never larger, both even, and lines divisible by 16 where it
+// scales, so that no coded line is hidden.
+func (r Rendition) size(sw, sh int) (w, h int) {
+	if sh <= r.Height {
+		return sw &^ 1, sh &^ 1
+	}
+	h = (r.Height + 8) &^ 15
+	if h > sh {
+		h = r.Height &^ 15
+	}
+	return (sw*h/sh + 1) &^ 1, h
+}
+
+// unknownRateMilli is what the rate control counts on when a source does not tell its frame rate.
+const unknownRateMilli = 25_000
+
+// rateMilli is the frame rate that the rendition makes of a source's; cap is a further limit, 0 for none.
+func (r Rendition) rateMilli(source, limit int) int {
+	if source <= 0 {
+		source = unknownRateMilli
+	}
+	for _, limit := range []int{r.FrameRateMilli, limit} {
+		if limit > 0 {
+			source = min(source, limit)
+		}
+	}
+	return source
+}
+
+// hello lists the renditions as they are for a source; width and height are 0 while the source's size is not known.
+func hello(opts Options, feed FeedInfo) wire.PublisherHello {
+	h := wire.PublisherHello{Agent: opts.Agent, Source: opts.Source.Scheme()}
+	for i, r := range opts.Renditions {
+		info := wire.RenditionInfo{
+			ID: media.RenditionID(i + 1), Name: r.Name, Codec: r.Codec.String(), FrameRateMilli: r.rateMilli(feed.FrameRateMilli, 0),
+			MinBitrateBps: r.MinBitrateBps, MaxBitrateBps: r.BitrateBps,
+		}
+		if feed.Height > 0 {
+			info.Width, info.Height = r.size(feed.Width, feed.Height)
+		}
+		h.Renditions = append(h.Renditions, info)
+	}
+	return h
+}

@@ -1,0 +1,243 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"sightline/internal/timestrip"
+)
+
+// Source says where pictures come from. It may hold credentials, so it prints and logs without them. Make one with ParseSource.
+type Source struct {
+	scheme string
+	secret string // what the libraries open, credentials included
+	shown  string // the same for people
+	test   testOptions
+	device deviceOptions
+	// trustAnyone leaves a camera's certificate unchecked.
+	trustAnyone bool
+}
+
+// testOptions are those of a test: source.
+type testOptions struct {
+	width, height int
+	rate          rate
+	tag           uint8
+}
+
+// deviceOptions are those of a v4l2: source, each empty for the device's own choice.
+type deviceOptions struct{ size, fps, format string }
+
+// rate is frames a second as a fraction.
+type rate struct{ num, den int }
+
+const (
+	maxRateMilli = 240_000
+	maxRatePart  = 90_000 // of a fraction, so that after cannot overflow
+)
+
+func (r rate) milli() int { return int(int64(r.num) * 1000 / int64(r.den)) }
+
+// after is how long n frames take, exactly, for any n.
+func (r rate) after(n int64) time.Duration {
+	num, den := int64(r.num), int64(r.den)
+	return time.Duration(n/num*den)*time.Second + time.Duration(n%num*den*int64(time.Second)/num)
+}
+
+// Scheme is the kind of source: test, file, rtsp, rtsps, http, https or v4l2.
+func (s Source) Scheme() string { return s.scheme }
+
+// String names the source for people, without credentials.
+func (s Source) String() string { return s.shown }
+
+// LogValue implements slog.LogValuer.
+func (s Source) LogValue() slog.Value { return slog.StringValue(s.shown) }
+
+// known is what can be told of the source before it is opened.
+func (s Source) known() FeedInfo {
+	if s.scheme != "test" {
+		return FeedInfo{}
+	}
+	return FeedInfo{Width: s.test.width, Height: s.test.height, FrameRateMilli: s.test.rate.milli()}
+}
+
+// ErrSource is wrapped by every error of ParseSource.
+var ErrSource = errors.New("invalid source")
+
+const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, https://… or v4l2:/dev/video0"
+
+// ParseSource reads a source's address:
+//
+//	test:?size=1280x720&fps=30000/1001&tag=0   the test pattern; every part of the query may be left out
+//	file:PATH                                  a video file, over and over
+//	rtsp://user:password@host/path             a network camera, over TCP; also rtsps, http and https (MJPEG and the like).
+//	                                           With #tls-verify=no the camera's certificate is not checked.
+//	v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg
+//
+// Errors wrap ErrSource and show no credentials.
+func ParseSource(s string) (Source, error) {
+	scheme, rest, ok := strings.Cut(s, ":")
+	scheme = strings.ToLower(scheme)
+	if !ok {
+		return Source{}, fmt.Errorf("%w: no scheme, %s", ErrSource, sourceHelp)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return Source{}, fmt.Errorf("%w: it holds a control character", ErrSource)
+	}
+	switch scheme {
+	case "test":
+		return parseTest(rest)
+	case "file":
+		if strings.HasPrefix(rest, "///") {
+			rest = rest[2:]
+		}
+		if rest == "" || strings.HasPrefix(rest, "//") {
+			return Source{}, fmt.Errorf("%w: file: needs a path, such as file:/srv/clip.mp4", ErrSource)
+		}
+		return Source{scheme: scheme, secret: rest, shown: "file:" + rest}, nil
+	case "v4l2":
+		return parseDevice(rest)
+	case "rtsp", "rtsps", "http", "https":
+		return parseNetwork(scheme, s)
+	}
+	return Source{}, fmt.Errorf("%w: unknown scheme %.20q, %s", ErrSource, scheme, sourceHelp)
+}
+
+func parseTest(rest string) (Source, error) {
+	s := Source{scheme: "test", shown: "test:", test: testOptions{width: 1280, height: 720, rate: rate{30000, 1001}}}
+	query, err := parseQuery(rest, "size", "fps", "tag")
+	if err != nil {
+		return Source{}, fmt.Errorf("%w: test: %w", ErrSource, err)
+	}
+	if v := query.Get("size"); v != "" {
+		w, h, err := parseSize(v)
+		if err != nil {
+			return Source{}, fmt.Errorf("%w: test: %w", ErrSource, err)
+		}
+		if w < minTestWidth || h < minTestHeight || w%2 != 0 || h%2 != 0 || w < timestrip.MinWidth || h < timestrip.MinHeight {
+			return Source{}, fmt.Errorf("%w: test: size %dx%d, want even numbers from %dx%d", ErrSource, w, h, minTestWidth, minTestHeight)
+		}
+		s.test.width, s.test.height = w, h
+	}
+	if v := query.Get("fps"); v != "" {
+		if s.test.rate, err = parseRate(v); err != nil {
+			return Source{}, fmt.Errorf("%w: test: %w", ErrSource, err)
+		}
+	}
+	if v := query.Get("tag"); v != "" {
+		tag, err := strconv.ParseUint(v, 10, 8)
+		if err != nil {
+			return Source{}, fmt.Errorf("%w: test: tag %.40q, want 0 to 255", ErrSource, v)
+		}
+		s.test.tag = uint8(tag)
+	}
+	return s, nil
+}
+
+func parseDevice(rest string) (Source, error) {
+	path, tail, _ := strings.Cut(rest, "?")
+	if !strings.HasPrefix(path, "/dev/") || strings.Contains(path, "..") {
+		return Source{}, fmt.Errorf("%w: v4l2: needs a device, such as v4l2:/dev/video0", ErrSource)
+	}
+	query, err := parseQuery("?"+tail, "size", "fps", "format")
+	if err != nil {
+		return Source{}, fmt.Errorf("%w: v4l2: %w", ErrSource, err)
+	}
+	d := deviceOptions{size: query.Get("size"), fps: query.Get("fps"), format: query.Get("format")}
+	if d.size != "" {
+		if _, _, err := parseSize(d.size); err != nil {
+			return Source{}, fmt.Errorf("%w: v4l2: %w", ErrSource, err)
+		}
+	}
+	if d.fps != "" {
+		if _, err := parseRate(d.fps); err != nil {
+			return Source{}, fmt.Errorf("%w: v4l2: %w", ErrSource, err)
+		}
+	}
+	return Source{scheme: "v4l2", secret: path, shown: "v4l2:" + path, device: d}, nil
+}
+
+// parseNetwork keeps the address as it is, since cameras are particular about it, and shows only host and path.
+func parseNetwork(scheme, s string) (Source, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Hostname() == "" {
+		return Source{}, fmt.Errorf("%w: %s: needs a host and maybe a path, such as %s://camera.lan/stream; write special characters in user name and password as %%40 and the like", ErrSource, scheme, scheme)
+	}
+	src := Source{scheme: scheme, shown: scheme + "://" + u.Host + u.EscapedPath()}
+	switch u.Fragment {
+	case "":
+	case "tls-verify=no":
+		src.trustAnyone = true
+	default:
+		return Source{}, fmt.Errorf("%w: %s: unknown option behind #, known is tls-verify=no", ErrSource, scheme)
+	}
+	src.secret, _, _ = strings.Cut(s, "#")
+	return src, nil
+}
+
+func parseQuery(rest string, known ...string) (url.Values, error) {
+	if rest == "" || rest == "?" {
+		return nil, nil
+	}
+	if rest[0] != '?' {
+		return nil, fmt.Errorf("%.40q, options come behind a ?", rest)
+	}
+	query, err := url.ParseQuery(rest[1:])
+	if err != nil {
+		return nil, fmt.Errorf("options %.80q, want %s", rest[1:], strings.Join(known, "=…&")+"=…")
+	}
+next:
+	for key, values := range query {
+		if len(values) > 1 {
+			return nil, fmt.Errorf("%.40q is given twice", key)
+		}
+		for _, k := range known {
+			if key == k {
+				continue next
+			}
+		}
+		return nil, fmt.Errorf("unknown option %.40q, known are %s", key, strings.Join(known, ", "))
+	}
+	return query, nil
+}
+
+func parseSize(s string) (w, h int, err error) {
+	ws, hs, ok := strings.Cut(s, "x")
+	if w, err = strconv.Atoi(ws); err == nil {
+		h, err = strconv.Atoi(hs)
+	}
+	if !ok || err != nil || w < 1 || h < 1 || w > 7680 || h > 4320 {
+		return 0, 0, fmt.Errorf("size %.40q, want width x height up to 7680x4320, such as 1280x720", s)
+	}
+	return w, h, nil
+}
+
+// parseRate reads frames a second: 30, 29.97 or 30000/1001.
+func parseRate(s string) (rate, error) {
+	bad := fmt.Errorf("fps %.40q, want frames a second up to %d, such as 25, 29.97 or 30000/1001", s, maxRateMilli/1000)
+	var r rate
+	if ns, ds, ok := strings.Cut(s, "/"); ok {
+		num, err1 := strconv.Atoi(ns)
+		den, err2 := strconv.Atoi(ds)
+		if err1 != nil || err2 != nil || num < 1 || den < 1 || num > maxRatePart || den > maxRatePart {
+			return r, bad
+		}
+		r = rate{num, den}
+	} else {
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(f > 0 && f <= maxRateMilli) {
+			return r, bad
+		}
+		r = rate{int(math.Round(f * 1000)), 1000}
+	}
+	if m := r.milli(); m < 100 || m > maxRateMilli {
+		return rate{}, bad
+	}
+	return r, nil
+}
