@@ -5,6 +5,7 @@ import { micros, type Micros } from "./units.ts";
 import type { Config } from "./wire.ts";
 
 export interface Picture {
+  /** Its own timestamp, where it has one, need not be the capture time. */
   readonly image: VideoFrame | ImageBitmap;
   /** On the server's epoch. */
   readonly capture: Micros;
@@ -147,24 +148,11 @@ class JPEGDecoder implements Decoder {
 }
 
 async function decodeJPEG(u: AccessUnit): Promise<VideoFrame | ImageBitmap> {
-  if (typeof ImageDecoder !== "undefined") {
-    const decoder = new ImageDecoder({ data: u.data, type: "image/jpeg" });
-    try {
-      const { image } = await decoder.decode();
-      try {
-        return new VideoFrame(image, { timestamp: u.capture });
-      } finally {
-        image.close();
-      }
-    } finally {
-      decoder.close();
-    }
-  }
-  const bitmap = await createImageBitmap(new Blob([u.data], { type: "image/jpeg" }));
-  if (typeof VideoFrame === "undefined") return bitmap;
+  if (typeof ImageDecoder === "undefined") return createImageBitmap(new Blob([u.data], { type: "image/jpeg" }));
+  const decoder = new ImageDecoder({ data: u.data, type: "image/jpeg" });
   try {
-    return new VideoFrame(bitmap, { timestamp: u.capture });
+    return (await decoder.decode()).image;
   } finally {
-    bitmap.close();
+    decoder.close();
   }
 }

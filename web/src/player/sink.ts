@@ -31,7 +31,7 @@ class TrackSink implements Sink {
   readonly #writer: WritableStreamDefaultWriter<VideoFrame>;
   readonly #events: SinkEvents;
   #writingSince: Micros | undefined;
-  #next: VideoFrame | undefined;
+  #next: Picture | undefined;
   #lastCapture = Number.NEGATIVE_INFINITY;
   #dead = false;
 
@@ -41,27 +41,26 @@ class TrackSink implements Sink {
   }
 
   show(p: Picture): void {
-    const frame = p.image instanceof VideoFrame ? p.image : asFrame(p.image, p.capture);
     // A <video> does not go back in time; after the server's restart its clock begins anew.
     if (this.#dead || p.capture < this.#lastCapture || this.#stuck()) {
-      frame.close();
+      p.image.close();
       this.#fail();
       return;
     }
     this.#lastCapture = p.capture;
     if (this.#next !== undefined) {
-      this.#next.close();
+      this.#next.image.close();
       this.#events.replaced();
     }
-    this.#next = frame;
+    this.#next = p;
     if (this.#writingSince === undefined) void this.#write();
   }
 
   close(): void {
     this.#dead = true;
-    this.#next?.close();
+    this.#next?.image.close();
     this.#next = undefined;
-    this.#writer.abort().catch(() => undefined);
+    this.#writer.abort().catch(() => undefined); // it is gone either way
   }
 
   #stuck(): boolean {
@@ -69,13 +68,15 @@ class TrackSink implements Sink {
   }
 
   async #write(): Promise<void> {
-    for (let frame = this.#next; frame !== undefined; frame = this.#next) {
+    for (let p = this.#next; p !== undefined; p = this.#next) {
       this.#next = undefined;
       this.#writingSince = localNow();
+      let frame: VideoFrame | undefined;
       try {
+        frame = await stamped(p);
         await this.#writer.write(frame); // closes the frame
       } catch {
-        frame.close();
+        frame?.close();
         this.#fail();
         return;
       }
@@ -90,11 +91,25 @@ class TrackSink implements Sink {
   }
 }
 
-function asFrame(bitmap: ImageBitmap, capture: Micros): VideoFrame {
+/** The picture as a frame whose timestamp is its capture time. Takes p over. */
+async function stamped(p: Picture): Promise<VideoFrame> {
+  const image = p.image;
+  if (image instanceof VideoFrame && image.timestamp === p.capture) return image;
   try {
-    return new VideoFrame(bitmap, { timestamp: capture });
+    if (image instanceof ImageBitmap || image.format === null) return new VideoFrame(image, { timestamp: p.capture });
+    // Chromium shows a frame made from a frame with the timestamp of the first, so the pixels have to be copied.
+    const data = new ArrayBuffer(image.allocationSize());
+    const layout = await image.copyTo(data);
+    return new VideoFrame(data, {
+      format: image.format,
+      codedWidth: image.visibleRect?.width ?? image.codedWidth,
+      codedHeight: image.visibleRect?.height ?? image.codedHeight,
+      colorSpace: image.colorSpace,
+      layout,
+      timestamp: p.capture,
+    });
   } finally {
-    bitmap.close();
+    image.close();
   }
 }
 

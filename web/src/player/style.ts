@@ -28,10 +28,12 @@ export const style = `
 .status {
   position: absolute;
   top: var(--sightline-status-top, 12px);
-  left: var(--sightline-status-left, 12px);
-  right: 12px;
+  left: var(--sightline-status-side, 12px);
+  right: var(--sightline-status-side, 12px);
   display: flex;
   flex-wrap: wrap;
+  justify-content: var(--sightline-status-justify, flex-start);
+  text-align: var(--sightline-status-align, left);
   align-items: center;
   gap: 6px 8px;
   pointer-events: none;
@@ -67,7 +69,6 @@ export const style = `
 .detail {
   flex-basis: 100%;
   margin: 0;
-  max-width: 46ch;
   color: #dfe5ec;
   text-shadow: 0 1px 2px rgb(0 0 0 / 0.8);
   text-wrap: pretty;
@@ -91,7 +92,7 @@ export const style = `
   padding: 24px;
 }
 .empty .pill { background: none; font-size: 15px; }
-.empty .detail { flex-basis: auto; color: #a7b2c0; }
+.empty .detail { flex-basis: auto; max-width: 46ch; color: #a7b2c0; }
 .empty { background: radial-gradient(120% 90% at 50% 40%, #171c23 0%, #0b0e12 70%); }
 
 button {

@@ -32,16 +32,21 @@ export class Window {
     return this.#entries.length;
   }
 
-  /** The sum of the values per second: over the window, or since the first value where that is nearer. */
+  /**
+   * The sum of the values per second, over the window or since the first value where that is nearer. It is counted up to the
+   * last value while they come regularly, and up to now when the next one is overdue.
+   */
   perSecond(now: Micros): number {
     this.#trim(now);
     const first = this.#entries[0];
-    if (first === undefined) return 0;
+    const last = this.#entries.at(-1);
+    if (first === undefined || last === undefined || first === last) return 0;
     // The first value opens the interval, so it does not count into it.
     let sum = -first.value;
     for (const e of this.#entries) sum += e.value;
-    const elapsed = now - first.at;
-    return elapsed > 0 ? (sum * 1e6) / elapsed : 0;
+    const interval = (last.at - first.at) / (this.#entries.length - 1);
+    const end = now - last.at > 2 * interval ? now : last.at;
+    return end > first.at ? (sum * 1e6) / (end - first.at) : 0;
   }
 
   #trim(now: Micros): void {
