@@ -4,6 +4,7 @@
 package authority
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -223,7 +224,12 @@ func (a *Authority) due(cert *x509.Certificate) bool {
 func (a *Authority) readLeaf() *tls.Certificate {
 	path := filepath.Join(a.dir, leafFile)
 	leaf, err := tls.LoadX509KeyPair(path, path)
-	if err != nil || a.due(leaf.Leaf) || !a.names.within(leaf.Leaf) || leaf.Leaf.CheckSignatureFrom(a.ca.cert) != nil {
+	if err != nil || a.due(leaf.Leaf) || !a.names.within(leaf.Leaf) {
+		return nil
+	}
+	// The chain must be what issue makes. A signature by our key alone is not enough: the authority's
+	// certificate may have been made anew from it, under another name.
+	if len(leaf.Certificate) != 2 || !bytes.Equal(leaf.Certificate[1], a.ca.cert.Raw) || leaf.Leaf.CheckSignatureFrom(a.ca.cert) != nil {
 		return nil
 	}
 	return &leaf

@@ -77,11 +77,11 @@ func trustBrowsers(caFile string, cert *x509.Certificate, undo bool) error {
 	}
 	nss, err := truststore.NewNSSTrust()
 	if err != nil {
-		return fmt.Errorf("browsers' stores: the program certutil is missing: install it (Debian and Ubuntu: apt install libnss3-tools; Fedora: dnf install nss-tools; macOS: brew install nss) and run this again")
+		return errors.New("browsers' stores: the program certutil is missing: install it (Debian and Ubuntu: apt install libnss3-tools; Fedora: dnf install nss-tools; macOS: brew install nss) and run this again")
 	}
 	if !undo && runtime.GOOS == "linux" {
 		if err := makeChromiumStore(); err != nil {
-			return fmt.Errorf("Chromium's store: %w", err)
+			return fmt.Errorf("store of Chromium: %w", err)
 		}
 	}
 	if nss.PreCheck() != nil {
