@@ -32,6 +32,7 @@ var (
 	ErrTimeout      = errors.New("timed out")
 	ErrStopped      = errors.New("stopped")
 	ErrInvalidData  = errors.New("not valid media")
+	ErrUnsupported  = errors.New("asked for what it does not offer")
 	ErrNoVideo      = errors.New("no video stream")
 	ErrNoEncoder    = errors.New("encoder not available")
 )
@@ -82,6 +83,8 @@ func kindOf(code C.int) error {
 		return ErrStopped
 	case C.SL_INVALIDDATA, C.SL_DECODER_NOT_FOUND, C.SL_DEMUXER_NOT_FOUND:
 		return ErrInvalidData
+	case C.SL_EINVAL:
+		return ErrUnsupported
 	case C.SL_STREAM_NOT_FOUND:
 		return ErrNoVideo
 	}

@@ -52,11 +52,11 @@ func (Libav) Open(ctx context.Context, src Source) (Feed, error) {
 	if src.scheme == "file" {
 		switch info, err := os.Stat(src.secret); {
 		case errors.Is(err, os.ErrNotExist):
-			return nil, fmt.Errorf("%s does not exist; check the path", src)
+			return nil, fmt.Errorf("the source %s does not exist; check the path", src)
 		case err != nil:
-			return nil, fmt.Errorf("%s cannot be read: %w", src, err)
+			return nil, fmt.Errorf("the source %s cannot be read: %w", src, err)
 		case info.IsDir():
-			return nil, fmt.Errorf("%s is a directory; name a video file in it", src)
+			return nil, fmt.Errorf("the source %s is a directory; name a video file in it", src)
 		}
 	}
 	in, err := av.OpenInput(ctx, address(src), inputOptions(src))
@@ -98,7 +98,11 @@ func inputOptions(src Source) av.InputOptions {
 	}
 	switch src.scheme {
 	case "file":
-		o.Options = map[string]string{"protocol_whitelist": "file"}
+		// FFmpeg knows formats that are no video but become it (text, modules of music), and lists that name other files.
+		o.Options = map[string]string{
+			"protocol_whitelist": "file",
+			"format_whitelist":   "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,dv,ivf,h264,hevc,m4v,mjpeg,yuv4mpegpipe,image2,jpeg_pipe,png_pipe",
+		}
 	case "rtsp", "rtsps":
 		o.Options = map[string]string{
 			"protocol_whitelist": "rtsp,rtsps,rtp,tcp,tls,crypto,udp,srtp", "rtsp_transport": "tcp", "tls_verify": verify,
@@ -136,27 +140,29 @@ func plausibleRate(v av.VideoInfo) int {
 func explain(src Source, err error) error {
 	switch {
 	case errors.Is(err, av.ErrNotFound) && src.scheme == "v4l2":
-		return fmt.Errorf("%s is not there; plug the camera in, or name another device", src)
+		return fmt.Errorf("the source %s is not there; plug the camera in, or name another device", src)
 	case errors.Is(err, av.ErrNotFound):
-		return fmt.Errorf("%s does not exist there; check the path", src)
+		return fmt.Errorf("the source %s does not exist there; check the path", src)
 	case errors.Is(err, av.ErrDenied):
-		return fmt.Errorf("%s may not be read by this user; change its permissions or the user's groups", src)
+		return fmt.Errorf("the source %s may not be read by this user; change its permissions or the user's groups", src)
 	case errors.Is(err, av.ErrBusy):
-		return fmt.Errorf("%s is in use by another program; end that one", src)
+		return fmt.Errorf("the source %s is in use by another program; end that one", src)
 	case errors.Is(err, av.ErrUnauthorized):
-		return fmt.Errorf("%s refuses the user name or password; correct them in the source's address", src)
+		return fmt.Errorf("the source %s refuses the user name or password; correct them in the source's address", src)
 	case errors.Is(err, av.ErrUnreachable):
-		return fmt.Errorf("%s does not accept connections; check address, port and whether the camera is on", src)
+		return fmt.Errorf("the source %s does not accept connections; check address, port and whether the camera is on", src)
 	case errors.Is(err, av.ErrTimeout):
-		return fmt.Errorf("%s does not answer; check address, network and whether the camera is on", src)
+		return fmt.Errorf("the source %s does not answer; check address, network and whether the camera is on", src)
 	case errors.Is(err, av.ErrNoVideo):
-		return fmt.Errorf("%s has no video in it; name a source with pictures", src)
-	case errors.Is(err, av.ErrInvalidData):
-		return fmt.Errorf("%s is not video that can be decoded; check that it is a video and whole", src)
+		return fmt.Errorf("the source %s has no video in it; name a source with pictures", src)
+	case errors.Is(err, av.ErrUnsupported) && src.scheme == "v4l2":
+		return fmt.Errorf("the source %s does not offer the size, rate or format asked for; leave them out, or pick from what v4l2-ctl --list-formats-ext shows", src)
+	case errors.Is(err, av.ErrInvalidData), errors.Is(err, av.ErrUnsupported):
+		return fmt.Errorf("the source %s is not video that can be decoded; check that it is a video and whole", src)
 	case errors.Is(err, av.ErrEOF):
-		return fmt.Errorf("%s has ended", src)
+		return fmt.Errorf("the source %s has ended", src)
 	}
-	return fmt.Errorf("%s cannot be used (%w); check the address and whether the camera is on", src, err)
+	return fmt.Errorf("the source %s cannot be used (%w); check the address and whether the camera is on", src, err)
 }
 
 // tape is what file and live feeds share: an input, its decoder and a pool of frames.
@@ -196,7 +202,7 @@ func (t *tape) picture(f *av.Frame, at time.Time) (*Picture, error) {
 	if f.Width() < minSourceSide || f.Height() < minSourceSide {
 		w, h := f.Width(), f.Height()
 		t.recycle(f)
-		return nil, fmt.Errorf("%s has pictures of %dx%d pixels; at least %dx%d are needed", t.src, w, h, minSourceSide, minSourceSide)
+		return nil, fmt.Errorf("the source %s has pictures of %dx%d pixels; at least %dx%d are needed", t.src, w, h, minSourceSide, minSourceSide)
 	}
 	t.setSize(f.Width(), f.Height())
 	return NewPicture(f, at, t.recycle), nil
@@ -292,7 +298,7 @@ func (f *liveFeed) read(ctx context.Context, deadline time.Time) (time.Time, err
 			if !f.seen {
 				limit = firstPicture
 			}
-			return time.Time{}, fmt.Errorf("%s sends %w: none for %v; check the camera and its network", f.src, ErrStalled, limit)
+			return time.Time{}, fmt.Errorf("the source %s sends %w: none for %v; check the camera and its network", f.src, ErrStalled, limit)
 		default:
 			return time.Time{}, explain(f.src, err)
 		}
@@ -429,7 +435,7 @@ func (f *fileFeed) decode(ctx context.Context) (*av.Frame, error) {
 		f.recycle(frame)
 		if errors.Is(err, av.ErrEOF) {
 			if f.frames == 0 {
-				return nil, fmt.Errorf("%s holds no picture that can be decoded; check that it is a video and whole", f.src)
+				return nil, fmt.Errorf("the source %s holds no picture that can be decoded; check that it is a video and whole", f.src)
 			}
 			if err := f.rewind(); err != nil {
 				return nil, err
