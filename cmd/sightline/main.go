@@ -36,12 +36,12 @@ func run(ctx context.Context, root *cobra.Command, args []string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(root.ErrOrStderr(), "sightline: %v\n", err)
+	root.PrintErrf("sightline: %v\n", err)
 	var usage usageError
 	if started && !errors.As(err, &usage) {
 		return exitFailure
 	}
-	fmt.Fprintf(root.ErrOrStderr(), "Run '%s --help' for how to use it.\n", cmd.CommandPath())
+	root.PrintErrf("Run '%s --help' for how to use it.\n", cmd.CommandPath())
 	return exitUsage
 }
 

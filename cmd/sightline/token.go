@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"time"
 
@@ -68,7 +67,7 @@ site/** for all levels), or as ** for every stream. Keep the token like a passwo
 			}
 			if a.MadeKey() {
 				// A mistyped directory would otherwise give a token that no server takes, and no hint why.
-				fmt.Fprintf(cmd.ErrOrStderr(), "sightline: made a new signing key in %s: only a server with this data directory takes the token\n", c.DataDir)
+				cmd.PrintErrf("sightline: made a new signing key in %s: only a server with this data directory takes the token\n", c.DataDir)
 			}
 			if asJSON {
 				return printJSON(cmd, struct {

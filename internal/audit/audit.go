@@ -22,6 +22,8 @@ import (
 // refuse the action, and may tell its user to try again.
 var ErrUnavailable = errors.New("audit record not written")
 
+var errInUse = errors.New("another server writes it: stop that one, or give this one a --data-dir of its own")
+
 // maxWaiting is how many records may wait for the disk. Beyond it Append fails at once instead of queueing
 // without bound behind a disk that hangs.
 const maxWaiting = 4096
@@ -80,7 +82,8 @@ type pending struct {
 // Open opens the audit file at path, and makes it with mode 0600 where it does not exist. The sequence goes on
 // where the file ends. A last line that a crash left unfinished is completed where it is whole but for its
 // newline, and otherwise replaced by a record with event "audit" that quotes it; nobody was told that such a
-// line was written. Records appended before Run starts wait for it. Close the Log only if Run is never called.
+// line was written. The file is locked, so that no second server writes it.
+// Records appended before Run starts wait for it. Close the Log only if Run is never called.
 func Open(path string, opts Options) (*Log, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
@@ -90,7 +93,10 @@ func Open(path string, opts Options) (*Log, error) {
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open audit file %s: %w", path, err)
+		return nil, fmt.Errorf("audit file: %w: set audit.path to a file that can be written", err)
+	}
+	if err := lock(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock audit file %s: %w", path, err), f.Close())
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open audit file %s: %w", path, err), f.Close())

@@ -210,6 +210,24 @@ func TestOpen_MendsZerosAfterAPowerCut(t *testing.T) {
 	}
 }
 
+func TestOpen_RefusesAFileInUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	first, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := Open(path, Options{}); !errors.Is(err, errInUse) || !strings.Contains(err.Error(), path) {
+		t.Errorf("second: %v, %v", second, err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	session(t, path, "after")
+	if lines := readFile(t, path); len(lines) != 1 {
+		t.Errorf("got %+v", lines)
+	}
+}
+
 func TestOpen_LeavesOtherFilesAlone(t *testing.T) {
 	for _, content := range []string{"hello", "hello\n", "[1,2]\n{}\n", "{\"seq\":0}\n", strings.Repeat("x", maxWindow+10)} {
 		path := filepath.Join(t.TempDir(), "notes.txt")

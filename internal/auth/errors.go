@@ -28,7 +28,7 @@ type refusal struct {
 }
 
 // refusals is read only. Its sentences tell a caller nothing about keys, names or whether a stream exists.
-var refusals = []refusal{
+var refusals = []refusal{ //nolint:gochecknoglobals // a table nobody writes to
 	{ErrMissing, "missing", "No credential was sent: open the link you were given, or send a token."},
 	{ErrMalformed, "malformed", "The token is damaged: copy it again as a whole, or ask for a new one."},
 	{ErrForged, "forged", "The token was not made by this server: ask for a new one."},

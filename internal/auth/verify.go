@@ -24,9 +24,15 @@ var (
 	kidGrammar     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 	secretGrammar  = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 	secondsGrammar = regexp.MustCompile(`^(0|[1-9][0-9]{0,11})$`)
-	headerNames    = []string{"alg", "kid", "typ"}
-	claimNames     = []string{"sub", "aud", "exp", "iat", "nbf", "jti", "grants", "actions", "streams"}
 )
+
+// headerNames are the only header parameters accepted.
+func headerNames() []string { return []string{"alg", "kid", "typ"} }
+
+// claimNames are the members of a payload that mean something here, at whatever depth.
+func claimNames() []string {
+	return []string{"sub", "aud", "exp", "iat", "nbf", "jti", "grants", "actions", "streams"}
+}
 
 // seconds is a JWT NumericDate, of which only whole, non-negative numbers are accepted.
 type seconds int64
@@ -105,7 +111,7 @@ func readHeader(token string) (header, error) {
 	if err != nil {
 		return header{}, fmt.Errorf("header is not canonical base64url: %w", ErrMalformed)
 	}
-	if err := checkJSON(raw, headerNames); err != nil {
+	if err := checkJSON(raw, headerNames()); err != nil {
 		return header{}, fmt.Errorf("header: %w: %w", err, ErrMalformed)
 	}
 	var all map[string]json.RawMessage
@@ -113,7 +119,7 @@ func readHeader(token string) (header, error) {
 		return header{}, fmt.Errorf("header: %w", ErrMalformed)
 	}
 	for name := range all {
-		if !slices.Contains(headerNames, name) {
+		if !slices.Contains(headerNames(), name) {
 			return header{}, fmt.Errorf("header has parameters besides alg, kid and typ: %w", ErrForged)
 		}
 	}
@@ -139,7 +145,7 @@ func readHeader(token string) (header, error) {
 
 // readClaims judges a payload whose signature is good.
 func (a *Authenticator) readClaims(kind Kind, payload []byte) (Principal, error) {
-	if err := checkJSON(payload, claimNames); err != nil {
+	if err := checkJSON(payload, claimNames()); err != nil {
 		return Principal{}, fmt.Errorf("claims: %w: %w", err, ErrMalformed)
 	}
 	var c claimSet

@@ -17,7 +17,7 @@ import (
 	"sightline/internal/media"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+var update = flag.Bool("update", false, "rewrite the golden files") //nolint:gochecknoglobals // flags of a test binary are
 
 func none(string) string { return "" }
 
@@ -106,7 +106,8 @@ func TestLoad_FlagsWinOverEnvironmentOverFile(t *testing.T) {
 		{"file", config.Options{Getenv: none}, ":1", filepath.Join(dir, "data"), slog.LevelWarn},
 		{"environment", config.Options{Getenv: func(s string) string { return env[s] }}, ":2", "/env", slog.LevelError},
 		{
-			"flags", config.Options{Getenv: func(s string) string { return env[s] }, Listen: ":3", DataDir: "/flag", LogLevel: "debug"},
+			"flags",
+			config.Options{Getenv: func(s string) string { return env[s] }, Listen: ":3", DataDir: "/flag", LogLevel: "debug"},
 			":3", "/flag", slog.LevelDebug,
 		},
 	} {

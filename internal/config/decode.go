@@ -50,10 +50,14 @@ var (
 	bitrateGrammar = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,3})?)([kM]?)$`)
 	rateGrammar    = regexp.MustCompile(`^([0-9]{1,6}(?:\.[0-9]{1,3})?)(?:/([0-9]{1,6}))?$`)
 	lineInMessage  = regexp.MustCompile(`\bline (\d+)(?:, column (\d+))?`)
-	// x264's presets; placebo is not among them, since it cannot keep up with any camera.
-	presets = []string{"ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"}
-	codecs  = []string{"h264", "jpeg"}
 )
+
+// presets are x264's; placebo is not among them, since it cannot keep up with any camera.
+func presets() []string {
+	return []string{"ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"}
+}
+
+func codecs() []string { return []string{media.CodecH264.String(), media.CodecJPEG.String()} }
 
 // Parse reads and checks the text of a configuration file, called name in errors. Paths stay as written and
 // the data directory may be empty: Load completes them. The error joins one *Error for each fault.
@@ -458,7 +462,7 @@ func (d *decoder) rendition(n *yaml.Node) (Rendition, bool) {
 			}
 			return nil
 		})},
-		key{"codec", d.text(&codec, "codec", "h264 or jpeg", oneOf(codecs))},
+		key{"codec", d.text(&codec, "codec", "h264 or jpeg", oneOf(codecs()))},
 		key{"height", of(func(r *Rendition, n *yaml.Node) {
 			d.integer(&r.Height, "height", minHeight, maxHeight)(n)
 			if r.Height%2 != 0 {
@@ -468,7 +472,7 @@ func (d *decoder) rendition(n *yaml.Node) (Rendition, bool) {
 		key{"fps", of(func(r *Rendition, n *yaml.Node) { d.number(&r.FrameRateMilli, n, "fps", parseRate) })},
 		key{"bitrate", h264Only("bitrate", func(r *Rendition, n *yaml.Node) { d.number(&r.BitrateBps, n, "bitrate", parseBitrate) })},
 		key{"preset", h264Only("preset", func(r *Rendition, n *yaml.Node) {
-			d.text(&r.Preset, "preset", "the name of an x264 preset", oneOf(presets))(n)
+			d.text(&r.Preset, "preset", "the name of an x264 preset", oneOf(presets()))(n)
 		})},
 	)
 	if len(d.errs) == before {
@@ -482,7 +486,7 @@ func (d *decoder) rendition(n *yaml.Node) (Rendition, bool) {
 		return Rendition{}, false
 	}
 	r := defaultRendition(name, media.CodecH264)
-	if codec == "jpeg" {
+	if codec == media.CodecJPEG.String() {
 		r = defaultRendition(name, media.CodecJPEG)
 	}
 	for _, read := range later {

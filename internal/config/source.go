@@ -10,7 +10,9 @@ import (
 )
 
 // schemes are the kinds of sources a capture process opens. Nothing that runs a program is among them.
-var schemes = []string{"test", "file", "rtsp", "rtsps", "http", "https", "v4l2", "images", "screen", "pipe"}
+func schemes() []string {
+	return []string{"test", "file", "rtsp", "rtsps", "http", "https", "v4l2", "images", "screen", "pipe"}
+}
 
 // Source is where a camera's pictures come from: a URL that may hold a login. It shows itself without the
 // login wherever it is printed, logged or marshalled; only Reveal gives all of it. The zero value is no source.
@@ -20,10 +22,10 @@ type Source struct{ text string }
 func ParseSource(s string) (Source, error) {
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || !isWord(scheme) {
-		return Source{}, fmt.Errorf("a source begins with its scheme and a colon: want one of %s", strings.Join(schemes, ", "))
+		return Source{}, fmt.Errorf("a source begins with its scheme and a colon: want one of %s", strings.Join(schemes(), ", "))
 	}
-	if !slices.Contains(schemes, scheme) {
-		return Source{}, fmt.Errorf("unknown source scheme %.20q%s: want one of %s", scheme, didYouMean(scheme, schemes), strings.Join(schemes, ", "))
+	if !slices.Contains(schemes(), scheme) {
+		return Source{}, fmt.Errorf("unknown source scheme %.20q%s: want one of %s", scheme, didYouMean(scheme, schemes()), strings.Join(schemes(), ", "))
 	}
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return Source{}, fmt.Errorf("the %s source holds a control character: remove it", scheme)
