@@ -323,7 +323,7 @@ func TestScaler_PassesOnWhatFits(t *testing.T) {
 
 func TestOpenInput_Errors(t *testing.T) {
 	dir := t.TempDir()
-	clip, err := os.ReadFile("../../media/street.mp4")
+	clip, err := os.ReadFile("../demo/street.mp4")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,11 +352,11 @@ func TestOpenInput_Errors(t *testing.T) {
 }
 
 func TestOpenInput_ContextEndsTheWait(t *testing.T) {
-	fifo := silentServer(t)
+	address := silentServer(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, err := av.OpenInput(ctx, fifo, av.InputOptions{Options: map[string]string{"rtsp_transport": "tcp"}})
+		_, err := av.OpenInput(ctx, address, av.InputOptions{Options: map[string]string{"rtsp_transport": "tcp"}})
 		done <- err
 	}()
 	cancel()

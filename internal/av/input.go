@@ -88,8 +88,11 @@ func OpenInput(ctx context.Context, url string, opts InputOptions) (*Input, erro
 
 func (in *Input) limit(d time.Duration) { C.sl_guard_limit(in.guard, C.int64_t(d/time.Microsecond)) }
 
-// fail tells a deadline of ours from a stop, which FFmpeg reports alike or as any other failure.
+// fail finds out whether a call failed because it was ended; FFmpeg may report that as any other failure.
 func (in *Input) fail(act string, e C.int) error {
+	if C.sl_guard_stopped(in.guard) != 0 {
+		return fail(act, C.SL_EXIT)
+	}
 	if C.sl_guard_expired(in.guard) != 0 {
 		return &Error{Act: act, Code: int(e), kind: ErrTimeout}
 	}

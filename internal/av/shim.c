@@ -20,6 +20,8 @@ void sl_guard_free(sl_guard *g) { free(g); }
 void sl_guard_stop(sl_guard *g) { atomic_store(&g->stop, 1); }
 void sl_guard_limit(sl_guard *g, int64_t us) { atomic_store(&g->deadline, us ? av_gettime_relative() + us : 0); }
 
+int sl_guard_stopped(sl_guard *g) { return atomic_load(&g->stop); }
+
 int sl_guard_expired(sl_guard *g) {
 	int64_t d = atomic_load(&g->deadline);
 	return d && av_gettime_relative() > d;

@@ -43,7 +43,8 @@ sl_guard *sl_guard_new(void);
 void sl_guard_free(sl_guard *g);
 void sl_guard_stop(sl_guard *g);
 void sl_guard_limit(sl_guard *g, int64_t us); // from now; 0: no limit
-int sl_guard_expired(sl_guard *g);            // the deadline, not the stop
+int sl_guard_stopped(sl_guard *g);
+int sl_guard_expired(sl_guard *g); // the deadline, not the stop
 
 // sl_open is avformat_open_input with the guard in place, and without a wait in the device where nonblock is set.
 int sl_open(AVFormatContext **out, const char *url, const char *format, AVDictionary **opts, sl_guard *g, int nonblock);

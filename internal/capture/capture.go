@@ -67,6 +67,9 @@ type Feed interface {
 // ErrStalled is wrapped by the error of a Feed that is open but sends nothing.
 var ErrStalled = errors.New("no pictures")
 
+// ErrRefused is wrapped by the error of an Open whose credentials the source does not accept.
+var ErrRefused = errors.New("refuses the user name or password")
+
 // EncoderOptions describe the encoder of one rendition. Pictures of any size and format are brought to Width by Height first.
 type EncoderOptions struct {
 	Codec          media.Codec

@@ -106,16 +106,17 @@ func inputOptions(src Source) av.InputOptions {
 	case "rtsp", "rtsps":
 		o.Options = map[string]string{
 			"protocol_whitelist": "rtsp,rtsps,rtp,tcp,tls,crypto,udp,srtp", "rtsp_transport": "tcp", "tls_verify": verify,
-			"fflags": "nobuffer", "probesize": "32768", "analyzeduration": "0", "reorder_queue_size": "0", "allowed_media_types": "video",
+			// Not nobuffer: it throws away what was read to learn about the stream, and that begins with a keyframe.
+			"probesize": "32768", "analyzeduration": "0", "reorder_queue_size": "0", "allowed_media_types": "video",
 		}
 	case "http", "https":
 		o.Options = map[string]string{
 			"protocol_whitelist": "http,https,tcp,tls,crypto", "format_whitelist": "mpjpeg,mjpeg,mpegts,mov,matroska,flv,h264,image2,jpeg_pipe", "tls_verify": verify,
-			"fflags": "nobuffer", "probesize": "65536", "analyzeduration": "0",
+			"probesize": "65536", "analyzeduration": "0",
 		}
 	case "v4l2":
 		o.Format, o.NoWait = "v4l2", true
-		o.Options = map[string]string{"fflags": "nobuffer"}
+		o.Options = map[string]string{}
 		for key, value := range map[string]string{"video_size": src.device.size, "framerate": src.device.fps, "input_format": src.device.format} {
 			if value != "" {
 				o.Options[key] = value
@@ -148,7 +149,7 @@ func explain(src Source, err error) error {
 	case errors.Is(err, av.ErrBusy):
 		return fmt.Errorf("the source %s is in use by another program; end that one", src)
 	case errors.Is(err, av.ErrUnauthorized):
-		return fmt.Errorf("the source %s refuses the user name or password; correct them in the source's address", src)
+		return fmt.Errorf("the source %s %w; correct them in the source's address", src, ErrRefused)
 	case errors.Is(err, av.ErrUnreachable):
 		return fmt.Errorf("the source %s does not accept connections; check address, port and whether the camera is on", src)
 	case errors.Is(err, av.ErrTimeout):

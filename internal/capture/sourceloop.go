@@ -10,6 +10,9 @@ import (
 	"sightline/internal/media"
 )
 
+// refusedRetry is the wait after credentials were refused: cameras lock out who guesses quickly.
+const refusedRetry = 15 * time.Second
+
 // runSource opens the source and keeps the slot filled while somebody wants pictures, and opens it again whenever it is lost, for ever.
 func (c *Capture) runSource(ctx context.Context) {
 	retry := backoff{min: 100 * time.Millisecond, max: 2 * time.Second}
@@ -27,7 +30,11 @@ func (c *Capture) runSource(ctx context.Context) {
 			state = media.StateStalled
 		}
 		c.setStatus(state, sentence(err))
-		sleep(ctx, retry.next())
+		wait := retry.next()
+		if errors.Is(err, ErrRefused) {
+			wait = refusedRetry
+		}
+		sleep(ctx, wait)
 	}
 }
 
