@@ -1,4 +1,4 @@
-// Which tile an arrow key leads to. Pure.
+// How the tiles of the wall are laid out, and which of them an arrow key leads to. Pure.
 
 export type Direction = "left" | "right" | "up" | "down";
 
@@ -32,4 +32,32 @@ export function nextTile(boxes: readonly Box[], current: number, direction: Dire
     }
   });
   return best;
+}
+
+const aspect = 16 / 9;
+/** Narrower tiles tell nothing; the wall scrolls instead. In CSS pixels. */
+const leastWidth = 300;
+
+export interface Layout {
+  readonly columns: number;
+  /** Of all columns with the gaps between them. */
+  readonly width: number;
+}
+
+/** The layout whose tiles are largest without the wall growing higher than the window, where that can be had. */
+export function layout(count: number, width: number, height: number, gap: number): Layout {
+  const most = Math.max(1, Math.floor((width + gap) / (leastWidth + gap)));
+  let best = { columns: 1, tile: 0 };
+  for (let columns = 1; columns <= Math.min(most, Math.max(count, 1)); columns++) {
+    const rows = Math.ceil(count / columns);
+    const byWidth = (width - gap * (columns - 1)) / columns;
+    const byHeight = ((height - gap * (rows - 1)) / rows) * aspect;
+    const tile = Math.min(byWidth, byHeight);
+    if (tile > best.tile) best = { columns, tile };
+  }
+  if (best.tile < Math.min(leastWidth, width)) {
+    // They do not all fit: as many columns as can be told apart, over the whole width.
+    return { columns: Math.min(most, Math.max(count, 1)), width };
+  }
+  return { columns: best.columns, width: Math.floor(best.tile * best.columns + gap * (best.columns - 1)) };
 }

@@ -3,7 +3,7 @@
 import type { SightlinePlayer } from "../player/element.ts";
 import { APIError, logout, streams, type Stream } from "./api.ts";
 import { brand, el, setText } from "./dom.ts";
-import { nextTile, type Direction } from "./grid.ts";
+import { layout, nextTile, type Direction } from "./grid.ts";
 import type { Navigation, Page } from "./page.ts";
 import { socketPath, watchPath } from "./route.ts";
 
@@ -30,6 +30,7 @@ export class Wall implements Page {
   #focus: string | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
+  readonly #resize = new ResizeObserver(() => this.#layOut());
 
   constructor(navigation: Navigation, focus: string | undefined) {
     this.#navigation = navigation;
@@ -47,12 +48,14 @@ export class Wall implements Page {
   }
 
   shown(): void {
+    this.#resize.observe(document.documentElement);
     void this.#poll();
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#resize.disconnect();
   }
 
   key(e: KeyboardEvent): boolean {
@@ -109,10 +112,21 @@ export class Wall implements Page {
       setText(tile.meta, describe(s));
     }
     setText(this.#count, list.length === 1 ? "1 camera" : list.length === 0 ? "" : `${list.length} cameras`);
-    this.#grid.dataset["few"] = String(Math.min(list.length, 3));
+    this.#layOut();
     this.#showEmpty(list.length === 0);
     if (this.#focus !== undefined) this.#tiles.get(this.#focus)?.link.focus();
     this.#focus = undefined;
+  }
+
+  #layOut(): void {
+    const room = this.#grid.parentElement;
+    if (room === null) return;
+    const { paddingLeft, paddingRight, paddingBottom } = getComputedStyle(room);
+    const width = room.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+    const height = innerHeight - this.#grid.offsetTop - parseFloat(paddingBottom);
+    const to = layout(this.#tiles.size, width, height, parseFloat(getComputedStyle(this.#grid).columnGap));
+    this.#grid.style.setProperty("--columns", String(to.columns));
+    this.#grid.style.setProperty("--width", `${to.width}px`);
   }
 
   #newTile(stream: string): Tile {

@@ -265,12 +265,14 @@ export class SightlinePlayer extends HTMLElement {
   #renewSurface(): void {
     this.#unpaintedSince = undefined;
     this.#post({ type: "surface", surface: this.#newSurface() });
+    this.#shown?.expect();
   }
 
   #heard(m: FromWorker): void {
     switch (m.type) {
       case "report":
         this.#report = m.report;
+        if (m.report.rendition !== undefined) this.#shown?.expect();
         this.#tell();
         return;
       case "surface-wanted":

@@ -196,7 +196,9 @@ export class Session {
     const address = new URL("/api/v1/session", this.#url.replace(/^ws/, "http"));
     let status: number;
     try {
-      status = (await fetch(address, { credentials: "same-origin", cache: "no-store" })).status;
+      const answer = await fetch(address, { credentials: "same-origin", cache: "no-store" });
+      status = answer.status;
+      await answer.text(); // frees the connection
     } catch {
       return; // The server is away, as was said.
     }
@@ -267,7 +269,10 @@ export class Session {
       case "config":
         this.#configs.set(m.rendition, m);
         // The first one, so that the decoder starts while the keyframe still travels.
-        if (this.#decoder === undefined && this.#visible) this.#open(m);
+        if (this.#decoder === undefined && this.#visible) {
+          this.#open(m);
+          this.#report();
+        }
         return;
       case "time-resp":
         this.#clock.add(m.t1, m.t2, m.t3, now);

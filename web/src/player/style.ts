@@ -12,7 +12,7 @@ export const style = `
   background: #000;
   color: #f3f6f9;
   font: 400 14px/1.4 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
-  contain: strict;
+  container-type: size;
   aspect-ratio: 16 / 9;
 }
 :host([hidden]) { display: none; }
@@ -160,7 +160,7 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
 }
 .stats dd { margin: 0; text-align: right; }
 
-@container (max-width: 300px) { .detail { font-size: 12px; } }
+@container (max-width: 560px) and (max-height: 420px) { .stats .caption, .stats dl { display: none; } }
 @media (prefers-reduced-motion: reduce) {
   .root[data-state="connecting"] .pill::before { animation: none; }
   .surface, .controls { transition: none; }

@@ -26,6 +26,8 @@ export interface Shown {
   readonly element: HTMLVideoElement | HTMLCanvasElement;
   /** To be transferred to the worker. */
   readonly surface: Surface;
+  /** Pictures are about to come. */
+  expect(): void;
   close(): void;
 }
 
@@ -55,9 +57,14 @@ class ShownTrack implements Shown {
     video.autoplay = true;
     video.playsInline = true;
     video.disablePictureInPicture = true;
-    video.srcObject = new MediaStream([track]);
-    video.play().catch(() => undefined); // autoplay tries again when it may
     this.#next();
+  }
+
+  expect(): void {
+    if (this.element.srcObject !== null) return;
+    // Not before: a <video> with a source and no picture holds up the page's load event, and the browser shows it as loading.
+    this.element.srcObject = new MediaStream([this.#track]);
+    this.element.play().catch(() => undefined); // autoplay tries again when it may
   }
 
   close(): void {
@@ -99,6 +106,10 @@ class ShownTrack implements Shown {
 class ShownCanvas implements Shown {
   readonly element = document.createElement("canvas");
   readonly surface: Surface = { kind: "canvas", canvas: this.element.transferControlToOffscreen() };
+
+  expect(): void {
+    // A canvas needs nothing for it.
+  }
 
   close(): void {
     // The worker's end goes with the worker.

@@ -1,0 +1,19 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { codeIn, routeOf, socketPath, watchPath } from "./route.ts";
+
+test("addresses and streams belong to each other", () => {
+  for (const stream of ["door", "site/door", "a.b_c-1/d"]) {
+    assert.deepEqual(routeOf(watchPath(stream)), { page: "watch", stream });
+  }
+  assert.equal(socketPath("site/door"), "/ws/watch/site/door");
+});
+
+test("what names no stream is the wall", () => {
+  for (const path of ["/", "/watch", "/watch/", "/watch/%E0%A4", "/other"]) assert.deepEqual(routeOf(path), { page: "wall" });
+});
+
+test("a code is found in whatever was pasted", () => {
+  for (const pasted of ["abc-1", "#abc-1", " https://h:8443/#abc-1\n", "https://h/watch/door#abc-1"]) assert.equal(codeIn(pasted), "abc-1");
+  for (const nothing of ["", "#", "  "]) assert.equal(codeIn(nothing), "");
+});

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ageWords, closed, tell, type Known } from "./state.ts";
+import { micros, millis } from "./units.ts";
+import type { StreamState } from "./wire.ts";
+
+const now = micros(1_000_000_000);
+const ago = (ms: number) => micros(now - ms * 1000);
+
+function known(state: StreamState | undefined, more: Partial<Known> = {}): Known {
+  return {
+    phase: { name: "open" },
+    server: state === undefined ? undefined : { stream: "door", state, detail: "" },
+    rendition: undefined,
+    paused: false,
+    lastPaintAt: undefined,
+    lastCaptureAt: undefined,
+    ...more,
+  };
+}
+
+const fresh = { lastPaintAt: ago(20), lastCaptureAt: ago(40) };
+
+test("live needs a fresh picture", () => {
+  assert.equal(tell(known("live", fresh), now).state, "live");
+  assert.equal(tell(known("live"), now).state, "connecting");
+  const stale = tell(known("live", { lastPaintAt: ago(1_400), lastCaptureAt: ago(1_420) }), now);
+  assert.deepEqual([stale.state, stale.title, stale.age], ["stale", "Stale", 1_420]);
+});
+
+test("pictures that come, but late, are not live", () => {
+  const late = tell(known("live", { lastPaintAt: ago(10), lastCaptureAt: ago(2_500) }), now);
+  assert.deepEqual([late.state, late.title, late.age], ["stale", "Late", 2_500]);
+});
+
+test("a rare picture is not stale before the next one is overdue", () => {
+  const rare = { id: 1, codec: "jpeg", width: 16, height: 9, frameRateMilli: 500 };
+  assert.equal(tell(known("live", { rendition: rare, lastPaintAt: ago(2_100), lastCaptureAt: ago(2_200) }), now).state, "live");
+  assert.equal(tell(known("live", { rendition: rare, lastPaintAt: ago(5_100), lastCaptureAt: ago(5_200) }), now).state, "stale");
+});
+
+test("no state but live calls a picture live, and each has words", () => {
+  const states: [StreamState, string][] = [
+    ["connecting", "connecting"], ["idle", "waiting"], ["waiting", "waiting"], ["offline", "lost"],
+    ["stalled", "lost"], ["restarting", "lost"], ["ended", "ended"],
+  ];
+  for (const [server, want] of states) {
+    const told = tell(known(server, fresh), now);
+    assert.equal(told.state, want);
+    assert.ok(told.title !== "" && told.detail !== "");
+  }
+});
+
+test("the server's sentence goes before ours", () => {
+  const server = { stream: "door", state: "offline" as const, detail: "Check the cable." };
+  assert.equal(tell(known("offline", { server }), now).detail, "Check the cable.");
+});
+
+test("without a connection nothing is live, however fresh the picture", () => {
+  for (const phase of [
+    { name: "opening" }, { name: "retrying", why: "w", at: now }, { name: "denied", why: "w", login: true },
+    { name: "ended", why: "w" }, { name: "unsupported", why: "w" },
+  ] as const) {
+    assert.notEqual(tell(known("live", { ...fresh, phase }), now).state, "live");
+  }
+});
+
+test("an old picture keeps its age in every state", () => {
+  const old = { lastPaintAt: ago(90_000), lastCaptureAt: ago(90_000) };
+  for (const k of [known("offline", old), known("live", { ...old, phase: { name: "retrying", why: "", at: now } }), known("live", { ...old, paused: true })]) {
+    assert.equal(tell(k, now).age, 90_000);
+  }
+});
+
+test("ages in words", () => {
+  assert.equal(ageWords(millis(1_999)), "1 s");
+  assert.equal(ageWords(millis(61_000)), "1 min 1 s");
+  assert.equal(ageWords(millis(3_720_000)), "1 h 2 min");
+});
+
+test("close codes: what ends, what a login mends, what is tried again", () => {
+  for (const code of [1000, 4404]) assert.equal(closed(code, "", true).name, "ended");
+  for (const code of [4401, 4403]) assert.equal(closed(code, "", true).name, "denied");
+  for (const code of [1001, 1003, 1006, 1007, 1008, 1009, 1011, 4408, 4999]) assert.equal(closed(code, "", true).name, "retry");
+  assert.notEqual(closed(1006, "", true).why, closed(1006, "", false).why);
+});
