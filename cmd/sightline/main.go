@@ -62,9 +62,11 @@ without leave, and all of it on record.`,
 	}
 	root.AddCommand(
 		newConfigCmd(),
+		newServeCmd(),
 		newTokenCmd(),
 		newTrustCmd(),
 		newVersionCmd(),
+		newWatchCmd(),
 	)
 	return root
 }

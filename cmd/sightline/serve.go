@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"sightline/internal/app"
+	"sightline/internal/config"
+	"sightline/internal/datadir"
+	"sightline/internal/demo"
+	"sightline/internal/media"
+)
+
+func newServeCmd() *cobra.Command {
+	var (
+		file, listen, dataDir, logLevel string
+		withDemo                        bool
+	)
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: `Run the server until it is interrupted. It prints one link that logs its first user in; the link is
+good for ten minutes and for one use. All else it has to say goes to standard error.
+
+With --demo it also shows a test pattern (stream test), a street (stream street) and every camera of this machine (video0 ...).`,
+		Example: `  sightline serve --demo
+  sightline serve --config sightline.yaml
+  sightline serve --demo --listen 127.0.0.1:0 --data-dir /tmp/sightline`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(config.Options{File: file, Getenv: os.Getenv, Listen: listen, DataDir: dataDir, LogLevel: logLevel})
+			if err != nil {
+				return err
+			}
+			if withDemo {
+				if err := addDemo(&cfg); err != nil {
+					return err
+				}
+			}
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: cfg.Log.Level}))
+			a, err := app.New(cfg, log)
+			if err != nil {
+				return err
+			}
+			if err := greet(cmd, a, cfg); err != nil {
+				return err
+			}
+			return a.Run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&file, "config", "", "configuration file")
+	f.StringVar(&listen, "listen", "", "address to listen on, as host:port; port 0 takes a free one (default :8443)")
+	f.StringVar(&dataDir, "data-dir", "", "directory for keys, certificates and the audit record")
+	f.StringVar(&logLevel, "log-level", "", "debug, info, warn or error (default info)")
+	f.BoolVar(&withDemo, "demo", false, "add the test pattern, the street and this machine's cameras")
+	return cmd
+}
+
+// greet prints how to get in.
+func greet(cmd *cobra.Command, a *app.App, cfg config.Config) error {
+	link, err := a.Link()
+	if err != nil {
+		return err
+	}
+	if len(cfg.Streams) == 0 {
+		if err := printf(cmd, "No streams are configured: name some in a configuration file (--config), publish one, or try --demo.\n"); err != nil {
+			return err
+		}
+	}
+	if ca := a.Authority(); ca != nil {
+		err := printf(cmd, "This server's own certificate authority has the SHA-256 fingerprint\n  %s\n"+
+			"Your browser will warn of it once. To have this machine's browsers trust it: sightline trust --data-dir %s\n", ca.Fingerprint(), cfg.DataDir)
+		if err != nil {
+			return err
+		}
+	}
+	return printf(cmd, "Open this link (one use, ten minutes):\n%s\n", link)
+}
+
+// addDemo adds the demonstration's streams to those configured, where their names are free.
+func addDemo(cfg *config.Config) error {
+	if err := datadir.Make(cfg.DataDir); err != nil {
+		return err
+	}
+	clip, err := demo.Clip(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	taken := map[media.StreamID]bool{}
+	for _, s := range cfg.Streams {
+		taken[s.ID] = true
+	}
+	add := func(name, source string) error {
+		id, err := media.ParseStreamID(name)
+		if err != nil || taken[id] {
+			return err
+		}
+		src, err := config.ParseSource(source)
+		if err != nil {
+			return fmt.Errorf("demo stream %s: %w", name, err)
+		}
+		cfg.Streams = append(cfg.Streams, config.Stream{ID: id, Source: src, Renditions: config.DefaultRenditions()})
+		return nil
+	}
+	if err := add("test", "test:?size=1280x720&fps=30000/1001"); err != nil {
+		return err
+	}
+	if err := add("street", "file:"+clip); err != nil {
+		return err
+	}
+	for _, device := range demo.Devices() {
+		if err := add(filepath.Base(device), "v4l2:"+device); err != nil {
+			return err
+		}
+	}
+	return nil
+}

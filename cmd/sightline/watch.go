@@ -1,0 +1,228 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"sightline/internal/transport"
+	"sightline/internal/transport/ws"
+	"sightline/internal/watch"
+	"sightline/internal/wire"
+)
+
+// envToken is where watch looks for a view token.
+const envToken = "SIGHTLINE_TOKEN"
+
+type watchFlags struct {
+	tokenFile, ca, out, codec string
+	maxHeight                 int
+	duration                  time.Duration
+	asJSON                    bool
+}
+
+func newWatchCmd() *cobra.Command {
+	var f watchFlags
+	cmd := &cobra.Command{
+		Use:   "watch URL",
+		Short: "Watch a stream without a screen: statistics each second, or video to a file or pipe",
+		Long: `Watch a stream as a browser would, but without showing it. Statistics are printed each second: the time from capture to the last
+byte received, frames and bits a second, and pictures that arrived without the one they refer to (always 0).
+
+With --out the video is written as it comes: H.264 (Annex B), or JPEG pictures one after another with --codec jpeg. With --out - it goes to standard
+output, and the statistics to standard error.
+
+The view token is read from --token-file or from $SIGHTLINE_TOKEN.`,
+		Example: `  SIGHTLINE_TOKEN=$(sightline token --stream door --sub me) sightline watch https://cam.lan:8443/watch/door --ca ca.pem
+  sightline watch https://cam.lan:8443/watch/door --token-file t --out - | ffplay -`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("watch takes one URL, such as https://cam.lan:8443/watch/door")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&f.tokenFile, "token-file", "", "file with the view token; default: $"+envToken)
+	fs.StringVar(&f.ca, "ca", "", "PEM file with the server's certificate authority; default: those the system trusts")
+	fs.StringVar(&f.out, "out", "", "file to write the video to; - for standard output")
+	fs.StringVar(&f.codec, "codec", "", "h264 or jpeg; default: h264 if there is one")
+	fs.IntVar(&f.maxHeight, "max-height", 0, "lines wanted at most; 0 for no limit")
+	fs.DurationVar(&f.duration, "duration", 0, "stop after so long; 0 for never")
+	fs.BoolVar(&f.asJSON, "json", false, "print statistics as one JSON object a line")
+	return cmd
+}
+
+func (f *watchFlags) run(cmd *cobra.Command, address string) error {
+	target, err := socketURL(address)
+	if err != nil {
+		return err
+	}
+	token, err := f.token()
+	if err != nil {
+		return err
+	}
+	tlsConfig, err := clientTLS(f.ca)
+	if err != nil {
+		return err
+	}
+	opts := watch.Options{Player: "sightline-watch/1", MaxHeight: f.maxHeight}
+	switch f.codec {
+	case "":
+	case "h264", "jpeg":
+		opts.Codecs = []string{f.codec}
+	default:
+		return usagef("--codec %q: want h264 or jpeg", f.codec)
+	}
+	report := cmd.OutOrStdout()
+	closeOut := func() error { return nil }
+	if f.out != "" {
+		w, closer, err := f.open(cmd.OutOrStdout())
+		if err != nil {
+			return err
+		}
+		closeOut = closer
+		opts.Sink = func(_ wire.Config, _ wire.MediaHeader, au []byte) error {
+			if _, err := w.Write(au); err != nil {
+				return fmt.Errorf("write video: %w", err)
+			}
+			return w.Flush()
+		}
+		if f.out == "-" {
+			report = cmd.ErrOrStderr()
+		}
+	}
+	ctx := cmd.Context()
+	if f.duration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, f.duration)
+		defer cancel()
+	}
+	conn, err := ws.Dial(ctx, target, http.Header{"Authorization": {"Bearer " + token}}, []string{wire.Subprotocol}, tlsConfig, ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: 10 * time.Second})
+	if err != nil {
+		return errors.Join(explainDial(err), closeOut())
+	}
+	err = watchUntilEnd(ctx, watch.New(conn, opts), func(s watch.Stats) error { return f.report(report, s) })
+	return errors.Join(err, closeOut())
+}
+
+// watchUntilEnd runs v and reports its statistics each second, and once at the end.
+func watchUntilEnd(ctx context.Context, v *watch.Viewer, report func(watch.Stats) error) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return v.Run(groupCtx) })
+	group.Go(func() error {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-groupCtx.Done():
+				return groupCtx.Err()
+			case <-tick.C:
+				if err := report(v.Stats()); err != nil {
+					return err
+				}
+			}
+		}
+	})
+	err := group.Wait()
+	var closed *transport.CloseError
+	switch {
+	case ctx.Err() != nil:
+		return nil // asked to stop
+	case errors.As(err, &closed):
+		return fmt.Errorf("the server ended the session: %s (%d)", closed.Reason, closed.Code)
+	}
+	return err
+}
+
+func (f *watchFlags) report(w io.Writer, s watch.Stats) error {
+	if f.asJSON {
+		return writeJSON(w, s)
+	}
+	_, err := fmt.Fprintf(w, "%-10s %4dx%-4d %-4s %5.1f fps  %7.0f kbit/s  latency p50 %5.1f p95 %5.1f ms (±%.1f)  gap %4.0f ms  dropped %d  undecodable %d\n",
+		s.State, s.Width, s.Height, s.Codec, s.FPS, float64(s.BitrateBps)/1000, s.LatencyP50, s.LatencyP95, s.ClockError, s.MaxGap, s.Dropped, s.Undecodable)
+	return err
+}
+
+func (f *watchFlags) open(stdout io.Writer) (*bufio.Writer, func() error, error) {
+	if f.out == "-" {
+		return bufio.NewWriterSize(stdout, 256<<10), func() error { return nil }, nil
+	}
+	file, err := os.OpenFile(f.out, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--out: %w", err)
+	}
+	return bufio.NewWriterSize(file, 256<<10), file.Close, nil
+}
+
+func (f *watchFlags) token() (string, error) {
+	token := os.Getenv(envToken)
+	if f.tokenFile != "" {
+		b, err := os.ReadFile(f.tokenFile)
+		if err != nil {
+			return "", fmt.Errorf("--token-file: %w", err)
+		}
+		token = string(b)
+	}
+	if token = strings.TrimSpace(token); token == "" {
+		return "", usagef("no token: give --token-file or set %s (make one with \"sightline token --action view\")", envToken)
+	}
+	return token, nil
+}
+
+// socketURL turns the address of a watch page, or of its WebSocket, into that of the WebSocket.
+func socketURL(address string) (string, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return "", usagef("that is no URL; want one such as https://cam.lan:8443/watch/door")
+	}
+	if u.RawQuery != "" || u.User != nil {
+		return "", usagef("no query and no login in the URL: the token has a place of its own")
+	}
+	stream, ok := strings.CutPrefix(strings.TrimPrefix(u.Path, "/ws"), "/watch/")
+	if !ok || stream == "" || (u.Scheme != "https" && u.Scheme != "wss") {
+		return "", usagef("want a URL such as https://cam.lan:8443/watch/door, not one with scheme %q and path %q", u.Scheme, u.Path)
+	}
+	return "wss://" + u.Host + "/ws/watch/" + stream, nil
+}
+
+func clientTLS(caFile string) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS13}
+	if caFile == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("--ca: %w", err)
+	}
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("--ca: %s holds no certificate in PEM form", caFile)
+	}
+	return c, nil
+}
+
+func explainDial(err error) error {
+	var refused *ws.RefusedError
+	var unknown x509.UnknownAuthorityError
+	switch {
+	case errors.As(err, &refused):
+		return refused
+	case errors.As(err, &unknown):
+		return errors.New("the server's certificate is not from an authority this system trusts: give --ca with the server's ca.pem, or run sightline trust")
+	}
+	return err
+}

@@ -1,0 +1,247 @@
+// Package app builds the server from a checked configuration, runs its rooms and stops them in order. With config it is the only room that knows
+// all the others. Run owns every goroutine.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"sightline/internal/audit"
+	"sightline/internal/auth"
+	"sightline/internal/authority"
+	"sightline/internal/config"
+	"sightline/internal/datadir"
+	"sightline/internal/httpd"
+	"sightline/internal/hub"
+	"sightline/internal/ingest"
+	"sightline/internal/media"
+	"sightline/internal/supervise"
+	"sightline/internal/transport/pipe"
+	"sightline/internal/wire"
+	"sightline/web"
+)
+
+// App is a server that is ready to run. Make one with New.
+type App struct {
+	cfg      config.Config
+	log      *slog.Logger
+	listener net.Listener
+	auth     *auth.Authenticator
+	ca       *authority.Authority // nil with the operator's own certificate
+	audit    *audit.Log
+	hub      *hub.Hub
+	epoch    media.Epoch
+	httpd    *httpd.Server
+	capture  string // path of the capture program, "" if no stream needs one
+}
+
+// New opens everything a server needs, its port included, so that what is wrong is known before it says that it runs. Close an App that is not run.
+func New(cfg config.Config, log *slog.Logger) (*App, error) {
+	a := &App{cfg: cfg, log: log, epoch: media.NewEpoch()}
+	if err := datadir.Make(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	var err error
+	if a.auth, err = auth.Open(cfg.DataDir, auth.Options{MaxSessionLifetime: cfg.Auth.SessionTTL}); err != nil {
+		return nil, err
+	}
+	source, err := a.certificates()
+	if err != nil {
+		return nil, err
+	}
+	if a.capture, err = captureProgram(cfg.Streams); err != nil {
+		return nil, err
+	}
+	a.hub = hub.New(hub.Options{MaxViewers: cfg.Limits.Viewers, MaxStreamViewers: cfg.Limits.ViewersPerStream}, a.epoch.Now)
+	for _, s := range cfg.Streams {
+		a.hub.Declare(s.ID)
+	}
+	files, err := web.Files()
+	if err != nil {
+		return nil, err
+	}
+	if a.audit, err = audit.Open(cfg.Audit.Path, audit.Options{Log: log.With("room", "audit")}); err != nil {
+		return nil, err
+	}
+	if err := a.listen(source, files); err != nil {
+		return nil, errors.Join(err, a.audit.Close())
+	}
+	return a, nil
+}
+
+// listen takes the port and makes the HTTP server for it.
+func (a *App) listen(source authority.Source, files fs.FS) error {
+	hosts, err := authority.Hosts(a.cfg.Hosts)
+	if err != nil {
+		return err
+	}
+	a.httpd, err = httpd.New(httpd.Options{
+		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch, Files: files,
+		Hosts: hosts, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
+	}, a.log.With("room", "httpd"))
+	if err != nil {
+		return err
+	}
+	a.listener, err = net.Listen("tcp", a.cfg.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("listen on %s: the port is in use: stop the program that has it, or choose another with --listen", a.cfg.Listen)
+	}
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+	}
+	return nil
+}
+
+func (a *App) certificates() (authority.Source, error) {
+	if a.cfg.TLS.Cert != "" {
+		return authority.Files(a.cfg.TLS.Cert, a.cfg.TLS.Key, time.Now, a.log.With("room", "authority"))
+	}
+	ca, err := authority.Open(a.cfg.DataDir, a.cfg.Hosts, time.Now)
+	if err != nil {
+		return nil, err
+	}
+	a.ca = ca
+	return ca, nil
+}
+
+// mayPublish tells whether a stream is open to publishers over the network: those configured so, and any that is not configured at all, for which a
+// publish token is leave enough.
+func (a *App) mayPublish(id media.StreamID) bool {
+	for _, s := range a.cfg.Streams {
+		if s.ID == id {
+			return s.Publish
+		}
+	}
+	return true
+}
+
+// Addr is the address the server listens on.
+func (a *App) Addr() net.Addr { return a.listener.Addr() }
+
+// Authority is the server's own certificate authority, nil when it uses the operator's certificate.
+func (a *App) Authority() *authority.Authority { return a.ca }
+
+// Link makes a link with a one-time code that logs its first user in as the operator.
+func (a *App) Link() (string, error) {
+	code, err := a.auth.NewCode(auth.Principal{
+		Subject: "operator",
+		Grants:  []auth.Grant{{Actions: []auth.Action{auth.View, auth.Publish, auth.Admin}, Streams: []auth.Pattern{"**"}}},
+		Expires: time.Now().Add(a.cfg.Auth.SessionTTL),
+	}, auth.MaxCodeLifetime)
+	if err != nil {
+		return "", err
+	}
+	return "https://" + a.linkHost() + "/#" + code, nil
+}
+
+// linkHost is how a browser on this machine, or on another if the server is not bound to this one, reaches the server.
+func (a *App) linkHost() string {
+	host, port, err := net.SplitHostPort(a.listener.Addr().String())
+	if err != nil {
+		return a.listener.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+		if len(a.cfg.Hosts) > 0 {
+			host = a.cfg.Hosts[0]
+		}
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// Close frees what an App holds that is not run.
+func (a *App) Close() error { return errors.Join(a.listener.Close(), a.audit.Close()) }
+
+// Run serves until ctx is done or the listener fails. Everything it started has ended when it returns.
+func (a *App) Run(ctx context.Context) error {
+	// The audit log outlives all that writes to it.
+	auditCtx, stopAudit := context.WithCancel(context.WithoutCancel(ctx))
+	audited := make(chan error, 1)
+	go func() { audited <- a.audit.Run(auditCtx) }()
+
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.httpd.Serve(groupCtx, a.listener) })
+	for _, s := range a.cfg.Streams {
+		if !s.Source.IsZero() {
+			group.Go(func() error { return a.runCapture(groupCtx, s) })
+		}
+	}
+	err := group.Wait()
+	stopAudit()
+	if auditErr := <-audited; auditErr != nil && !errors.Is(auditErr, context.Canceled) {
+		err = errors.Join(err, auditErr)
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // asked to stop
+	}
+	return err
+}
+
+// runCapture keeps the capture process of one stream running.
+func (a *App) runCapture(ctx context.Context, s config.Stream) error {
+	log := a.log.With("stream", s.ID)
+	restarting := func(detail string) { a.hub.SetStatus(s.ID, media.StateRestarting, detail) }
+	return supervise.Run(ctx, supervise.Options{
+		Program: a.capture,
+		Args:    captureArgs(s, a.cfg.Log.Level),
+		Env:     []string{"SIGHTLINE_SOURCE=" + s.Source.Reveal(), "PATH=/usr/bin:/bin", "LC_ALL=C"},
+		Serve: func(ctx context.Context, conn net.Conn) error {
+			return ingest.Serve(ctx, s.ID, pipe.New(conn, wire.MaxMessageLen), a.hub, ingest.Options{
+				Epoch: a.epoch, LeftState: media.StateRestarting, LeftDetail: "The capture process ended; it is being started again.",
+			}, log)
+		},
+		Restarting: restarting,
+		Redact:     func(line string) string { return strings.ReplaceAll(line, s.Source.Reveal(), s.Source.String()) },
+	}, log)
+}
+
+func captureArgs(s config.Stream, level slog.Level) []string {
+	args := []string{"--publish", "fd:3", "--log-level", strings.ToLower(level.String())}
+	for _, r := range s.Renditions {
+		spec := fmt.Sprintf("name=%s,codec=%s,height=%d,fps=%s", r.Name, r.Codec, r.Height, strconv.FormatFloat(float64(r.FrameRateMilli)/1000, 'f', -1, 64))
+		if r.BitrateBps > 0 {
+			spec += ",bitrate=" + strconv.Itoa(r.BitrateBps)
+		}
+		if r.Preset != "" {
+			spec += ",preset=" + r.Preset
+		}
+		args = append(args, "--rendition", spec)
+	}
+	return args
+}
+
+// captureProgram finds sightline-capture: beside this program, or on the PATH.
+func captureProgram(streams []config.Stream) (string, error) {
+	needed := false
+	for _, s := range streams {
+		needed = needed || !s.Source.IsZero()
+	}
+	if !needed {
+		return "", nil
+	}
+	const name = "sightline-capture"
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), name)
+		if info, err := os.Stat(beside); err == nil && !info.IsDir() {
+			return beside, nil
+		}
+	}
+	found, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%s is neither beside this program nor on the PATH: build it with `make capture`, or configure streams with publish: true only", name)
+	}
+	return found, nil
+}
