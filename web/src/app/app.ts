@@ -1,6 +1,6 @@
 // The pages as one application: which is shown, and how one gets in.
 
-import { definePlayer } from "../player/element.ts";
+import { definePlayer, warmUp } from "../player/element.ts";
 import { APIError, login } from "./api.ts";
 import { Door } from "./door.ts";
 import type { Navigation, Page } from "./page.ts";
@@ -65,6 +65,7 @@ async function start(): Promise<void> {
   if (problem !== "") navigation.loggedOut(problem);
 }
 
+warmUp();
 definePlayer();
 addEventListener("popstate", () => {
   if (location.hash === "") showRoute();

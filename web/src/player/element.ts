@@ -16,7 +16,7 @@ export interface PlayerStats {
   readonly codec: string | null;
   readonly width: number | null;
   readonly height: number | null;
-  readonly renderer: RendererName;
+  readonly renderer: RendererName | null;
   /** Capture to paint over the last 5 s. */
   readonly paint_p50_ms: number | null;
   readonly paint_p95_ms: number | null;
@@ -51,7 +51,7 @@ const unheard: Report = {
   phase: { name: "opening" },
   server: undefined,
   rendition: undefined,
-  renderer: "canvas",
+  renderer: undefined,
   paused: false,
   firstPaintAt: undefined,
   lastPaintAt: undefined,
@@ -171,7 +171,7 @@ export class SightlinePlayer extends HTMLElement {
       codec: r.rendition?.codec ?? null,
       width: r.rendition?.width ?? null,
       height: r.rendition?.height ?? null,
-      renderer: r.renderer,
+      renderer: r.renderer ?? null,
       paint_p50_ms: ms(r.paintP50),
       paint_p95_ms: ms(r.paintP95),
       clock_error_ms: ms(r.clockError),
@@ -199,16 +199,16 @@ export class SightlinePlayer extends HTMLElement {
     const url = new URL(src, location.href);
     url.protocol = url.protocol.replace(/^http/, "ws");
 
-    const worker = new Worker(new URL("worker.js", import.meta.url), { type: "module", name: "sightline-player" });
+    const worker = takeWorker();
     worker.onmessage = (e: MessageEvent<FromWorker>) => this.#heard(e.data);
     worker.onerror = (e) => this.#broken(`The player's worker did not run${e.message ? ` (${e.message})` : ""}. Reload the page.`);
     this.#worker = worker;
     this.#report = unheard;
     this.#maxHeight = this.#linesWanted();
     this.#visible = document.visibilityState === "visible";
-    const surface = this.#newSurface();
-    this.#report = { ...unheard, renderer: surface.kind };
-    this.#post({ type: "start", url: url.href, surface, maxHeight: this.#maxHeight, visible: this.#visible });
+    // The socket opens while the surface is made.
+    this.#post({ type: "start", url: url.href, maxHeight: this.#maxHeight, visible: this.#visible });
+    this.#post({ type: "surface", surface: this.#newSurface() });
 
     this.#timer = setInterval(() => this.#tell(), tellEvery);
     this.#resize.observe(this);
@@ -236,7 +236,7 @@ export class SightlinePlayer extends HTMLElement {
 
   #post(m: ToWorker): void {
     const transfer: Transferable[] = [];
-    if (m.type === "start" || m.type === "surface") transfer.push(m.surface.kind === "track" ? m.surface.writable : m.surface.canvas);
+    if (m.type === "surface") transfer.push(m.surface.kind === "track" ? m.surface.writable : m.surface.canvas);
     this.#worker?.postMessage(m, transfer);
   }
 
@@ -396,7 +396,7 @@ class Figures {
     this.#row("Painted", `${s.painted_fps.toFixed(1)} /s`);
     this.#row("Bitrate", `${(s.bitrate_bps / 1e6).toFixed(2)} Mbit/s`);
     this.#row("Picture", s.width === null || s.height === null ? "–" : `${s.width} × ${s.height}`);
-    this.#row("Codec", `${s.codec ?? "–"} · ${s.renderer}`);
+    this.#row("Codec", `${s.codec ?? "–"} · ${s.renderer ?? "–"}`);
     this.#row("Dropped", `${s.dropped_total} here · ${s.dropped_by_server_total} by the server`);
   }
 
@@ -435,6 +435,21 @@ function setText(e: HTMLElement, text: string): void {
 
 function unreachable(value: never): never {
   throw new Error(`unreachable: ${String(value)}`);
+}
+
+const newWorker = (): Worker => new Worker(new URL("worker.js", import.meta.url), { name: "sightline-player" });
+
+let spare: Worker | undefined;
+
+function takeWorker(): Worker {
+  const worker = spare ?? newWorker();
+  spare = undefined;
+  return worker;
+}
+
+/** Starts a worker for the first player, which takes as long as all that comes before it. */
+export function warmUp(): void {
+  spare ??= newWorker();
 }
 
 export function definePlayer(): void {

@@ -11,8 +11,9 @@ export type Surface =
 export type RendererName = Surface["kind"];
 
 export type ToWorker =
-  | { readonly type: "start"; readonly url: string; readonly surface: Surface; readonly maxHeight: number; readonly visible: boolean }
-  /** A new track in place of one that stalled or cannot go back in time. */
+  /** Connects at once, before there is a surface. */
+  | { readonly type: "start"; readonly url: string; readonly maxHeight: number; readonly visible: boolean }
+  /** The first surface, or a new track in place of one that stalled or cannot go back in time. */
   | { readonly type: "surface"; readonly surface: Surface }
   /** Frames of the track that reached the screen. */
   | { readonly type: "painted"; readonly paints: readonly Paint[] }
@@ -52,7 +53,7 @@ export interface Report {
   readonly rendition:
     | { readonly id: number; readonly codec: string; readonly width: number; readonly height: number; readonly frameRateMilli: number }
     | undefined;
-  readonly renderer: RendererName;
+  readonly renderer: RendererName | undefined;
   readonly paused: boolean;
   readonly firstPaintAt: Micros | undefined;
   readonly lastPaintAt: Micros | undefined;

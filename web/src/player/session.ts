@@ -38,7 +38,7 @@ export class Session {
   readonly #codecs = decodable();
 
   // Of the whole session.
-  #sink: Sink;
+  #sink: Sink | undefined;
   #maxHeight: number;
   #visible: boolean;
   #phase: Phase = { name: "opening" };
@@ -81,12 +81,11 @@ export class Session {
   #keyReqAt = micros(0);
 
   /** Connects at once. */
-  constructor(url: string, surface: Surface, maxHeight: number, visible: boolean, events: SessionEvents) {
+  constructor(url: string, maxHeight: number, visible: boolean, events: SessionEvents) {
     this.#url = url;
     this.#events = events;
     this.#maxHeight = maxHeight;
     this.#visible = visible;
-    this.#sink = this.#newSink(surface);
     this.#connect();
     this.#timers = [
       setInterval(() => this.#sendFeedback(), feedbackEvery),
@@ -100,12 +99,16 @@ export class Session {
     for (const t of this.#timers) clearInterval(t);
     clearTimeout(this.#retryTimer);
     this.#disconnect();
-    this.#sink.close();
+    this.#sink?.close();
   }
 
   setSurface(surface: Surface): void {
-    this.#sink.close();
-    this.#sink = this.#newSink(surface);
+    this.#sink?.close();
+    this.#sink = newSink(surface, {
+      painted: (p) => this.painted([p]),
+      replaced: () => this.#dropped++,
+      stalled: () => this.#events.surfaceWanted(),
+    });
   }
 
   /** Nobody looks: no media is wanted, and the decoder is given back. The last picture stays. */
@@ -351,7 +354,12 @@ export class Session {
       return;
     }
     this.#decoded++;
-    this.#sink.show(p);
+    if (this.#sink !== undefined) {
+      this.#sink.show(p);
+    } else {
+      p.image.close();
+      this.#dropped++;
+    }
   }
 
   #decoderFailed(config: wire.Config, cause: unknown): void {
@@ -367,14 +375,6 @@ export class Session {
     this.#decoder = undefined;
     this.#overloaded = false;
     this.#gate.reset();
-  }
-
-  #newSink(surface: Surface): Sink {
-    return newSink(surface, {
-      painted: (p) => this.painted([p]),
-      replaced: () => this.#dropped++,
-      stalled: () => this.#events.surfaceWanted(),
-    });
   }
 
   // --- what we say ---
@@ -430,7 +430,7 @@ export class Session {
         decoded: this.#decoded - before.decoded,
         dropped: this.#dropped - before.dropped,
         bitrate_bps: Math.round(this.#bits.perSecond(now)),
-        renderer: this.#sink.name,
+        renderer: this.#sink?.name ?? "",
       }),
     );
   }
@@ -460,7 +460,7 @@ export class Session {
         height: active.height,
         frameRateMilli: active.frameRateMilli,
       },
-      renderer: this.#sink.name,
+      renderer: this.#sink?.name,
       paused: !this.#visible,
       firstPaintAt: this.#firstPaintAt,
       lastPaintAt: this.#lastPaintAt,

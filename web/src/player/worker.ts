@@ -16,7 +16,7 @@ scope.onmessage = (e) => {
   const m = e.data;
   switch (m.type) {
     case "start":
-      session = new Session(m.url, m.surface, m.maxHeight, m.visible, {
+      session = new Session(m.url, m.maxHeight, m.visible, {
         report: (report) => scope.postMessage({ type: "report", report }),
         surfaceWanted: () => scope.postMessage({ type: "surface-wanted" }),
       });
