@@ -31,7 +31,7 @@ const (
 func h264(t testing.TB, bitrate int) *av.Encoder {
 	t.Helper()
 	enc, err := av.NewH264(av.H264Options{
-		Width: width, Height: height, FrameRateMilli: fps * 1000, BitrateBps: bitrate, Preset: "superfast", GOPFrames: 300, VBVFrames: 3, Threads: 2,
+		Width: width, Height: height, FrameRateMilli: fps * 1000, BitrateBps: bitrate, Preset: "superfast", GOPFrames: 300, BufferBits: 3 * bitrate / fps, Threads: 2,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func TestEncoder_BitrateChangesWhileRunning(t *testing.T) {
 	}
 	second(0)
 	before, _ := second(1)
-	enc.SetBitrate(400_000)
+	enc.SetBitrate(400_000, 3*400_000/fps)
 	second(2)
 	after, keys := second(3)
 	t.Logf("%d bit/s, then %d", before, after)
@@ -173,7 +173,7 @@ func TestEncoder_KeyframeStaysWithinTheBuffer(t *testing.T) {
 func TestEncoder_FreesItsMemory(t *testing.T) {
 	f := picture(t, 0)
 	cycle := func() {
-		enc, err := av.NewH264(av.H264Options{Width: width, Height: height, FrameRateMilli: 30000, BitrateBps: 1e6, Preset: "superfast", GOPFrames: 300, VBVFrames: 3, Threads: 2})
+		enc, err := av.NewH264(av.H264Options{Width: width, Height: height, FrameRateMilli: 30000, BitrateBps: 1e6, Preset: "superfast", GOPFrames: 300, BufferBits: 1e5, Threads: 2})
 		if err != nil {
 			t.Fatal(err)
 		}

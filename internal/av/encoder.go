@@ -26,7 +26,7 @@ type H264Options struct {
 	BitrateBps     int
 	Preset         string // of x264: "ultrafast" to "placebo"
 	GOPFrames      int    // longest distance between two keyframes
-	VBVFrames      int    // size of the rate control's buffer, in frames of mean size
+	BufferBits     int    // size of the rate control's buffer (VBV), which bounds a keyframe
 	Threads        int    // each picture is cut into so many slices, coded at once
 }
 
@@ -35,8 +35,6 @@ type Encoder struct {
 	ctx   *C.AVCodecContext
 	frame *C.AVFrame // refers to the caller's frame while it is encoded
 	pkt   *C.AVPacket
-	vbv   int64 // frames × 1000
-	rate  int64 // frames a second × 1000
 }
 
 // NewH264 makes an H.264 encoder without reordering or lookahead. What it gives is Annex B with parameter sets in every keyframe. Without libx264
@@ -46,12 +44,11 @@ func NewH264(o H264Options) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	e.vbv, e.rate = int64(o.VBVFrames)*1000, int64(o.FrameRateMilli)
 	e.ctx.framerate = C.AVRational{num: C.int(o.FrameRateMilli), den: 1000}
 	e.ctx.gop_size = C.int(o.GOPFrames)
 	e.ctx.max_b_frames = 0
 	e.ctx.thread_count = C.int(o.Threads)
-	e.SetBitrate(o.BitrateBps)
+	e.SetBitrate(o.BitrateBps, o.BufferBits)
 	return e.open(codec, map[string]string{
 		"preset":     o.Preset,
 		"tune":       "zerolatency",
@@ -108,10 +105,10 @@ func (e *Encoder) open(codec *C.AVCodec, options map[string]string) (*Encoder, e
 
 // SetBitrate changes the target of an H.264 encoder from the next frame on, without a keyframe. Mean, peak and buffer change together:
 // x264 takes a new mean only with them.
-func (e *Encoder) SetBitrate(bps int) {
+func (e *Encoder) SetBitrate(bps, bufferBits int) {
 	e.ctx.bit_rate = C.int64_t(bps)
 	e.ctx.rc_max_rate = C.int64_t(bps)
-	e.ctx.rc_buffer_size = C.int(int64(bps) * e.vbv / max(e.rate, 1))
+	e.ctx.rc_buffer_size = C.int(bufferBits)
 }
 
 // SetQuality sets the quantizer of a JPEG encoder from the next frame on: 2 (best) to 31.

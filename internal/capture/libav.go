@@ -24,8 +24,13 @@ const (
 	stallFrames  = 10
 
 	gopSeconds = 10 // between keyframes that nobody asked for
-	vbvFrames  = 3  // a keyframe is at most about three mean frames
-	maxSlices  = 2  // more cost bits, and some hardware decoders fail on them
+
+	// The rate control's buffer bounds a keyframe to about three mean frames, but leaves it a bit for every twelve pixels: with less
+	// x264 gives up on parts of the picture and leaves them grey.
+	bufferFrames     = 3
+	pixelsForEachBit = 12
+
+	maxSlices = 2 // more cost bits, and some hardware decoders fail on them
 
 	// What is kept undecoded while nobody watches, so that a viewer need not wait for the camera's next keyframe.
 	maxKeptPackets = 600
@@ -503,15 +508,16 @@ func (Libav) NewEncoder(o EncoderOptions) (Encoder, error) {
 		e.SetRate(o.BitrateBps, o.FrameRateMilli)
 		return e, nil
 	}
-	enc, err := av.NewH264(av.H264Options{
+	e := &h264Encoder{scaler: scaler, rateMilli: o.FrameRateMilli, floor: o.Width * o.Height / pixelsForEachBit}
+	e.enc, err = av.NewH264(av.H264Options{
 		Width: o.Width, Height: o.Height, FrameRateMilli: o.FrameRateMilli, BitrateBps: o.BitrateBps, Preset: o.Preset,
-		GOPFrames: max(1, gopSeconds*o.FrameRateMilli/1000), VBVFrames: vbvFrames, Threads: min(maxSlices, runtime.NumCPU()),
+		GOPFrames: max(1, gopSeconds*o.FrameRateMilli/1000), BufferBits: e.bufferBits(o.BitrateBps), Threads: min(maxSlices, runtime.NumCPU()),
 	})
 	if err != nil {
 		scaler.Close()
 		return nil, missing(err)
 	}
-	return &h264Encoder{scaler: scaler, enc: enc, rateMilli: o.FrameRateMilli}, nil
+	return e, nil
 }
 
 func missing(err error) error {
@@ -526,6 +532,11 @@ type h264Encoder struct {
 	scaler    *av.Scaler
 	enc       *av.Encoder
 	rateMilli int // that the rate control counts on
+	floor     int // of the rate control's buffer, in bits
+}
+
+func (e *h264Encoder) bufferBits(bps int) int {
+	return max(e.floor, int(int64(bps)*1000*bufferFrames/int64(e.rateMilli)))
 }
 
 // Encode implements Encoder.
@@ -539,7 +550,8 @@ func (e *h264Encoder) Encode(img Image, pts int64, key bool) ([]byte, bool, erro
 
 // SetRate implements Encoder. The rate control goes on counting on its first frame rate, so with fewer frames each may be larger.
 func (e *h264Encoder) SetRate(bitrateBps, frameRateMilli int) {
-	e.enc.SetBitrate(int(int64(bitrateBps) * int64(e.rateMilli) / int64(max(1, frameRateMilli))))
+	bps := int(int64(bitrateBps) * int64(e.rateMilli) / int64(max(1, frameRateMilli)))
+	e.enc.SetBitrate(bps, e.bufferBits(bps))
 }
 
 // Close implements Encoder.
