@@ -25,6 +25,9 @@ import (
 // closeTimeout bounds how long Close waits for room to say goodbye.
 const closeTimeout = time.Second
 
+// drainLimit is how many bytes of a peer at fault are thrown away while it reads why it is cut.
+const drainLimit = 64 << 10
+
 // Options bound what a peer may send.
 type Options struct {
 	// ReadLimit is the longest message accepted, in bytes.
@@ -106,7 +109,7 @@ func Dial(ctx context.Context, url string, header http.Header, subprotocols []st
 func newConn(conn *websocket.Conn, opts Options, server bool) *Conn {
 	c := &Conn{ws: conn, net: conn.NetConn(), opts: opts, server: server}
 	conn.SetReadLimit(opts.ReadLimit)
-	conn.SetCloseHandler(func(int, string) error { return nil }) // answered by whoever sees the *CloseError, through Close
+	conn.SetCloseHandler(func(int, string) error { return nil }) // answered in explain
 	conn.SetPongHandler(func(string) error { c.touch(); return nil })
 	return c
 }
@@ -115,7 +118,7 @@ func newConn(conn *websocket.Conn, opts Options, server bool) *Conn {
 func (c *Conn) NetConn() net.Conn { return c.net }
 
 func (c *Conn) touch() {
-	if c.opts.IdleTimeout > 0 {
+	if c.opts.IdleTimeout > 0 && !c.closed.Load() {
 		_ = c.net.SetReadDeadline(time.Now().Add(c.opts.IdleTimeout))
 	}
 }
@@ -126,8 +129,15 @@ func (c *Conn) ReadMessage() ([]byte, error) {
 		return nil, c.readErr
 	}
 	p, err := c.read()
+	for err == nil && c.closed.Load() {
+		_, err = c.read() // the peer has not seen our goodbye yet
+	}
 	if err != nil {
 		c.readErr = c.explain(err)
+		if fault := (*transport.CloseError)(nil); errors.As(c.readErr, &fault) && !fault.Remote {
+			_, _ = io.CopyN(io.Discard, c.net, drainLimit) // so that the peer gets to read why
+		}
+		c.disconnect()
 		return nil, c.readErr
 	}
 	return p, nil
@@ -173,6 +183,7 @@ func (c *Conn) explain(err error) error {
 	switch {
 	case errors.As(err, &ours):
 	case errors.As(err, &theirs) && theirs.Code != websocket.CloseAbnormalClosure:
+		_ = c.Close(transport.CodeNormal, "") // the answer to a goodbye
 		return &transport.CloseError{Code: transport.Code(theirs.Code), Reason: printable(theirs.Text), Remote: true}
 	case errors.Is(err, websocket.ErrReadLimit):
 		ours = &transport.CloseError{Code: transport.CodeTooLarge, Reason: fmt.Sprintf("message longer than %d bytes", c.opts.ReadLimit)}
@@ -257,26 +268,28 @@ func (c *Conn) unlockAfterPong() {
 	c.wmu.Unlock()
 }
 
-// Close implements transport.Conn. It does not wait for the peer's answer.
+// Close implements transport.Conn. It returns at once; the peer gets closeTimeout to take the goodbye and answer it, while a reader of this side, if there is
+// one, throws away what still comes. Closing the socket at once would reset it where data is unread, and the goodbye could be lost.
 func (c *Conn) Close(code transport.Code, reason string) error {
 	if c.closed.Swap(true) {
 		return nil
 	}
 	reason = transport.ClipReason(reason)
-	// A writer that is stuck gets closeTimeout to finish before the socket goes.
-	_ = c.net.SetWriteDeadline(time.Now().Add(closeTimeout))
+	deadline := time.Now().Add(closeTimeout)
+	_ = c.net.SetDeadline(deadline) // also for a writer that is stuck
 	if c.wmu.TryLock() {
 		if c.server {
 			var b [2 + 125]byte
 			p := binary.BigEndian.AppendUint16(appendHeader(b[:0], opClose, 2+len(reason)), uint16(code))
 			_, _ = c.net.Write(append(p, reason...))
 		} else {
-			_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(int(code), reason), time.Now().Add(closeTimeout))
+			_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(int(code), reason), deadline)
 		}
 		c.wmu.Unlock()
 	}
-	if err := c.net.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return fmt.Errorf("close: %w", err)
-	}
+	time.AfterFunc(closeTimeout, c.disconnect)
 	return nil
 }
+
+// disconnect closes the socket. Its error says only that the peer was gone first.
+func (c *Conn) disconnect() { _ = c.net.Close() }
