@@ -1,0 +1,74 @@
+# Each target is what a person could have typed. `make` alone says what there is.
+GOLANGCI_LINT := v2.15.0
+FUZZTIME ?= 30s
+
+# The packages whose tests need nothing but Go and FFmpeg's libraries; test/ drives browsers and measures.
+UNIT = $(shell go list ./... | grep -v '^sightline/test/')
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+
+run: ## install what is missing, build, and show the demo and this machine's cameras: prints one link
+	@scripts/setup run
+	@$(MAKE) --no-print-directory build
+	bin/sightline serve --demo
+
+build: web capture ## build bin/sightline and bin/sightline-capture
+	CGO_ENABLED=0 go build -trimpath -o bin/sightline ./cmd/sightline
+
+capture: ## build bin/sightline-capture alone
+	CGO_ENABLED=1 go build -trimpath -o bin/sightline-capture ./cmd/sightline-capture
+
+web: ## bundle the player and the pages; needs no Node
+	go run ./web/build
+
+test: ## install what is missing and run all tests, the real-browser ones included
+	@scripts/setup test
+	@$(MAKE) --no-print-directory --keep-going build race web-test e2e
+
+race: web ## run the unit tests under the race detector
+	go test -race $(UNIT)
+
+web-test: web/node_modules ## check the TypeScript's types and run its tests
+	npm run --prefix web check
+	rm -rf bin/web-test
+	go run ./web/build -tests bin/web-test
+	node --test bin/web-test
+
+e2e: build test/e2e/node_modules ## run both programs with real Chromium and Firefox
+	go test -count=1 -timeout=15m ./test/e2e/...
+
+fuzz: web ## fuzz every parser of outside bytes, each for FUZZTIME (30s)
+	scripts/fuzz $(FUZZTIME)
+
+lint: web bin/lint/$(GOLANGCI_LINT)/golangci-lint web/node_modules ## run the linters over Go and TypeScript
+	bin/lint/$(GOLANGCI_LINT)/golangci-lint run ./...
+	npm run --prefix web check
+
+cross: web ## build sightline for Linux, macOS and Windows on amd64 and arm64, into bin/cross
+	for t in linux darwin windows; do for a in amd64 arm64; do CGO_ENABLED=0 GOOS=$$t GOARCH=$$a go build -trimpath -o bin/cross/sightline-$$t-$$a$$(GOOS=$$t go env GOEXE) ./cmd/sightline || exit 1; done; done
+
+vectors: ## write the golden vectors of the wire protocol anew; read the difference
+	go test ./internal/wire -update
+
+bench-latency: build test/e2e/node_modules ## measure capture to screen in real browsers; the last line is JSON
+	node test/bench/latency.mjs
+
+bench-viewers: build ## measure ten viewers of one stream; the last line is JSON
+	go run ./test/bench/viewers
+
+check: ## run all that guards the main branch, as CI does
+	.ci/run
+
+clean: ## remove what was built and fetched into this folder
+	rm -rf bin test/out web/node_modules test/e2e/node_modules
+	find web/dist -mindepth 1 -not -name .gitkeep -delete
+
+%/node_modules: %/package-lock.json
+	npm ci --prefix $* --no-audit --no-fund
+	@touch $@
+
+bin/lint/$(GOLANGCI_LINT)/golangci-lint:
+	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+
+.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers check clean
