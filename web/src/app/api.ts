@@ -10,8 +10,6 @@ export interface Stream {
 }
 
 export interface Rendition {
-  readonly name: string;
-  readonly codec: string;
   readonly width: number;
   readonly height: number;
 }
@@ -49,8 +47,6 @@ export async function streams(): Promise<Stream[]> {
     detail: text(s, "detail"),
     viewers: number(s, "viewers"),
     renditions: items(s, "renditions").map((r) => ({
-      name: text(r, "name"),
-      codec: text(r, "codec"),
       width: number(r, "width"),
       height: number(r, "height"),
     })),

@@ -25,6 +25,7 @@ test("without a current tile the first is next", () => {
 test("tiles are as large as the window allows", () => {
   assert.deepEqual(layout(1, 1400, 800, 16), { columns: 1, width: 1400 });
   assert.deepEqual(layout(1, 1400, 450, 16), { columns: 1, width: 800 });
+  assert.equal(layout(2, 1400, 808, 16).columns, 2, "about the same beside each other as one above the other");
   assert.equal(layout(4, 1400, 800, 16).columns, 2);
   assert.equal(layout(5, 1400, 800, 16).columns, 3);
   assert.equal(layout(2, 390, 800, 12).columns, 1);

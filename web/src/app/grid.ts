@@ -44,16 +44,21 @@ export interface Layout {
   readonly width: number;
 }
 
-/** The layout whose tiles are largest without the wall growing higher than the window, where that can be had. */
+/** A layout with more columns is preferred while its tiles are at least this large beside the largest. */
+const nearly = 0.9;
+
+/** The layout whose tiles are about the largest without the wall growing higher than the window, where that can be had. */
 export function layout(count: number, width: number, height: number, gap: number): Layout {
   const most = Math.max(1, Math.floor((width + gap) / (leastWidth + gap)));
   let best = { columns: 1, tile: 0 };
+  let largest = 0;
   for (let columns = 1; columns <= Math.min(most, Math.max(count, 1)); columns++) {
     const rows = Math.ceil(count / columns);
     const byWidth = (width - gap * (columns - 1)) / columns;
     const byHeight = ((height - gap * (rows - 1)) / rows) * aspect;
     const tile = Math.min(byWidth, byHeight);
-    if (tile > best.tile) best = { columns, tile };
+    largest = Math.max(largest, tile);
+    if (tile >= largest * nearly) best = { columns, tile };
   }
   if (best.tile < Math.min(leastWidth, width)) {
     // They do not all fit: as many columns as can be told apart, over the whole width.

@@ -190,5 +190,5 @@ export class Wall implements Page {
 function describe(s: Stream): string {
   const best = s.renditions.reduce<Stream["renditions"][number] | undefined>((a, b) => (a === undefined || b.height > a.height ? b : a), undefined);
   const viewers = s.viewers > 1 ? `${s.viewers} watching` : "";
-  return [best?.name ?? "", viewers].filter((t) => t !== "").join(" · ");
+  return [best === undefined ? "" : `${best.height}p`, viewers].filter((t) => t !== "").join(" · ");
 }

@@ -108,7 +108,6 @@ export class SightlinePlayer extends HTMLElement {
     sheet.replaceSync(style);
     shadow.adoptedStyleSheets = [sheet];
 
-    const status = el("div", "status");
     const said = el("div");
     said.style.display = "contents";
     said.setAttribute("role", "status");
@@ -118,14 +117,15 @@ export class SightlinePlayer extends HTMLElement {
     this.#again.textContent = "Try again";
     this.#again.hidden = true;
     this.#again.addEventListener("click", () => this.#post({ type: "reconnect" }));
-    // The age counts on each second, so it stands outside of what is read aloud.
-    status.append(said, this.#age, this.#again);
 
     this.#statsButton.addEventListener("click", () => this.toggleAttribute("stats"));
     const full = iconButton("Full screen", "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5");
     full.addEventListener("click", () => this.toggleFullScreen());
     this.#controls.append(this.#statsButton, full);
-    this.#root.append(status, this.#figures.element, this.#controls);
+    // The age counts on each second, so it stands outside of what is read aloud.
+    const dock = el("div", "dock");
+    dock.append(said, this.#age, this.#again, this.#controls);
+    this.#root.append(this.#figures.element, dock);
     shadow.append(this.#root);
     this.#showAttributes();
   }

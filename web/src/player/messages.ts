@@ -40,7 +40,7 @@ export type FromWorker =
 export type Phase =
   | { readonly name: "opening" }
   | { readonly name: "open" }
-  | { readonly name: "retrying"; readonly why: string; readonly at: Micros }
+  | { readonly name: "retrying"; readonly why: string }
   /** `login` is true where a new login may help. */
   | { readonly name: "denied"; readonly why: string; readonly login: boolean }
   | { readonly name: "ended"; readonly why: string }

@@ -44,7 +44,6 @@ export class Session {
   #phase: Phase = { name: "opening" };
   #backoff = new Backoff();
   #retryTimer: Timer | undefined;
-  #timers: Timer[] = [];
   #decoderErrors = 0;
   #firstPaintAt: Micros | undefined;
   #lastPaintAt: Micros | undefined;
@@ -80,26 +79,16 @@ export class Session {
   #overloaded = false;
   #keyReqAt = micros(0);
 
-  /** Connects at once. */
+  /** Connects at once. It ends with its worker. */
   constructor(url: string, maxHeight: number, visible: boolean, events: SessionEvents) {
     this.#url = url;
     this.#events = events;
     this.#maxHeight = maxHeight;
     this.#visible = visible;
     this.#connect();
-    this.#timers = [
-      setInterval(() => this.#sendFeedback(), feedbackEvery),
-      setInterval(() => this.#report(), reportEvery),
-      setInterval(() => this.#sendStats(), statsEvery),
-    ];
-  }
-
-  /** Ends everything. Safe to call twice. */
-  close(): void {
-    for (const t of this.#timers) clearInterval(t);
-    clearTimeout(this.#retryTimer);
-    this.#disconnect();
-    this.#sink?.close();
+    setInterval(() => this.#sendFeedback(), feedbackEvery);
+    setInterval(() => this.#report(), reportEvery);
+    setInterval(() => this.#sendStats(), statsEvery);
   }
 
   setSurface(surface: Surface): void {
@@ -131,6 +120,7 @@ export class Session {
     if (this.#socket !== undefined) return;
     this.#backoff.reset();
     clearTimeout(this.#retryTimer);
+    this.#setPhase({ name: "opening" });
     this.#connect();
   }
 
@@ -157,7 +147,7 @@ export class Session {
   // --- connection ---
 
   #connect(): void {
-    this.#setPhase({ name: "opening" });
+    // The phase stays: what is known of a failure is said until there is something new.
     const socket = new WebSocket(this.#url, wire.subprotocol);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
@@ -186,39 +176,17 @@ export class Session {
     const everOpen = this.#everOpen;
     this.#disconnect();
     const verdict = closed(code, reason, everOpen);
-    if (verdict.name !== "retry") {
-      this.#setPhase(verdict);
-      return;
-    }
-    this.#retry(verdict.why);
-    // Script may not see why a handshake was refused; the session's own address tells.
-    if (!everOpen) await this.#askWhyRefused();
+    if (verdict.name !== "retrying") return this.#setPhase(verdict);
+    const refusal = everOpen ? undefined : await whyRefused(this.#url);
+    if (this.#socket !== undefined) return; // told to reconnect meanwhile
+    if (refusal?.name === "denied" && refusal.login) return this.#setPhase(refusal); // only a person can mend that
+    this.#retry(refusal ?? verdict);
   }
 
-  async #askWhyRefused(): Promise<void> {
-    const address = new URL("/api/v1/session", this.#url.replace(/^ws/, "http"));
-    let status: number;
-    try {
-      const answer = await fetch(address, { credentials: "same-origin", cache: "no-store" });
-      status = answer.status;
-      await answer.text(); // frees the connection
-    } catch {
-      return; // The server is away, as was said.
-    }
-    if (this.#everOpen || this.#phase.name === "open") return;
-    if (status === 401 || status === 403) {
-      this.#disconnect();
-      clearTimeout(this.#retryTimer);
-      this.#setPhase({ name: "denied", why: "You are not logged in. Open a new link from the server to go on.", login: true });
-    } else if (this.#phase.name === "retrying") {
-      this.#setPhase({ ...this.#phase, why: "The server refuses this stream: it does not exist, or you may not watch it." });
-    }
-  }
-
-  #retry(why: string): void {
-    const wait = this.#backoff.next(Math.random());
-    this.#setPhase({ name: "retrying", why, at: micros(localNow() + wait * 1000) });
-    this.#retryTimer = setTimeout(() => this.#connect(), wait);
+  /** Tries again after a while; until then, phase is how things stand. */
+  #retry(phase: Phase): void {
+    this.#setPhase(phase);
+    this.#retryTimer = setTimeout(() => this.#connect(), this.#backoff.next(Math.random()));
   }
 
   #disconnect(): void {
@@ -257,7 +225,7 @@ export class Session {
     } catch (cause) {
       if (!(cause instanceof wire.ProtocolError)) throw cause;
       this.#disconnect();
-      this.#retry(`The server sent something this player cannot read (${cause.message}).`);
+      this.#retry({ name: "retrying", why: `The server sent something this player cannot read (${cause.message}).` });
     }
   }
 
@@ -477,6 +445,28 @@ export class Session {
       bitrateBps: this.#bits.perSecond(now),
     });
   }
+}
+
+/** Script may not see why a handshake was refused; the control API knows. Undefined when it does not answer either. */
+async function whyRefused(url: string): Promise<Extract<Phase, { name: "denied" | "retrying" }> | undefined> {
+  const address = new URL("/api/v1/streams", url.replace(/^ws/, "http"));
+  const stream = decodeURIComponent(new URL(url).pathname.replace("/ws/watch/", ""));
+  try {
+    const answer = await fetch(address, { credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(3_000) });
+    const body = await answer.text();
+    if (answer.status === 401) return { name: "denied", why: "You are not logged in. Open a new link from the server to go on.", login: true };
+    if (answer.ok && !lists(JSON.parse(body), stream)) {
+      return { name: "denied", why: `There is no stream "${stream}" that you may watch.`, login: false };
+    }
+    return { name: "retrying", why: "The server does not take the connection now. It is tried again." };
+  } catch {
+    return undefined;
+  }
+}
+
+function lists(body: unknown, stream: string): boolean {
+  const streams: unknown = typeof body === "object" && body !== null ? Reflect.get(body, "streams") : undefined;
+  return Array.isArray(streams) && streams.some((s: unknown) => typeof s === "object" && s !== null && Reflect.get(s, "id") === stream);
 }
 
 function unreachable(value: never): never {

@@ -58,7 +58,7 @@ test("the server's sentence goes before ours", () => {
 
 test("without a connection nothing is live, however fresh the picture", () => {
   for (const phase of [
-    { name: "opening" }, { name: "retrying", why: "w", at: now }, { name: "denied", why: "w", login: true },
+    { name: "opening" }, { name: "retrying", why: "w" }, { name: "denied", why: "w", login: true },
     { name: "ended", why: "w" }, { name: "unsupported", why: "w" },
   ] as const) {
     assert.notEqual(tell(known("live", { ...fresh, phase }), now).state, "live");
@@ -67,7 +67,7 @@ test("without a connection nothing is live, however fresh the picture", () => {
 
 test("an old picture keeps its age in every state", () => {
   const old = { lastPaintAt: ago(90_000), lastCaptureAt: ago(90_000) };
-  for (const k of [known("offline", old), known("live", { ...old, phase: { name: "retrying", why: "", at: now } }), known("live", { ...old, paused: true })]) {
+  for (const k of [known("offline", old), known("live", { ...old, phase: { name: "retrying", why: "" } }), known("live", { ...old, paused: true })]) {
     assert.equal(tell(k, now).age, 90_000);
   }
 });
@@ -81,6 +81,6 @@ test("ages in words", () => {
 test("close codes: what ends, what a login mends, what is tried again", () => {
   for (const code of [1000, 4404]) assert.equal(closed(code, "", true).name, "ended");
   for (const code of [4401, 4403]) assert.equal(closed(code, "", true).name, "denied");
-  for (const code of [1001, 1003, 1006, 1007, 1008, 1009, 1011, 4408, 4999]) assert.equal(closed(code, "", true).name, "retry");
+  for (const code of [1001, 1003, 1006, 1007, 1008, 1009, 1011, 4408, 4999]) assert.equal(closed(code, "", true).name, "retrying");
   assert.notEqual(closed(1006, "", true).why, closed(1006, "", false).why);
 });

@@ -27,7 +27,7 @@ export function tell(known: Known, now: Micros): Told {
   const phase = known.phase;
   switch (phase.name) {
     case "denied":
-      return as("denied", "Not allowed", phase.why);
+      return as("denied", phase.login ? "Not allowed" : "Not available", phase.why);
     case "ended":
       return as("ended", "Ended", phase.why);
     case "unsupported":
@@ -91,7 +91,7 @@ export function ageWords(age: Millis): string {
 }
 
 /** What a close code means for the viewer, and whether trying again can help. */
-export function closed(code: number, reason: string, everOpen: boolean): Exclude<Phase, { name: "opening" | "open" | "retrying" }> | { readonly name: "retry"; readonly why: string } {
+export function closed(code: number, reason: string, everOpen: boolean): Exclude<Phase, { name: "opening" | "open" }> {
   switch (code) {
     case 1000:
       return { name: "ended", why: reason || "The server ended the stream." };
@@ -102,16 +102,16 @@ export function closed(code: number, reason: string, everOpen: boolean): Exclude
     case 4404:
       return { name: "ended", why: "This stream is gone from the server." };
     case 1001:
-      return { name: "retry", why: "The server is restarting." };
+      return { name: "retrying", why: "The server is restarting." };
     case 1003:
     case 1007:
     case 1008:
     case 1009:
-      return { name: "retry", why: `The server ended the connection (${reason || `code ${code}`}).` };
+      return { name: "retrying", why: `The server ended the connection (${reason || `code ${code}`}).` };
     case 4408:
-      return { name: "retry", why: "The connection was too slow to answer." };
+      return { name: "retrying", why: "The connection was too slow to answer." };
     default:
-      return { name: "retry", why: everOpen ? "The connection to the server was lost." : "The server does not answer." };
+      return { name: "retrying", why: everOpen ? "The connection to the server was lost." : "The server does not answer." };
   }
 }
 

@@ -6,6 +6,7 @@ export const style = `
   --warn: var(--sightline-warn, #ffb84d);
   --bad: var(--sightline-bad, #ff6b6b);
   --quiet: var(--sightline-quiet, #a7b2c0);
+  --inset: var(--sightline-inset, 12px);
   display: block;
   position: relative;
   overflow: hidden;
@@ -25,17 +26,18 @@ export const style = `
   transition: filter 240ms ease;
 }
 .old .surface { filter: grayscale(0.85) brightness(0.42); }
-.status {
+/* Everything laid over the picture stays at its lower edge: cameras write their clocks at the upper one. */
+.dock {
   position: absolute;
-  top: var(--sightline-status-top, 12px);
-  left: var(--sightline-status-side, 12px);
-  right: var(--sightline-status-side, 12px);
+  right: max(var(--inset), env(safe-area-inset-right));
+  bottom: max(var(--inset), env(safe-area-inset-bottom));
+  max-width: var(--sightline-dock-width, calc(100% - 2 * var(--inset)));
   display: flex;
   flex-wrap: wrap;
-  justify-content: var(--sightline-status-justify, flex-start);
-  text-align: var(--sightline-status-align, left);
+  justify-content: flex-end;
   align-items: center;
-  gap: 6px 8px;
+  gap: 8px;
+  text-align: right;
   pointer-events: none;
   z-index: 2;
 }
@@ -43,9 +45,9 @@ export const style = `
   display: inline-flex;
   align-items: center;
   gap: 7px;
-  padding: 3px 10px 3px 9px;
+  padding: 4px 11px 4px 10px;
   border-radius: 999px;
-  background: rgb(10 13 17 / 0.72);
+  background: rgb(10 13 17 / 0.78);
   font-size: 12px;
   font-weight: 600;
   letter-spacing: 0.01em;
@@ -60,17 +62,18 @@ export const style = `
   background: var(--tone);
   flex: none;
 }
-.age { font-variant-numeric: tabular-nums; color: var(--warn); padding-left: 10px; }
+.age { font-variant-numeric: tabular-nums; color: var(--warn); padding-left: 11px; }
 .age:empty, .detail:empty { display: none; }
-.pill { order: 1; }
-.age { order: 2; }
-.detail { order: 3; }
-.again { order: 4; }
+.detail { order: 1; }
+.again { order: 2; }
+.controls { order: 3; }
+.age { order: 4; }
+.pill { order: 5; }
 .detail {
   flex-basis: 100%;
   margin: 0;
-  color: #dfe5ec;
-  text-shadow: 0 1px 2px rgb(0 0 0 / 0.8);
+  color: #eef2f6;
+  text-shadow: 0 0 3px #000, 0 1px 8px rgb(0 0 0 / 0.9);
   text-wrap: pretty;
 }
 .root { --tone: var(--quiet); position: absolute; inset: 0; }
@@ -81,18 +84,19 @@ export const style = `
 @keyframes breathe { 50% { opacity: 0.25; } }
 
 /* Without a picture the words stand in the middle: they are all there is to see. */
-.empty .status {
+.empty .dock {
   inset: 0;
+  max-width: none;
   flex-direction: column;
   flex-wrap: nowrap;
   justify-content: center;
-  align-items: center;
   text-align: center;
-  gap: 10px;
+  gap: 8px;
   padding: 24px;
 }
-.empty .pill { background: none; font-size: 15px; }
+.empty .pill { order: 0; background: none; font-size: 15px; }
 .empty .detail { flex-basis: auto; max-width: 46ch; color: #a7b2c0; }
+.empty .controls { position: absolute; right: var(--inset); bottom: var(--inset); }
 .empty { background: radial-gradient(120% 90% at 50% 40%, #171c23 0%, #0b0e12 70%); }
 
 button {
@@ -113,15 +117,7 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
 .again:hover { background: rgb(255 255 255 / 0.22); }
 .again[hidden], .controls[hidden], .stats[hidden] { display: none; }
 
-.controls {
-  position: absolute;
-  right: max(14px, env(safe-area-inset-right));
-  bottom: max(14px, env(safe-area-inset-bottom));
-  display: flex;
-  gap: 8px;
-  z-index: 3;
-  transition: opacity 200ms ease;
-}
+.controls { display: flex; gap: 8px; pointer-events: auto; transition: opacity 200ms ease; }
 .controls button {
   width: 40px;
   height: 40px;
@@ -133,16 +129,16 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
 .controls button:hover { background: rgb(36 43 52 / 0.9); }
 .controls button[aria-pressed="true"] { color: var(--good); }
 .controls svg { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width: 1.75; stroke-linecap: round; stroke-linejoin: round; }
-:host([quiet]) .controls:not(:focus-within) { opacity: 0; }
+:host([quiet]) .controls:not(:focus-within) { opacity: 0; pointer-events: none; }
 
 .stats {
   position: absolute;
-  left: max(14px, env(safe-area-inset-left));
-  bottom: var(--sightline-stats-bottom, max(14px, env(safe-area-inset-bottom)));
-  z-index: 2;
+  left: max(var(--inset), env(safe-area-inset-left));
+  bottom: calc(max(var(--inset), env(safe-area-inset-bottom)) + var(--sightline-stats-above, 0px));
+  z-index: 1;
   padding: 10px 14px 11px;
   border-radius: 12px;
-  background: rgb(10 13 17 / 0.74);
+  background: rgb(10 13 17 / 0.82);
   font-size: 12px;
   line-height: 17px;
   pointer-events: none;
