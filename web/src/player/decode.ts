@@ -1,7 +1,7 @@
 // Access units in, pictures out. Each picture belongs to whoever is given it, and is closed by them exactly once.
 
 import type { AccessUnit } from "./assemble.ts";
-import { micros, type Micros } from "./units.ts";
+import { localNow, micros, type Micros } from "./units.ts";
 import type { Config } from "./wire.ts";
 
 export interface Picture {
@@ -46,16 +46,23 @@ export async function decodable(): Promise<string[]> {
   return codecs;
 }
 
+/** How long an access unit may wait before the decoder counts as too slow. */
+const patience = 100_000; // µs
+
 class H264Decoder implements Decoder {
   readonly #decoder: VideoDecoder;
   readonly #duration: number;
   #warm = false;
+  /** What the decoder was given and has not given back, oldest first. */
+  #given: { readonly capture: Micros; readonly at: Micros }[] = [];
 
   constructor(config: Config, software: boolean, events: DecoderEvents) {
     this.#duration = config.frameRateMilli > 0 ? Math.round(1e9 / config.frameRateMilli) : 33_333;
     this.#decoder = new VideoDecoder({
       output: (frame) => {
         this.#warm = true;
+        // All up to this one: a decoder may leave some out.
+        this.#given.splice(0, this.#given.findIndex((g) => g.capture === frame.timestamp) + 1);
         events.picture({ image: frame, capture: micros(frame.timestamp) });
       },
       error: (cause) => events.failed(cause),
@@ -75,11 +82,15 @@ class H264Decoder implements Decoder {
   }
 
   get behind(): boolean {
-    // A decoder that is still starting may collect some; it catches up faster than a new keyframe would come.
-    return this.queue > (this.#warm ? 3 : 30);
+    // A decoder that is still starting may collect some, and so does one after a pause of the network: it is through with them
+    // sooner than a new keyframe would come. It is behind when they wait.
+    const oldest = this.#given[0];
+    if (!this.#warm || oldest === undefined) return this.queue > 30;
+    return this.queue > 3 && localNow() - oldest.at > patience;
   }
 
   decode(u: AccessUnit): void {
+    this.#given.push({ capture: u.capture, at: localNow() });
     this.#decoder.decode(
       new EncodedVideoChunk({
         type: u.key ? "key" : "delta",
