@@ -1,6 +1,6 @@
 // What a test asks of a page: the player's state and figures, and the pixels that it shows.
 
-import { ageMillis, columns, decodeCells, rows } from "./strip.mjs";
+import { ageMillis, mean, readStrip } from "./strip.mjs";
 import { eventually } from "./wait.mjs";
 
 const player = (stream) => (stream === undefined ? "main.watch sightline-player" : `a.tile[href="/watch/${stream}"] sightline-player`);
@@ -31,15 +31,9 @@ export class Player {
     }, limit);
   }
 
-  /**
-   * The picture shown now: {strip, age in ms, luma: 32 × 18 means of what is below the strip}, or undefined where there is none.
-   * strip is undefined where it is not readable.
-   */
-  async picture() {
-    const read = await this.#page.evaluate(readPicture, this.#selector, columns, rows);
-    if (read === undefined) return undefined;
-    const strip = decodeCells(read.cells);
-    return { strip, age: strip && ageMillis(strip, read.at), luma: read.luma };
+  /** The picture on the player's surface now, as read() gives it; undefined where there is none. */
+  picture() {
+    return read(this.#page, this.#selector);
   }
 
   /** The next picture that test() accepts, or any. */
@@ -66,43 +60,54 @@ export class Player {
   }
 }
 
-/** Runs in the page. */
-function readPicture(selector, columns, rows) {
-  const surface = document.querySelector(selector)?.surface;
-  const [w, h] = surface === undefined ? [0, 0] : surface instanceof HTMLVideoElement ? [surface.videoWidth, surface.videoHeight] : [surface.width, surface.height];
-  // A canvas that was never drawn on has the size that HTML gives it.
-  if (w < 320 || (w === 300 && h === 150)) return undefined;
+/**
+ * Runs in a page: the luma of what the player at a selector shows, or of the image at a data: address, scaled to w by h and in base64,
+ * with the time of the reading (Unix, ms). Undefined where there is no picture.
+ */
+async function readLuma(what, w, h) {
+  let source;
+  if (what.startsWith("data:")) {
+    source = new Image();
+    source.src = what;
+    await source.decode();
+  } else {
+    source = document.querySelector(what)?.surface;
+    // A <video> without a picture has no size; a canvas that was never drawn on has the size that HTML gives it.
+    if (source === undefined || source.videoWidth === 0 || (source.width === 300 && source.height === 150)) return undefined;
+  }
   const canvas = (window.readingCanvas ??= document.createElement("canvas"));
-  canvas.width = w;
-  canvas.height = h;
+  if (canvas.width !== w) canvas.width = w;
+  if (canvas.height !== h) canvas.height = h;
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(surface, 0, 0);
+  context.drawImage(source, 0, 0, w, h);
   const at = performance.timeOrigin + performance.now();
   const { data } = context.getImageData(0, 0, w, h);
-  const mean = (x0, y0, x1, y1) => {
-    let sum = 0;
-    for (let y = y0; y < y1; y++) for (let x = x0; x < x1; x++) sum += 0.299 * data[(y * w + x) * 4] + 0.587 * data[(y * w + x) * 4 + 1] + 0.114 * data[(y * w + x) * 4 + 2];
-    return sum / ((x1 - x0) * (y1 - y0));
-  };
-  const cells = [];
-  for (let row = 0; row < rows; row++) {
-    for (let col = 0; col < columns; col++) {
-      // The middle half of the cell, both ways.
-      const [x0, x1] = [Math.floor((col * w) / columns), Math.floor(((col + 1) * w) / columns)];
-      const [y0, y1] = [Math.floor((row * h) / 24), Math.floor(((row + 1) * h) / 24)];
-      const [qx, qy] = [(x1 - x0) >> 2, (y1 - y0) >> 2];
-      cells.push(mean(x0 + qx, y0 + qy, x1 - qx, y1 - qy));
-    }
-  }
+  let luma = "";
+  for (let i = 0; i < data.length; i += 4) luma += String.fromCharCode(Math.round(0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2]));
+  return { luma: btoa(luma), at };
+}
+
+const width = 640;
+const height = 360;
+
+/** {strip, age in ms, luma}: the strip, if one is readable, how old it is, and the means of 32 × 18 parts of what is below it. */
+async function read(page, what) {
+  const answer = await page.evaluate(readLuma, what, width, height);
+  if (answer === undefined) return undefined;
+  const plane = Buffer.from(answer.luma, "base64");
+  const strip = readStrip(plane, width, height);
+  const top = height / 12;
   const luma = [];
-  const top = Math.ceil(h / 12);
   for (let row = 0; row < 18; row++) {
     for (let col = 0; col < 32; col++) {
-      luma.push(mean(Math.floor((col * w) / 32), top + Math.floor((row * (h - top)) / 18), Math.floor(((col + 1) * w) / 32), top + Math.floor(((row + 1) * (h - top)) / 18)));
+      luma.push(mean(plane, width, (col * width) / 32, top + (row * (height - top)) / 18, ((col + 1) * width) / 32, top + ((row + 1) * (height - top)) / 18));
     }
   }
-  return { cells, luma, at };
+  return { strip, age: strip && ageMillis(strip, answer.at), luma };
 }
+
+/** The picture in a PNG or JPEG image of the whole window, given as base64. page is any page without a content policy. */
+export const readShot = (page, base64) => read(page, `data:image/*;base64,${base64}`);
 
 /** How much the brightness varies over a picture: its standard deviation. 0 is flat. */
 export function contrast(luma) {

@@ -1,0 +1,64 @@
+// What viewers see of a capture process that dies and of a server that starts again.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { launch } from "./lib/browser.mjs";
+import { Player } from "./lib/page.mjs";
+import { Server } from "./lib/server.mjs";
+import { Viewer } from "./lib/socket.mjs";
+import { eventually } from "./lib/wait.mjs";
+
+let server, browser, page, player;
+before(async () => {
+  server = await Server.start();
+  browser = await launch("chromium", { authorities: [server.ca] });
+  page = await browser.newPage();
+  await page.goto(server.link);
+  await page.goto(`${server.origin}/watch/test`);
+  player = new Player(page);
+  await player.state("live");
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+test("a killed capture process: pictures again within a second, nobody disconnected, and the page says what happened", async (t) => {
+  const viewer = await Viewer.join(server, "test", { token: await server.token({ stream: "test" }) });
+  await viewer.nextKey();
+  await player.noteStates();
+  const joined = server.running.lines.filter((l) => l.includes("viewer joined")).length;
+  const before = server.capturePid("test");
+  const painted = (await player.stats()).painted_total;
+
+  process.kill(before, "SIGKILL");
+  const killed = performance.now();
+  const next = await viewer.nextKey();
+  const away = next.at - killed;
+  t.diagnostic(`next picture after ${away.toFixed(0)} ms`);
+  assert.ok(away < 1_000, `the next picture came after ${away.toFixed(0)} ms`);
+
+  await eventually("more pictures in the page", async () => (await player.stats()).painted_total > painted + 15);
+  await player.state("live");
+  assert.notEqual(server.capturePid("test"), before);
+  const told = await player.states();
+  assert.match(told.find((s) => s.state === "lost")?.reason ?? "", /capture process.*started again/, JSON.stringify(told));
+  assert.equal(viewer.socket.ended, false);
+  assert.equal(server.running.lines.filter((l) => l.includes("viewer joined")).length, joined, "nobody joined anew");
+  assert.equal(server.running.lines.filter((l) => l.includes("viewer left")).length, 0);
+  await viewer.leave();
+});
+
+test("a server that starts again: the page comes back by itself, with the same session", async () => {
+  await player.noteStates();
+  const before = await player.nextPicture("a strip", (p) => p.strip !== undefined);
+  const cookie = (await page.cookies())[0].value;
+  await server.running.stop();
+  const away = await player.state("connecting");
+  assert.match(away.reason, /server/);
+  await server.restart();
+  await player.state("live");
+  await player.nextPicture("a strip of now", (p) => p.strip !== undefined && p.strip.time > before.strip.time && p.age < 1_000);
+  assert.equal((await page.cookies())[0].value, cookie);
+  assert.equal(new URL(page.url()).pathname, "/watch/test");
+});
