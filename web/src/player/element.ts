@@ -1,6 +1,7 @@
 // <sightline-player src="/ws/watch/door">: watches one stream. Attributes: src; renderer="track|canvas" forces a way to the
 // screen; stats shows the figures; controls gives buttons for figures and full screen; quiet hides these until they have
-// the focus. Event: statechange, with detail.state. Method: stats(). Property: surface.
+// the focus. Event: statechange, with detail.state. Method: stats(). Property: surface; ticket, to be set before src where no
+// cookie speaks for the viewer.
 
 import { bestRenderer, newShown, type Shown } from "./surface.ts";
 import type { FromWorker, RendererName, Report, ToWorker } from "./messages.ts";
@@ -70,6 +71,9 @@ const unheard: Report = {
 
 export class SightlinePlayer extends HTMLElement {
   static readonly observedAttributes = ["src", "renderer", "stats", "controls"];
+
+  /** Gets a single-use ticket for the stream; called before each connection. Not set: the browser's cookie is the credential. */
+  ticket: (() => Promise<string>) | undefined;
 
   readonly #root = el("div", "root empty");
   readonly #pill = el("span", "pill");
@@ -207,7 +211,7 @@ export class SightlinePlayer extends HTMLElement {
     this.#maxHeight = this.#linesWanted();
     this.#visible = document.visibilityState === "visible";
     // The socket opens while the surface is made.
-    this.#post({ type: "start", url: url.href, maxHeight: this.#maxHeight, visible: this.#visible });
+    this.#post({ type: "start", url: url.href, ticketed: this.ticket !== undefined, maxHeight: this.#maxHeight, visible: this.#visible });
     this.#post({ type: "surface", surface: this.#newSurface() });
 
     this.#timer = setInterval(() => this.#tell(), tellEvery);
@@ -275,11 +279,23 @@ export class SightlinePlayer extends HTMLElement {
         if (m.report.rendition !== undefined) this.#shown?.expect();
         this.#tell();
         return;
+      case "ticket-wanted":
+        return void this.#giveTicket();
       case "surface-wanted":
         return this.#renewSurface();
       default:
         return unreachable(m);
     }
+  }
+
+  async #giveTicket(): Promise<void> {
+    let ticket: string | undefined;
+    try {
+      ticket = await this.ticket?.();
+    } catch {
+      // None is to be had, which the worker says and tries again.
+    }
+    this.#post({ type: "ticket", ticket });
   }
 
   #broken(why: string): void {

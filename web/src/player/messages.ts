@@ -11,13 +11,15 @@ export type Surface =
 export type RendererName = Surface["kind"];
 
 export type ToWorker =
-  /** Connects at once, before there is a surface. */
-  | { readonly type: "start"; readonly url: string; readonly maxHeight: number; readonly visible: boolean }
+  /** Connects at once, before there is a surface. `ticketed`: each connection needs a ticket, which the page gets. */
+  | { readonly type: "start"; readonly url: string; readonly ticketed: boolean; readonly maxHeight: number; readonly visible: boolean }
   /** The first surface, or a new track in place of one that stalled or cannot go back in time. */
   | { readonly type: "surface"; readonly surface: Surface }
   /** Frames of the track that reached the screen. */
   | { readonly type: "painted"; readonly paints: readonly Paint[] }
   | { readonly type: "visible"; readonly visible: boolean }
+  /** For the next connection; undefined when there is none to be had. */
+  | { readonly type: "ticket"; readonly ticket: string | undefined }
   | { readonly type: "max-height"; readonly lines: number }
   /** Connect now: after an end, or instead of waiting for the next attempt. */
   | { readonly type: "reconnect" };
@@ -33,6 +35,7 @@ export interface Paint {
 
 export type FromWorker =
   | { readonly type: "report"; readonly report: Report }
+  | { readonly type: "ticket-wanted" }
   /** The track no longer takes frames: give another. */
   | { readonly type: "surface-wanted" };
 

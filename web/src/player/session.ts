@@ -28,12 +28,15 @@ type Timer = ReturnType<typeof setTimeout>;
 
 export interface SessionEvents {
   report(r: Report): void;
+  /** Answer with setTicket. */
+  ticketWanted(): void;
   surfaceWanted(): void;
 }
 
 export class Session {
   // Fixed.
   readonly #url: string;
+  readonly #ticketed: boolean;
   readonly #events: SessionEvents;
   readonly #codecs = decodable();
 
@@ -80,8 +83,9 @@ export class Session {
   #keyReqAt = micros(0);
 
   /** Connects at once. It ends with its worker. */
-  constructor(url: string, maxHeight: number, visible: boolean, events: SessionEvents) {
+  constructor(url: string, ticketed: boolean, maxHeight: number, visible: boolean, events: SessionEvents) {
     this.#url = url;
+    this.#ticketed = ticketed;
     this.#events = events;
     this.#maxHeight = maxHeight;
     this.#visible = visible;
@@ -116,6 +120,12 @@ export class Session {
     this.#send(wire.ctrl(wire.CtrlOp.maxHeight, lines));
   }
 
+  setTicket(ticket: string | undefined): void {
+    if (this.#socket !== undefined) return; // asked for twice
+    if (ticket === undefined) this.#retry({ name: "retrying", why: "No ticket for this stream could be had." });
+    else this.#openSocket([wire.subprotocol, `ticket.${ticket}`]);
+  }
+
   reconnect(): void {
     if (this.#socket !== undefined) return;
     this.#backoff.reset();
@@ -148,7 +158,12 @@ export class Session {
 
   #connect(): void {
     // The phase stays: what is known of a failure is said until there is something new.
-    const socket = new WebSocket(this.#url, wire.subprotocol);
+    if (this.#ticketed) this.#events.ticketWanted();
+    else this.#openSocket([wire.subprotocol]);
+  }
+
+  #openSocket(protocols: string[]): void {
+    const socket = new WebSocket(this.#url, protocols);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#everOpen = false;

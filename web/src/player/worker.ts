@@ -16,8 +16,9 @@ scope.onmessage = (e) => {
   const m = e.data;
   switch (m.type) {
     case "start":
-      session = new Session(m.url, m.maxHeight, m.visible, {
+      session = new Session(m.url, m.ticketed, m.maxHeight, m.visible, {
         report: (report) => scope.postMessage({ type: "report", report }),
+        ticketWanted: () => scope.postMessage({ type: "ticket-wanted" }),
         surfaceWanted: () => scope.postMessage({ type: "surface-wanted" }),
       });
       return;
@@ -25,6 +26,8 @@ scope.onmessage = (e) => {
       return session?.setSurface(m.surface);
     case "painted":
       return session?.painted(m.paints);
+    case "ticket":
+      return session?.setTicket(m.ticket);
     case "visible":
       return session?.setVisible(m.visible);
     case "max-height":
