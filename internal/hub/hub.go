@@ -1,6 +1,7 @@
-// Package hub fans access units out: streams, their renditions, one publisher each, any number of subscriptions with a bounded queue
-// each. A publisher never waits for a viewer, and a viewer never gets a delta without its reference. The hub knows no network
-// and no auth; it starts no goroutines and takes its time from the timestamps it is given.
+// Package hub fans access units out: streams, their renditions, one publisher each, any number of subscriptions with a
+// bounded queue each. A publisher never waits for a viewer, and a viewer never gets a delta without its reference,
+// provided that the publisher sends each delta after its reference. The hub knows no network and no auth; it starts no
+// goroutines and takes its time from the clock it is given.
 package hub
 
 import (
@@ -24,7 +25,8 @@ var (
 
 // Options bound the hub. The zero value of a field means its default.
 type Options struct {
-	// QueueBudget is how much older than the newest access unit the oldest queued one may be before a viewer's queue is cut. Default 150 ms.
+	// QueueBudget is how long an access unit may have waited in a viewer's queue when the next one comes; beyond it the
+	// queue is cut. Default 150 ms.
 	QueueBudget time.Duration
 	// QueueBytes bounds a viewer's queue. Default 4 MiB; a single access unit is always taken.
 	QueueBytes int
@@ -123,10 +125,13 @@ type stream struct {
 	subs       map[*Subscription]struct{}
 }
 
+// rendition outlives its place in the publisher's list, so that its numbers go on rising when it comes back. There are
+// at most 256 of a stream.
 type rendition struct {
 	info       media.Rendition
-	config     *Config
-	generation uint8 // of the next Config
+	listed     bool    // in the publisher's list; viewers can select it
+	config     *Config // nil before this publisher's first
+	generation uint8   // of the next Config
 	nextSeq    uint32
 	seqOffset  uint32 // server's seq minus the publisher's
 	started    bool   // this publisher has sent something
@@ -135,9 +140,16 @@ type rendition struct {
 	active     bool            // wanted from the publisher
 	keyWanted  bool
 	keyAsked   media.Timestamp // when the last request went out
-	keyEver    bool
-	gop        []*AccessUnit // since the last keyframe, while worth keeping
+	gop        []*AccessUnit   // since the last keyframe, while worth keeping
 	gopBytes   int
+}
+
+// find returns a rendition that the publisher lists, or nil. s.mu is held.
+func (s *stream) find(id media.RenditionID) *rendition {
+	if r := s.renditions[id]; r != nil && r.listed {
+		return r
+	}
+	return nil
 }
 
 // Declare makes a stream known before anybody publishes it.
@@ -205,19 +217,24 @@ func (s *stream) list() []media.Rendition {
 	return l
 }
 
-// SetStatus tells what a stream without a publisher is doing: for the supervisor of its capture process.
+// SetStatus tells what a stream without a publisher is doing: for the supervisor of its capture process. It does
+// nothing while there is a publisher, who knows better, or for a stream that is not known.
 func (h *Hub) SetStatus(id media.StreamID, state media.State, detail string) {
 	h.mu.Lock()
 	s := h.streams[id]
 	h.mu.Unlock()
-	if s != nil {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.publisher == nil {
 		s.setStatus(state, detail)
 	}
 }
 
+// setStatus is called with s.mu held.
 func (s *stream) setStatus(state media.State, detail string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.status.State == state && s.status.Detail == detail {
 		return
 	}
@@ -236,7 +253,8 @@ func (s *stream) changed() {
 	}
 }
 
-// Publish makes the caller the publisher of a stream until it calls Close. The error wraps ErrTaken while there is another.
+// Publish makes the caller the publisher of a stream until it calls Close. The error wraps ErrTaken while there is
+// another.
 func (h *Hub) Publish(id media.StreamID) (*Publisher, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

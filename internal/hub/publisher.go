@@ -14,7 +14,8 @@ type Publisher struct {
 	wake chan struct{}
 }
 
-// SetRenditions says what the publisher can make. Viewers of a rendition that is no longer there choose again.
+// SetRenditions says what the publisher can make, each ID once. Viewers of a rendition that is no longer there, or is
+// in another codec now, choose again.
 func (p *Publisher) SetRenditions(list []media.Rendition) {
 	s := p.s
 	s.mu.Lock()
@@ -29,31 +30,46 @@ func (p *Publisher) SetRenditions(list []media.Rendition) {
 		if r == nil {
 			r = &rendition{}
 			s.renditions[info.ID] = r
+		} else if r.info.Codec != info.Codec {
+			r.withdraw()
 		}
-		r.info = info
+		r.info, r.listed = info, true
 	}
 	for id, r := range s.renditions {
 		if !slices.Contains(s.order, id) {
-			for _, sub := range r.subs {
-				sub.detached()
-			}
-			delete(s.renditions, id)
+			r.withdraw()
 		}
 	}
 	s.changed()
 	p.poke()
 }
 
-// SetStatus says what the source is doing.
-func (p *Publisher) SetStatus(state media.State, detail string) { p.s.setStatus(state, detail) }
+// withdraw takes a rendition out of use and sends its viewers away. s.mu is held.
+func (r *rendition) withdraw() {
+	for _, sub := range r.subs {
+		sub.detached()
+	}
+	clear(r.subs)
+	r.subs = r.subs[:0]
+	r.listed, r.started, r.active, r.keyWanted, r.config = false, false, false, false, nil
+	r.clearGOP()
+}
 
-// Configure starts a new generation of a rendition and returns the Config to encode into c.Framed by frame; it reports an error
-// for a rendition that SetRenditions did not name. The next access unit must be a keyframe.
+// SetStatus says what the source is doing, in one sentence for people.
+func (p *Publisher) SetStatus(state media.State, detail string) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	p.s.setStatus(state, detail)
+}
+
+// Configure starts a new generation of a rendition, of whose c it fills in the rendition's ID and name, the generation,
+// and Framed, as frame makes it of the rest. It reports an error for a rendition that SetRenditions did not name. The
+// next access unit must be a keyframe.
 func (p *Publisher) Configure(id media.RenditionID, c Config, frame func(Config) []byte) error {
 	s := p.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.renditions[id]
+	r := s.find(id)
 	if r == nil {
 		return fmt.Errorf("configuration of rendition %d, which was not announced", id)
 	}
@@ -66,13 +82,13 @@ func (p *Publisher) Configure(id media.RenditionID, c Config, frame func(Config)
 	return nil
 }
 
-// Stamp gives the server's generation and sequence number for an access unit that the publisher numbered seq. ok is false
-// while the rendition has no configuration.
+// Stamp gives the server's generation and sequence number for an access unit that the publisher numbered seq. ok is
+// false while the rendition has no configuration of this publisher's.
 func (p *Publisher) Stamp(id media.RenditionID, seq uint32) (config *Config, stamped uint32, ok bool) {
 	s := p.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.renditions[id]
+	r := s.find(id)
 	if r == nil || r.config == nil {
 		return nil, 0, false
 	}
@@ -83,12 +99,13 @@ func (p *Publisher) Stamp(id media.RenditionID, seq uint32) (config *Config, sta
 	return r.config, seq + r.seqOffset, true
 }
 
-// Publish hands au to all viewers of its rendition and returns at once. It takes over au.
+// Publish hands au to all viewers of its rendition and returns at once. It takes over au. A rendition that is no longer
+// listed has no viewers.
 func (p *Publisher) Publish(au *AccessUnit) {
 	s := p.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.renditions[au.Config.Rendition.ID]
+	r := s.find(au.Config.Rendition.ID)
 	if r == nil {
 		return
 	}
@@ -133,14 +150,14 @@ func (p *Publisher) Close(state media.State, detail string) {
 	}
 	s.publisher = nil
 	for _, r := range s.renditions {
-		r.started, r.active, r.keyEver = false, false, false
+		r.started, r.active, r.keyWanted, r.config = false, false, false, nil
 		r.clearGOP()
 		for _, sub := range r.subs {
 			sub.awaitKey()
 		}
 	}
-	s.mu.Unlock()
 	s.setStatus(state, detail)
+	s.mu.Unlock()
 	s.hub.release(s)
 }
 
@@ -174,7 +191,7 @@ func (p *Publisher) Demand() Demand {
 		switch {
 		case watched:
 			if !r.active {
-				r.active, r.keyWanted, r.keyEver = true, false, true // an encoder that starts starts with a keyframe
+				r.active, r.keyWanted = true, false // an encoder that starts starts with a keyframe
 				r.keyAsked = now
 			}
 			r.idleSince = now
@@ -188,14 +205,15 @@ func (p *Publisher) Demand() Demand {
 			continue
 		}
 		d.Renditions = append(d.Renditions, id)
+		r.keyWanted = r.keyWanted && watched
 		if !r.keyWanted {
 			continue
 		}
-		if due := r.keyAsked.Add(keyframeSpacing); r.keyEver && now < due {
+		if due := r.keyAsked.Add(keyframeSpacing); now < due {
 			again(due)
 			continue
 		}
-		r.keyWanted, r.keyEver, r.keyAsked = false, true, now
+		r.keyWanted, r.keyAsked = false, now
 		d.Keys = append(d.Keys, id)
 		// If the keyframe does not come, whoever still waits asks again with the next delta that reaches them.
 	}

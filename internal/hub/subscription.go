@@ -20,8 +20,8 @@ const (
 	DropReplaced  DropReason = "replaced"  // a newer picture took its place before it was sent (JPEG)
 )
 
-// Subscription is one viewer's place at a stream. Ready, Next, Select, Pause and the rest are for the goroutines of its owner and safe for
-// concurrent use. Close it once.
+// Subscription is one viewer's place at a stream. Its methods are safe for concurrent use; only one goroutine takes
+// what Next gives, since the order counts. Nothing may be called after Close but Close.
 type Subscription struct {
 	s     *stream
 	ready chan struct{}
@@ -31,13 +31,19 @@ type Subscription struct {
 	closed    bool
 
 	mu       sync.Mutex
-	queue    []*AccessUnit // oldest first
+	queue    []queued // oldest first
 	bytes    int
 	needKey  bool
 	paused   bool
 	chosen   media.RenditionID
 	attached bool
 	dropped  map[DropReason]uint64
+}
+
+// queued is an access unit that waits since a moment: since it came, or since the viewer did.
+type queued struct {
+	au    *AccessUnit
+	since media.Timestamp
 }
 
 // Ready is signalled when Next may have something, or when Status or Renditions changed.
@@ -57,12 +63,25 @@ func (sub *Subscription) Next() *AccessUnit {
 	if len(sub.queue) == 0 {
 		return nil
 	}
-	au := sub.queue[0]
-	copy(sub.queue, sub.queue[1:])
-	sub.queue[len(sub.queue)-1] = nil
-	sub.queue = sub.queue[:len(sub.queue)-1]
-	sub.bytes -= au.Bytes
+	au := sub.queue[0].au
+	sub.cut(1)
 	return au
+}
+
+// cut takes the n oldest out of the queue. sub.mu is held.
+func (sub *Subscription) cut(n int) {
+	for _, q := range sub.queue[:n] {
+		sub.bytes -= q.au.Bytes
+	}
+	rest := copy(sub.queue, sub.queue[n:])
+	clear(sub.queue[rest:])
+	sub.queue = sub.queue[:rest]
+}
+
+// enqueue appends au. sub.mu is held.
+func (sub *Subscription) enqueue(au *AccessUnit, since media.Timestamp) {
+	sub.queue = append(sub.queue, queued{au, since})
+	sub.bytes += au.Bytes
 }
 
 // push queues au and reports whether a keyframe must be asked for. s.mu is held.
@@ -76,11 +95,12 @@ func (sub *Subscription) push(au *AccessUnit) (askKey bool) {
 		sub.dropped[DropReference]++
 		return true
 	}
+	opts := sub.s.hub.opts
 	switch {
 	case len(sub.queue) == 0:
 	case au.Config.Rendition.Codec == media.CodecJPEG:
 		sub.dropAll(DropReplaced)
-	case au.Received.Sub(sub.queue[0].Received) > sub.s.hub.opts.QueueBudget || sub.bytes+au.Bytes > sub.s.hub.opts.QueueBytes:
+	case au.Received.Sub(sub.queue[0].since) > opts.QueueBudget || sub.bytes+au.Bytes > opts.QueueBytes:
 		sub.dropAll(DropQueue)
 		if !au.Key {
 			sub.dropped[DropReference]++
@@ -89,17 +109,20 @@ func (sub *Subscription) push(au *AccessUnit) (askKey bool) {
 		}
 	}
 	sub.needKey = false
-	sub.queue = append(sub.queue, au)
-	sub.bytes += au.Bytes
+	sub.enqueue(au, au.Received)
 	sub.wake()
 	return false
 }
 
 // dropAll empties the queue. sub.mu is held.
-func (sub *Subscription) dropAll(why DropReason) {
-	sub.dropped[why] += uint64(len(sub.queue))
-	clear(sub.queue)
-	sub.queue, sub.bytes = sub.queue[:0], 0
+func (sub *Subscription) dropAll(why DropReason) { sub.drop(len(sub.queue), why) }
+
+// drop takes the n oldest out of the queue and counts them as not sent. sub.mu is held.
+func (sub *Subscription) drop(n int, why DropReason) {
+	if n > 0 {
+		sub.dropped[why] += uint64(n)
+		sub.cut(n)
+	}
 }
 
 // awaitKey empties the queue: what comes next refers to nothing sent before. s.mu is held.
@@ -119,7 +142,8 @@ func (sub *Subscription) detached() {
 	sub.dropAll(DropReference)
 }
 
-// Abandon tells that au was not sent whole, for the reason why: nothing that refers to it goes out, and a keyframe is asked for.
+// Abandon tells that the access unit taken last was not sent whole, for the reason why: nothing that refers to it goes
+// out, and a keyframe is asked for.
 func (sub *Subscription) Abandon(why DropReason) {
 	sub.mu.Lock()
 	sub.dropped[why]++
@@ -127,16 +151,31 @@ func (sub *Subscription) Abandon(why DropReason) {
 	sub.RequestKey()
 }
 
-// RequestKey asks for a keyframe and drops everything before it.
+// RequestKey has the viewer go on from a keyframe: the newest one that is queued, or one that the publisher is asked for.
+// Everything before it is dropped.
 func (sub *Subscription) RequestKey() {
 	s := sub.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sub.awaitKey()
-	if sub.rendition != nil {
+	if !sub.skipToKey() && sub.rendition != nil {
 		sub.rendition.keyWanted = true
 		s.pokePublisher()
 	}
+}
+
+// skipToKey drops what is queued before the newest keyframe and reports whether there was one.
+func (sub *Subscription) skipToKey() bool {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	for i, q := range slices.Backward(sub.queue) {
+		if q.au.Key {
+			sub.drop(i, DropReference)
+			return true
+		}
+	}
+	sub.dropAll(DropReference)
+	sub.needKey = true
+	return false
 }
 
 func (s *stream) pokePublisher() {
@@ -145,12 +184,13 @@ func (s *stream) pokePublisher() {
 	}
 }
 
-// Select attaches the viewer to a rendition. It gets the pictures since the last keyframe if they are fresh, and otherwise a new keyframe.
+// Select attaches the viewer to a rendition, from which it gets the pictures since the last keyframe if they are fresh,
+// and otherwise a new keyframe. It reports an error for a rendition that the publisher does not list.
 func (sub *Subscription) Select(id media.RenditionID) error {
 	s := sub.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r := s.renditions[id]
+	r := s.find(id)
 	if r == nil {
 		return fmt.Errorf("stream %s has no rendition %d", s.id, id)
 	}
@@ -172,10 +212,9 @@ func (sub *Subscription) Select(id media.RenditionID) error {
 func (sub *Subscription) startFrom(r *rendition) {
 	sub.dropAll(DropReplaced)
 	sub.needKey = true
-	if n := len(r.gop); n > 0 && sub.s.hub.now().Sub(r.gop[0].Received) <= cachedGOPAge {
+	if now := sub.s.hub.now(); len(r.gop) > 0 && now.Sub(r.gop[0].Received) <= cachedGOPAge {
 		for _, au := range r.gop {
-			sub.queue = append(sub.queue, au)
-			sub.bytes += au.Bytes
+			sub.enqueue(au, now)
 		}
 		sub.needKey = false
 		sub.wake()
