@@ -156,7 +156,7 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
 }
 .stats dd { margin: 0; text-align: right; }
 
-@container (max-width: 560px) and (max-height: 420px) { .stats .caption, .stats dl { display: none; } }
+@container (max-height: 480px) { .stats .caption, .stats dl { display: none; } }
 @media (prefers-reduced-motion: reduce) {
   .root[data-state="connecting"] .pill::before { animation: none; }
   .surface, .controls { transition: none; }
