@@ -5,6 +5,10 @@ FUZZTIME ?= 30s
 # The packages whose tests need nothing but Go and FFmpeg's libraries; test/ drives browsers and measures.
 UNIT = $(shell go list ./... | grep -v '^sightline/test/')
 
+# Where the browsers are, for test/: each system has its own name for them.
+export CHROMIUM ?= $(firstword $(shell command -v chromium google-chrome chromium-browser) /usr/bin/chromium)
+export FIREFOX ?= $(firstword $(shell command -v firefox-esr firefox) /usr/bin/firefox-esr)
+
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 
@@ -33,10 +37,10 @@ web-test: web/node_modules ## check the TypeScript's types and run its tests
 	npm run --prefix web check
 	rm -rf bin/web-test
 	go run ./web/build -tests bin/web-test
-	node --test bin/web-test
+	node --test $$(find bin/web-test -name '*.mjs')
 
 e2e: build test/e2e/node_modules ## run both programs with real Chromium and Firefox
-	go test -count=1 -timeout=15m ./test/e2e/...
+	node --test --test-concurrency=1 test/e2e/*.test.mjs
 
 fuzz: web ## fuzz every parser of outside bytes, each for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
