@@ -49,6 +49,7 @@ func routes() []route {
 	return []route{
 		{"GET /{$}", public, (*Server).servePage},
 		{"GET /watch/{stream...}", public, (*Server).servePage},
+		{"GET /publish/{stream...}", public, (*Server).servePage},
 		{"GET /assets/{file}", public, (*Server).serveAsset},
 		{"GET /favicon.ico", public, (*Server).serveIcon},
 		{"GET /healthz", public, (*Server).serveHealth},
