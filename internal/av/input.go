@@ -10,7 +10,6 @@ import "C"
 
 import (
 	"context"
-	"fmt"
 	"time"
 	"unsafe"
 )
@@ -101,8 +100,7 @@ func (in *Input) fail(act string, e C.int) error {
 
 // VideoInfo describes the video stream as far as the source tells.
 type VideoInfo struct {
-	Codec         string // FFmpeg's name: "h264", "mjpeg", "rawvideo"
-	Width, Height int    // stored pixels; 0 if not known yet
+	Width, Height int // stored pixels; 0 if not known yet
 	// AspectNum and AspectDen are the shape of one pixel, 1 and 1 if it is not told.
 	AspectNum, AspectDen int
 	// RateNum and RateDen are frames a second; 0 and 1 if not known.
@@ -123,7 +121,7 @@ func (in *Input) Video() VideoInfo {
 		rate.num, rate.den = 0, 1
 	}
 	return VideoInfo{
-		Codec: C.GoString(C.avcodec_get_name(p.codec_id)), Width: int(p.width), Height: int(p.height),
+		Width: int(p.width), Height: int(p.height),
 		AspectNum: int(aspect.num), AspectDen: int(aspect.den), RateNum: int(rate.num), RateDen: int(rate.den),
 		TickNum: int(in.stream.time_base.num), TickDen: int(in.stream.time_base.den),
 	}
@@ -283,9 +281,4 @@ func (d *Decoder) Flush() { C.avcodec_flush_buffers(d.ctx) }
 func (d *Decoder) Close() {
 	C.avcodec_free_context(&d.ctx)
 	C.av_packet_free(&d.pkt)
-}
-
-// String describes the input's video without its address.
-func (v VideoInfo) String() string {
-	return fmt.Sprintf("%s %dx%d", v.Codec, v.Width, v.Height)
 }

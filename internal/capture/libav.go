@@ -64,14 +64,9 @@ func (Libav) Open(ctx context.Context, src Source) (Feed, error) {
 			return nil, fmt.Errorf("the source %s is a directory; name a video file in it", src)
 		}
 	}
-	in, err := av.OpenInput(ctx, address(src), inputOptions(src))
+	in, dec, err := openInput(ctx, src)
 	if err != nil {
-		return nil, explain(src, err)
-	}
-	dec, err := in.NewDecoder(src.scheme != "file")
-	if err != nil {
-		in.Close()
-		return nil, explain(src, err)
+		return nil, err
 	}
 	video := in.Video()
 	t := tape{src: src, in: in, dec: dec, packet: av.NewPacket(), video: video, stall: minStall, pool: new(imagePool)}
@@ -84,6 +79,19 @@ func (Libav) Open(ctx context.Context, src Source) (Feed, error) {
 		return &fileFeed{tape: t}, nil
 	}
 	return &liveFeed{tape: t}, nil
+}
+
+func openInput(ctx context.Context, src Source) (*av.Input, *av.Decoder, error) {
+	in, err := av.OpenInput(ctx, address(src), inputOptions(src))
+	if err != nil {
+		return nil, nil, explain(src, err)
+	}
+	dec, err := in.NewDecoder(src.scheme != "file")
+	if err != nil {
+		in.Close()
+		return nil, nil, explain(src, err)
+	}
+	return in, dec, nil
 }
 
 func address(src Source) string {
@@ -443,7 +451,7 @@ func (f *fileFeed) decode(ctx context.Context) (*av.Frame, error) {
 			if f.frames == 0 {
 				return nil, fmt.Errorf("the source %s holds no picture that can be decoded; check that it is a video and whole", f.src)
 			}
-			if err := f.rewind(); err != nil {
+			if err := f.rewind(ctx); err != nil {
 				return nil, err
 			}
 			continue
@@ -469,11 +477,19 @@ func (f *fileFeed) decode(ctx context.Context) (*av.Frame, error) {
 	}
 }
 
-func (f *fileFeed) rewind() error {
-	if err := f.in.Rewind(); err != nil {
-		return explain(f.src, err)
+// rewind goes back to the first picture; in a file without an index that means opening it again.
+func (f *fileFeed) rewind(ctx context.Context) error {
+	if err := f.in.Rewind(); err == nil {
+		f.dec.Flush()
+	} else {
+		in, dec, err := openInput(ctx, f.src)
+		if err != nil {
+			return err
+		}
+		f.dec.Close()
+		f.in.Close()
+		f.in, f.dec = in, dec
 	}
-	f.dec.Flush()
 	f.round, f.frames, f.drained = f.end, 0, false
 	return nil
 }

@@ -3,6 +3,9 @@
 package capture_test
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -78,4 +81,133 @@ func TestLibav_TestPatternIsPublished(t *testing.T) {
 	s.state(media.StateLive)
 	s.want()
 	s.state(media.StateIdle)
+}
+
+// record codes count pictures of the test pattern into a raw H.264 file, numbered from 0.
+func record(t *testing.T, count int) string {
+	t.Helper()
+	engine := capture.NewLibav()
+	feed, err := engine.Open(t.Context(), source(t, "test:?size=640x360&fps=50"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer feed.Close()
+	enc, err := engine.NewEncoder(capture.EncoderOptions{Codec: media.CodecH264, Width: 640, Height: 360, FrameRateMilli: 25_000, BitrateBps: 4_000_000, Preset: "superfast"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer enc.Close()
+	var file []byte
+	for n := range count {
+		p, err := feed.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		au, _, err := enc.Encode(p.Image, int64(n)*40_000, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		file = append(file, au...)
+		p.Release()
+	}
+	path := filepath.Join(t.TempDir(), "pattern.h264")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLibav_FileLoopsFromItsFirstPicture(t *testing.T) {
+	const count = 10
+	feed, err := capture.NewLibav().Open(t.Context(), source(t, "file:"+record(t, count)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer feed.Close()
+	info := feed.Info()
+	if info.Width != 640 || info.Height != 360 || info.FrameRateMilli != 25_000 {
+		t.Fatalf("%+v", info)
+	}
+	var first time.Time
+	var before uint16
+	for n := range 3 * count {
+		p, err := feed.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		luma, stride := p.Image.(*av.Frame).Plane(0)
+		strip, err := timestrip.Read(luma, stride, 640, 360)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Each round begins with the file's first picture and leaves none out.
+		if n%count == 0 && strip.Counter != 0 || n%count > 0 && strip.Counter <= before {
+			t.Fatalf("picture %d shows number %d after %d", n, strip.Counter, before)
+		}
+		before = strip.Counter
+		if n == 0 {
+			first = p.At
+		}
+		// Never early; late only by what this machine has else to do.
+		if d := p.At.Sub(first) - time.Duration(n)*40*time.Millisecond; d < -time.Millisecond || d > 500*time.Millisecond {
+			t.Fatalf("picture %d is %v off its time", n, d)
+		}
+		p.Release()
+	}
+}
+
+func TestLibav_SourceErrorsAreSentences(t *testing.T) {
+	dir := t.TempDir()
+	notes := filepath.Join(dir, "notes.txt")
+	if err := os.WriteFile(notes, bytes.Repeat([]byte("no video at all\n"), 500), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]string{
+		"file:" + dir + "/absent.mp4":     "does not exist; check the path",
+		"file:" + dir:                     "is a directory; name a video file in it",
+		"file:" + notes:                   "is not video that can be decoded; check that it is a video and whole",
+		"rtsp://u:hunter2@127.0.0.1:1/x":  "the source rtsp://127.0.0.1:1/x does not accept connections; check address, port and whether the camera is on",
+		"http://u:hunter2@127.0.0.1:1/x":  "the source http://127.0.0.1:1/x does not accept connections",
+		"v4l2:/dev/sightline-no-such-one": "is not there; plug the camera in, or name another device",
+	} {
+		feed, err := capture.NewLibav().Open(t.Context(), source(t, address))
+		if err == nil {
+			feed.Close()
+			t.Errorf("%s opens", address)
+			continue
+		}
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v, want %q and no password", address, err, want)
+		}
+	}
+}
+
+func TestLibav_JPEGHoldsItsBitrate(t *testing.T) {
+	s := start(t, capture.Options{
+		Source:     source(t, "test:?size=640x360&fps=30"),
+		Renditions: []capture.Rendition{{Name: "j", Codec: media.CodecJPEG, Height: 360, FrameRateMilli: 15_000, BitrateBps: 3_000_000, MinBitrateBps: 100_000}},
+	}, capture.NewLibav())
+	s.want(wire.WantedRendition{ID: 1})
+	var from, to unit
+	bits := 0
+	for n := range 45 {
+		u := get(t, "MEDIA", s.units)
+		if !u.Key() || u.data[0] != 0xff || u.data[1] != 0xd8 {
+			t.Fatalf("%+v begins with % x", u.MediaHeader, u.data[:2])
+		}
+		switch {
+		case n == 15:
+			from = u
+		case n > 15:
+			to = u
+			bits += 8 * len(u.data)
+		}
+	}
+	seconds := to.Capture.Sub(from.Capture).Seconds()
+	if rate := 29 / seconds; rate > 16 {
+		t.Errorf("%.1f pictures a second, want at most 15", rate)
+	}
+	if bps := float64(bits) / 29 * 15; bps > 3_600_000 || bps < 1_000_000 {
+		t.Errorf("%.0f bit/s, want about 3000000", bps)
+	}
 }

@@ -22,8 +22,10 @@ type Rendition struct {
 	Preset         string
 }
 
-// presets of x264 that keep up with a camera.
-var presets = []string{"ultrafast", "superfast", "veryfast", "faster", "fast", "medium"}
+// presets are those of x264 that keep up with a camera.
+func presets() []string {
+	return []string{"ultrafast", "superfast", "veryfast", "faster", "fast", "medium"}
+}
 
 // DefaultRenditions are what a camera offers when it is not told: H.264 for everyone, and JPEG for programs and browsers without
 // a video decoder.
@@ -112,8 +114,8 @@ func (r Rendition) Validate() error {
 		return fmt.Errorf("rendition %q: bitrate %d, want 50000 to 200000000 bit/s", r.Name, r.BitrateBps)
 	case r.MinBitrateBps < 50_000 || r.MinBitrateBps > r.BitrateBps:
 		return fmt.Errorf("rendition %q: min_bitrate %d, want 50000 to the bitrate of %d bit/s", r.Name, r.MinBitrateBps, r.BitrateBps)
-	case r.Codec == media.CodecH264 && !slices.Contains(presets, r.Preset):
-		return fmt.Errorf("rendition %q: preset %.40q, want one of %s", r.Name, r.Preset, strings.Join(presets, ", "))
+	case r.Codec == media.CodecH264 && !slices.Contains(presets(), r.Preset):
+		return fmt.Errorf("rendition %q: preset %.40q, want one of %s", r.Name, r.Preset, strings.Join(presets(), ", "))
 	case r.Codec == media.CodecJPEG && r.Preset != "":
 		return fmt.Errorf("rendition %q: preset is for h264, leave it out", r.Name)
 	}
