@@ -26,3 +26,15 @@ func appendHeader(b []byte, opcode byte, n int) []byte {
 		return binary.BigEndian.AppendUint64(append(b, finalBit|opcode, 127), uint64(n))
 	}
 }
+
+// FramePayload is what stands behind the header in bytes that begin with one from AppendFrameHeader.
+func FramePayload(framed []byte) []byte {
+	switch framed[1] & 0x7f {
+	case 126:
+		return framed[4:]
+	case 127:
+		return framed[10:]
+	default:
+		return framed[2:]
+	}
+}
