@@ -28,15 +28,6 @@ const quantile = (values, q) => sorted(values)[Math.min(values.length - 1, Math.
 const median = (values) => quantile(values, 0.5);
 const round = (ms) => Math.round(ms * 10) / 10;
 
-/** Logs the browser in without opening any stream. */
-async function login(server) {
-  const code = server.code;
-  const { status, headers, body } = await server.request("POST", "/api/v1/login", { headers: { "Content-Type": "application/json" }, body: { code } });
-  if (status !== 204) throw new Error(`login: ${status} ${body}`);
-  const [name, value] = headers["set-cookie"][0].split(";")[0].split("=");
-  return { name, value, domain: "127.0.0.1", path: "/", secure: true, httpOnly: true, sameSite: "Strict" };
-}
-
 async function firstPicture(page, server) {
   await page.goto(`${server.origin}/watch/test`);
   const player = new Player(page);
@@ -98,7 +89,7 @@ async function screen(page) {
 const server = await Server.start();
 const figures = {};
 try {
-  const cookie = await login(server);
+  const cookie = await server.logIn();
   const token = await server.token({ stream: "test" });
 
   const chromium = await launch("chromium", { authorities: [server.ca], flags: ["--disable-software-rasterizer"] });
