@@ -37,10 +37,10 @@ web-test: web/node_modules ## check the TypeScript's types and run its tests
 	npm run --prefix web check
 	rm -rf bin/web-test
 	go run ./web/build -tests bin/web-test
-	node --test $$(find bin/web-test -name '*.mjs')
+	node --test --test-reporter=spec $$(find bin/web-test -name '*.mjs')
 
 e2e: build test/e2e/node_modules ## run both programs with real Chromium and Firefox
-	node --test --test-concurrency=1 test/e2e/*.test.mjs
+	node --test --test-reporter=spec --test-concurrency=1 test/e2e/*.test.mjs
 
 fuzz: web ## fuzz every parser of outside bytes, each for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
