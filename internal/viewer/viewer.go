@@ -1,4 +1,4 @@
-// Package viewer is one viewing session: it joins a hub subscription, what adapt decides and a connection, and owns the two
+// Package viewer is one viewing session: it joins a hub subscription, what adapt decides and a connection, and owns the
 // goroutines of that connection. It knows no HTTP and no tokens: whoever calls it has let the viewer in.
 package viewer
 
@@ -28,7 +28,8 @@ type Conn interface {
 
 const (
 	helloTimeout = 10 * time.Second
-	// staleAfter is how old an access unit may get while its chunks go out before the rest is abandoned.
+	// staleAfter is how old a delta may get while its chunks go out before the rest is abandoned. The rest of a keyframe
+	// is always sent: where the path takes longer than this for one, abandoning it for the next would never end.
 	staleAfter = 500 * time.Millisecond
 	// maxMessages bounds what a viewer may send in a second; the player sends about 15.
 	maxMessages = 60
@@ -41,8 +42,8 @@ type Options struct {
 	Epoch   media.Epoch
 }
 
-// Session is one viewer of one stream.
-type Session struct {
+// session is one viewer of one stream.
+type session struct {
 	conn Conn
 	sub  *hub.Subscription
 	id   media.StreamID
@@ -57,9 +58,10 @@ type Session struct {
 	wishes adapt.Wishes // guarded by mu
 }
 
-// Serve runs the session of a viewer of stream id over conn until either side ends it, Expires passes or ctx is done, and closes conn. The error says
-// why it ended; it is never nil and wraps hub.ErrNoStream or hub.ErrFull when the stream
-// could not be joined, ErrExpired when its time was up, or a *transport.CloseError.
+// Serve runs the session of a viewer of stream id over conn until either side ends it, Expires passes or ctx is done, and
+// closes conn. The error says why it ended; it is never nil and wraps hub.ErrNoStream or hub.ErrFull when the stream
+// could not be joined, ErrExpired when its time was up, a *wire.MalformedError when the viewer broke the protocol, or a
+// *transport.CloseError. log is expected to name the stream and the viewer.
 func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts Options, log *slog.Logger) error {
 	sub, err := h.Subscribe(id)
 	if err != nil {
@@ -76,7 +78,7 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 		ctx, cancel = context.WithDeadlineCause(ctx, opts.Expires, ErrExpired)
 		defer cancel()
 	}
-	s := &Session{
+	s := &session{
 		conn: conn, sub: sub, id: id, opts: opts, log: log,
 		hello: make(chan struct{}), control: make(chan []byte, 8), rethink: make(chan struct{}, 1),
 	}
@@ -84,23 +86,34 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 	group.Go(s.read)
 	group.Go(func() error { return s.write(ctx) })
 	group.Go(func() error {
-		<-ctx.Done()
-		if errors.Is(context.Cause(ctx), ErrExpired) {
-			_ = conn.Close(transport.CodeExpired, "your permission to watch has expired")
-		} else {
-			_ = conn.Close(transport.CodeGoingAway, "the server ends this session")
-		}
+		<-ctx.Done() // one of the others ended, time is up, or the caller wants an end: the first of them is the cause
+		_ = conn.Close(goodbye(context.Cause(ctx)))
 		return context.Cause(ctx)
 	})
 	err = group.Wait()
 	return fmt.Errorf("watch %s: %w", id, err)
 }
 
+// goodbye is what the viewer is told when the session ends by cause.
+func goodbye(cause error) (transport.Code, string) {
+	var fault *wire.MalformedError
+	var closed *transport.CloseError
+	switch {
+	case errors.Is(cause, ErrExpired):
+		return transport.CodeExpired, "your permission to watch has expired"
+	case errors.As(cause, &fault):
+		return transport.CodeMalformed, fault.Error()
+	case errors.As(cause, &closed) && !closed.Remote:
+		return closed.Code, closed.Reason
+	}
+	return transport.CodeGoingAway, "the server ends this session"
+}
+
 // ErrExpired is why a session ended whose permission had a time limit.
 var ErrExpired = errors.New("the permission to watch expired")
 
 // read takes the viewer's messages.
-func (s *Session) read() error {
+func (s *session) read() error {
 	window, count := time.Now(), 0
 	for {
 		b, err := s.conn.ReadMessage()
@@ -109,19 +122,19 @@ func (s *Session) read() error {
 		}
 		if count++; count > maxMessages {
 			if elapsed := time.Since(window); elapsed < time.Second {
-				_ = s.conn.Close(transport.CodePolicy, fmt.Sprintf("more than %d messages a second", maxMessages))
-				return errors.New("viewer sends too many messages")
+				return &transport.CloseError{
+					Code: transport.CodePolicy, Reason: fmt.Sprintf("more than %d messages a second", maxMessages),
+				}
 			}
 			window, count = time.Now(), 1
 		}
 		if err := s.take(b); err != nil {
-			_ = s.conn.Close(transport.CodeMalformed, err.Error())
 			return err
 		}
 	}
 }
 
-func (s *Session) take(b []byte) error {
+func (s *session) take(b []byte) error {
 	switch wire.Type(b[0]) {
 	case wire.TypeHello:
 		return s.takeHello(b)
@@ -151,12 +164,13 @@ func (s *Session) take(b []byte) error {
 		if err := wire.ParseJSON(b, wire.TypeStats, &st); err != nil {
 			return err
 		}
-		s.log.Debug("viewer", "paint_p50_us", st.PaintP50, "paint_p95_us", st.PaintP95, "painted", st.Painted, "dropped", st.Dropped)
+		s.log.Debug("viewer", "paint_p50_us", st.PaintP50, "paint_p95_us", st.PaintP95,
+			"painted", st.Painted, "dropped", st.Dropped)
 	}
 	return nil // a type we do not know is skipped
 }
 
-func (s *Session) takeHello(b []byte) error {
+func (s *session) takeHello(b []byte) error {
 	var h wire.ViewerHello
 	if err := wire.ParseJSON(b, wire.TypeHello, &h); err != nil {
 		return err
@@ -170,7 +184,7 @@ func (s *Session) takeHello(b []byte) error {
 	return nil
 }
 
-func (s *Session) steer(c wire.Ctrl) {
+func (s *session) steer(c wire.Ctrl) {
 	switch c.Op {
 	case wire.CtrlPause:
 		s.sub.Pause(true)
@@ -185,7 +199,7 @@ func (s *Session) steer(c wire.Ctrl) {
 	}
 }
 
-func (s *Session) change(f func(*adapt.Wishes)) {
+func (s *session) change(f func(*adapt.Wishes)) {
 	s.mu.Lock()
 	f(&s.wishes)
 	s.mu.Unlock()
@@ -196,7 +210,7 @@ func (s *Session) change(f func(*adapt.Wishes)) {
 }
 
 // send hands a control message to the writer; when it is that far behind, the message is not worth sending.
-func (s *Session) send(b []byte) {
+func (s *session) send(b []byte) {
 	select {
 	case s.control <- b:
 	default:
@@ -204,7 +218,7 @@ func (s *Session) send(b []byte) {
 }
 
 // write sends status, configuration and media, and control messages ahead of them.
-func (s *Session) write(ctx context.Context) error {
+func (s *session) write(ctx context.Context) error {
 	hello := time.NewTimer(helloTimeout)
 	defer hello.Stop()
 	for waiting := true; waiting; {
@@ -212,53 +226,59 @@ func (s *Session) write(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-hello.C:
-			_ = s.conn.Close(transport.CodeUnresponsive, "no HELLO in time")
-			return errors.New("no HELLO in time")
+			return &transport.CloseError{
+				Code: transport.CodeUnresponsive, Reason: fmt.Sprintf("no HELLO within %s", helloTimeout),
+			}
 		case b := <-s.control:
 			if err := s.writeControl(b); err != nil {
 				return err
 			}
 		case <-s.hello:
+			<-s.rethink // HELLO's own: the first look is all that it asks for
 			waiting = false
 		}
 	}
 	status := time.NewTicker(time.Second)
 	defer status.Stop()
-	w := writer{Session: s}
+	w := writer{session: s}
 	if err := w.look(true); err != nil {
 		return err
 	}
+	// A viewer that is always behind must not keep the rest from its turn: one access unit at a time, and select is fair.
+	always := make(chan struct{})
+	close(always)
+	var more <-chan struct{} // always while there may be something queued, and nil otherwise
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case b := <-s.control:
-			if err := s.writeControl(b); err != nil {
-				return err
-			}
+			err = s.writeControl(b)
 		case <-s.rethink:
-			if err := w.look(true); err != nil {
-				return err
-			}
+			err = w.look(true)
 		case <-status.C:
-			if err := w.tellDrops(); err != nil {
-				return err
-			}
+			err = w.tellDrops()
 		case <-s.sub.Ready():
+			more = always
 			if s.sub.Version() != w.view.Version {
-				if err := w.look(false); err != nil {
-					return err
-				}
+				err = w.look(false)
 			}
-			if err := w.media(ctx); err != nil {
-				return err
+		case <-more:
+			if au := s.sub.Next(); au != nil {
+				err = w.media(au)
+			} else {
+				more = nil
 			}
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
 
 // writeControl sends b; a TIME_RESP gets its departure time now.
-func (s *Session) writeControl(b []byte) error {
+func (s *session) writeControl(b []byte) error {
 	if wire.Type(b[0]) == wire.TypeTimeResp {
 		wire.SetT3(b, s.opts.Epoch.Now())
 	}
@@ -267,17 +287,18 @@ func (s *Session) writeControl(b []byte) error {
 
 // writer is what only the writing goroutine knows.
 type writer struct {
-	*Session
+	*session
 	view   hub.View
 	config *hub.Config // the last one sent
+	detail string      // as last told
 	drops  uint64      // as last told
-	noted  bool        // the viewer was told that it can decode nothing here
 }
 
 // look takes the stream's status and renditions, chooses a rendition and tells the viewer what is new.
 func (w *writer) look(force bool) error {
 	view := w.sub.Look()
 	changed := force || view.Status != w.view.Status
+	detail := view.Status.Detail
 	w.view = view
 	w.mu.Lock()
 	id, ok := adapt.Choose(w.wishes, view.Renditions)
@@ -290,25 +311,25 @@ func (w *writer) look(force bool) error {
 			changed = true
 		}
 	}
-	detail := view.Status.Detail
 	if !ok && len(view.Renditions) > 0 {
-		detail = fmt.Sprintf("This player decodes %v, and the stream has none of them.", codecs)
-		changed = changed || !w.noted
-		w.noted = true
+		detail = fmt.Sprintf("This player decodes %.80q, and the stream has none of them.", codecs)
 	}
-	if !changed {
+	if !changed && detail == w.detail {
 		return nil
 	}
-	return w.tell(detail)
+	w.detail = detail
+	return w.tell()
 }
 
-func (w *writer) tell(detail string) error {
+// tell sends STATUS.
+func (w *writer) tell() error {
 	dropped := map[string]uint64{}
 	for reason, n := range w.sub.Dropped() {
 		dropped[string(reason)] = n
 	}
 	return w.conn.WriteMessage(wire.AppendJSON(nil, wire.TypeStatus, wire.ViewerStatus{
-		Stream: w.id, State: w.view.Status.State, Detail: detail, Rendition: w.view.Chosen, Since: w.view.Status.Since, Dropped: dropped,
+		Stream: w.id, State: w.view.Status.State, Detail: w.detail,
+		Rendition: w.view.Chosen, Since: w.view.Status.Since, Dropped: dropped,
 	}))
 }
 
@@ -322,34 +343,27 @@ func (w *writer) tellDrops() error {
 		return nil
 	}
 	w.drops = n
-	return w.tell(w.view.Status.Detail)
+	return w.tell()
 }
 
-// media sends what is queued. Between the chunks of a large access unit control goes out, and a rest that got too old is abandoned.
-func (w *writer) media(ctx context.Context) error {
-	for au := w.sub.Next(); au != nil; au = w.sub.Next() {
-		if au.Config != w.config {
-			if err := w.conn.WriteFramed(au.Config.Framed); err != nil {
-				return err
-			}
-			w.config = au.Config
+// media sends au, behind its configuration where that is new to the viewer. Control goes out ahead of each chunk, and the
+// rest of a delta that got too old is abandoned.
+func (w *writer) media(au *hub.AccessUnit) error {
+	if au.Config != w.config {
+		if err := w.conn.WriteFramed(au.Config.Framed); err != nil {
+			return err
 		}
-		for i, chunk := range au.Chunks {
-			if i > 0 && w.opts.Epoch.Now().Sub(au.Received) > staleAfter {
-				if err := w.abandon(au); err != nil {
-					return err
-				}
-				break
-			}
-			if err := w.conn.WriteFramed(chunk); err != nil {
-				return err
-			}
-			if err := w.drainControl(); err != nil {
-				return err
-			}
+		w.config = au.Config
+	}
+	for i, chunk := range au.Chunks {
+		if err := w.drainControl(); err != nil {
+			return err
 		}
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if i > 0 && !au.Key && w.opts.Epoch.Now().Sub(au.Received) > staleAfter {
+			return w.abandon(au)
+		}
+		if err := w.conn.WriteFramed(chunk); err != nil {
+			return err
 		}
 	}
 	return nil

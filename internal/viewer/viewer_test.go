@@ -1,0 +1,602 @@
+package viewer_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sightline/internal/hub"
+	"sightline/internal/media"
+	"sightline/internal/transport"
+	"sightline/internal/transport/ws"
+	"sightline/internal/viewer"
+	"sightline/internal/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// player is the other end of a session, in a bubble of testing/synctest, and the viewer.Conn to it at once.
+type player struct {
+	t     testing.TB
+	hub   *hub.Hub
+	epoch media.Epoch
+	pub   *hub.Publisher
+	ended chan error // what Serve returned
+	stop  context.CancelFunc
+
+	in   chan []byte // to the session
+	done chan struct{}
+
+	mu     sync.Mutex
+	got    [][]byte       // messages from the session
+	code   transport.Code // of Close
+	reason string
+	// before, if not nil, runs on the session's goroutine before a message is taken; it may block.
+	before func(message []byte)
+}
+
+func (p *player) ReadMessage() ([]byte, error) {
+	select {
+	case b := <-p.in:
+		return b, nil
+	case <-p.done:
+		return nil, transport.ErrClosed
+	}
+}
+
+func (p *player) WriteMessage(b []byte) error {
+	p.mu.Lock()
+	before := p.before
+	p.mu.Unlock()
+	if before != nil {
+		before(b)
+	}
+	select {
+	case <-p.done:
+		return transport.ErrClosed
+	default:
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.got = append(p.got, bytes.Clone(b))
+	return nil
+}
+
+func (p *player) WriteFramed(b []byte) error {
+	for n := 0; len(b) > 0; b = b[n:] {
+		head := 2
+		n = int(b[1])
+		switch b[1] {
+		case 126:
+			head, n = 4, int(b[2])<<8|int(b[3])
+		case 127:
+			head, n = 10, int(b[6])<<24|int(b[7])<<16|int(b[8])<<8|int(b[9])
+		}
+		if err := p.WriteMessage(b[head : head+n]); err != nil {
+			return err
+		}
+		n += head
+	}
+	return nil
+}
+
+func (p *player) Close(code transport.Code, reason string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.code == 0 {
+		p.code, p.reason = code, reason
+		close(p.done)
+	}
+	return nil
+}
+
+func connect(t testing.TB, opts viewer.Options) *player {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	opts.Epoch = media.NewEpoch()
+	p := &player{
+		t: t, hub: hub.New(hub.Options{MaxViewers: 2}, opts.Epoch.Now), epoch: opts.Epoch,
+		ended: make(chan error, 1), stop: cancel, in: make(chan []byte), done: make(chan struct{}),
+	}
+	p.hub.Declare("door")
+	pub, err := p.hub.Publish("door")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.pub = pub
+	pub.SetRenditions(ladder())
+	pub.SetStatus(media.StateLive, "fine")
+	go func() { p.ended <- viewer.Serve(ctx, "door", p, p.hub, opts, slog.New(slog.DiscardHandler)) }()
+	return p
+}
+
+func ladder() []media.Rendition {
+	return []media.Rendition{
+		{ID: 1, Name: "720p", Codec: media.CodecH264, Height: 720},
+		{ID: 2, Name: "360p", Codec: media.CodecH264, Height: 360},
+		{ID: 3, Name: "mjpeg", Codec: media.CodecJPEG, Height: 544},
+	}
+}
+
+// send brings messages to the session and waits until all is dealt with.
+func (p *player) send(messages ...[]byte) {
+	for _, m := range messages {
+		select {
+		case p.in <- m:
+		case <-p.done:
+		}
+	}
+	synctest.Wait()
+}
+
+// take gives what the session sent since the last call, in words.
+func (p *player) take() []string {
+	synctest.Wait()
+	p.mu.Lock()
+	got := p.got
+	p.got = nil
+	p.mu.Unlock()
+	var words []string
+	for _, b := range got {
+		words = append(words, describe(p.t, b))
+	}
+	return words
+}
+
+func describe(t testing.TB, b []byte) string {
+	t.Helper()
+	var err error
+	word := fmt.Sprintf("0x%02x", b[0])
+	switch wire.Type(b[0]) {
+	case wire.TypeStatus:
+		var s wire.ViewerStatus
+		err = wire.ParseJSON(b, wire.TypeStatus, &s)
+		word = fmt.Sprintf("status %s %d %q", s.State, s.Rendition, s.Detail)
+		for reason, n := range s.Dropped {
+			word += fmt.Sprintf(" %s=%d", reason, n)
+		}
+	case wire.TypeConfig:
+		var c wire.Config
+		c, err = wire.ParseConfig(b)
+		word = fmt.Sprintf("config %d", c.Rendition)
+	case wire.TypeMedia:
+		var h wire.MediaHeader
+		h, _, err = wire.ParseMedia(b)
+		word = fmt.Sprintf("delta %d", h.Seq)
+		if h.Key() {
+			word = fmt.Sprintf("key %d", h.Seq)
+		}
+		if h.ChunkCount > 1 {
+			word += fmt.Sprintf(" %d/%d", h.ChunkIndex+1, h.ChunkCount)
+		}
+	case wire.TypeTimeResp:
+		var r wire.TimeResp
+		r, err = wire.ParseTimeResp(b)
+		word = fmt.Sprintf("time %d", r.ID)
+	case wire.TypeAbort:
+		var a wire.Abort
+		a, err = wire.ParseAbort(b)
+		word = fmt.Sprintf("abort %d", a.Seq)
+	}
+	if err != nil {
+		t.Errorf("from the session: %v", err)
+	}
+	return word
+}
+
+func (p *player) expect(what string, words ...string) {
+	p.t.Helper()
+	if got := p.take(); strings.Join(got, "; ") != strings.Join(words, "; ") {
+		p.t.Errorf("%s:\n got %s\nwant %s", what, strings.Join(got, "; "), strings.Join(words, "; "))
+	}
+}
+
+// end is what Serve returned and what the player was told; the session must have ended.
+func (p *player) end() (code transport.Code, err error) {
+	p.t.Helper()
+	synctest.Wait()
+	select {
+	case err := <-p.ended:
+		return p.code, err
+	default:
+		p.t.Fatal("the session goes on")
+		return 0, nil
+	}
+}
+
+// leave ends the session from the outside.
+func (p *player) leave() {
+	p.t.Helper()
+	p.stop()
+	if code, err := p.end(); !errors.Is(err, context.Canceled) || code != transport.CodeGoingAway {
+		p.t.Errorf("the session ended with %v and code %d", err, code)
+	}
+	if n := p.hub.Streams()[0].Viewers; n != 0 {
+		p.t.Errorf("%d viewers left behind", n)
+	}
+}
+
+func hello(codecs ...string) []byte {
+	return wire.AppendJSON(nil, wire.TypeHello, wire.ViewerHello{Player: "test/1", Codecs: codecs, Mode: "live"})
+}
+
+func ctrl(op wire.CtrlOp, arg uint16) []byte {
+	return wire.AppendCtrl(nil, wire.Ctrl{Op: op, Arg: arg})
+}
+
+// publish sends an access unit of n bytes; a delta refers to the one before.
+func (p *player) publish(id media.RenditionID, key bool, seq uint32, n int) {
+	p.t.Helper()
+	config, seq, ok := p.pub.Stamp(id, seq)
+	if !ok {
+		codec := ladder()[id-1].Codec
+		err := p.pub.Configure(id, hub.Config{Rendition: media.Rendition{Codec: codec}}, func(c hub.Config) []byte {
+			return frame(wire.AppendConfig(nil, wire.Config{
+				Codec: codec, Rendition: id, Generation: c.Generation, Width: 16, Height: 16, CodecString: "avc1.42c01f",
+			}))
+		})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		config, seq, _ = p.pub.Stamp(id, seq)
+	}
+	h := wire.MediaHeader{Rendition: id, Generation: config.Generation, Seq: seq}
+	if key {
+		h.Flags = wire.FlagKey
+	} else {
+		h.DepDelta = 1
+	}
+	payload := make([]byte, n)
+	au := &hub.AccessUnit{Config: config, Key: key, Seq: seq, DepDelta: h.DepDelta, Received: p.epoch.Now(), Bytes: n}
+	for i := range wire.Chunks(n) {
+		au.Chunks = append(au.Chunks, frame(wire.AppendChunk(nil, h, payload, i)))
+	}
+	p.pub.Publish(au)
+}
+
+func frame(m []byte) []byte { return append(ws.AppendFrameHeader(nil, len(m)), m...) }
+
+func TestServe_StatusConfigKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.publish(1, true, 0, 10)
+		p.publish(1, false, 1, 10)
+		p.expect("before HELLO")
+		p.send(hello("h264"))
+		p.expect("after HELLO", `status live 1 "fine"`, "config 1", "key 0", "delta 1")
+		p.publish(1, false, 2, 10)
+		p.expect("then", "delta 2")
+		p.pub.SetStatus(media.StateStalled, "no pictures")
+		p.expect("a new status", `status stalled 1 "no pictures"`)
+		p.leave()
+	})
+}
+
+func TestServe_LateViewerWaitsForAKeyframe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.publish(1, true, 0, 10)
+		time.Sleep(time.Second)
+		p.publish(1, false, 1, 10)
+		p.send(hello("h264"))
+		p.publish(1, false, 2, 10)
+		p.expect("deltas only", `status live 1 "fine"`)
+		p.publish(1, true, 3, 10)
+		p.expect("a keyframe", "config 1", "key 3")
+		p.leave()
+	})
+}
+
+func TestServe_ControlGoesAheadOfMediaBetweenChunks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.send(hello("h264"))
+		p.expect("status", `status live 1 "fine"`)
+		chunk, more := make(chan struct{}), make(chan struct{})
+		p.before = func(b []byte) {
+			if wire.Type(b[0]) == wire.TypeMedia {
+				chunk <- struct{}{}
+				<-more
+			}
+		}
+		p.publish(1, true, 0, 3*wire.MaxChunkPayload)
+		<-chunk
+		p.send(wire.AppendTimeReq(nil, wire.TimeReq{ID: 7})) // while the first chunk is on its way
+		more <- struct{}{}
+		for range 2 {
+			<-chunk
+			more <- struct{}{}
+		}
+		p.expect("between chunks", "config 1", "key 0 1/3", "time 7", "key 0 2/3", "key 0 3/3")
+		p.leave()
+	})
+}
+
+// slow has each chunk take d.
+func slow(d time.Duration) func([]byte) {
+	return func(b []byte) {
+		if wire.Type(b[0]) == wire.TypeMedia {
+			time.Sleep(d)
+		}
+	}
+}
+
+func TestServe_StaleRestIsAborted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.send(hello("h264"))
+		p.publish(1, true, 0, 10)
+		p.expect("a start", `status live 1 "fine"`, "config 1", "key 0")
+		p.pub.Demand()
+		p.before = slow(300 * time.Millisecond)
+		p.publish(1, false, 1, 4*wire.MaxChunkPayload)
+		synctest.Wait()
+		p.publish(1, false, 2, 10) // refers to what will be abandoned
+		time.Sleep(601 * time.Millisecond)
+		p.expect("two chunks of four", "delta 1 1/4", "delta 1 2/4", "abort 1")
+		if keys := p.pub.Demand().Keys; len(keys) != 1 || keys[0] != 1 {
+			t.Errorf("keyframes asked for: %v", keys)
+		}
+		p.publish(1, false, 3, 10)
+		p.publish(1, true, 4, 10)
+		time.Sleep(300 * time.Millisecond)
+		p.expect("then", "key 4")
+		time.Sleep(time.Second)
+		p.expect("what was dropped is told", `status live 1 "fine" reference=2 stale=1`)
+		p.leave()
+	})
+}
+
+func TestServe_KeyframeIsNeverAborted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.before = slow(400 * time.Millisecond)
+		p.send(hello("h264"))
+		p.publish(1, true, 0, 3*wire.MaxChunkPayload)
+		time.Sleep(1201 * time.Millisecond)
+		got := strings.Join(p.take(), "; ")
+		if !strings.Contains(got, "key 0 1/3; key 0 2/3; key 0 3/3") {
+			t.Errorf("over a path that is slower than staleness allows: %s", got)
+		}
+		p.leave()
+	})
+}
+
+func TestServe_ViewerWhoIsAlwaysBehindIsStillTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.before = slow(40 * time.Millisecond)
+		p.send(hello("h264"))
+		told := false
+		for i := range uint32(100) { // a picture each 33 ms over a path that takes 40 for one
+			if i == 30 {
+				p.pub.SetStatus(media.StateStalled, "later")
+			}
+			p.publish(1, i%5 == 0, i, 10)
+			time.Sleep(33 * time.Millisecond)
+			for _, word := range p.take() {
+				told = told || strings.HasPrefix(word, "status stalled")
+			}
+		}
+		if !told {
+			t.Error("the status never got through")
+		}
+		time.Sleep(time.Second)
+		p.leave()
+	})
+}
+
+func TestServe_Renditions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.send(hello("h264"))
+		p.expect("the tallest", `status live 1 "fine"`)
+		p.send(ctrl(wire.CtrlMaxHeight, 400))
+		p.expect("fewer lines", `status live 2 "fine"`)
+		p.publish(1, true, 0, 10)
+		p.publish(2, true, 0, 10)
+		p.expect("its pictures", "config 2", "key 0")
+		p.send(ctrl(wire.CtrlRendition, 1))
+		p.expect("pinned", `status live 1 "fine"`, "config 1", "key 0")
+		p.pub.SetRenditions(ladder()[1:])
+		p.expect("the pinned one goes", `status live 2 "fine"`, "config 2", "key 0")
+		p.pub.SetRenditions(ladder())
+		p.expect("and comes back", `status live 1 "fine"`)
+		p.send(ctrl(wire.CtrlAuto, 0))
+		p.expect("no longer pinned", `status live 2 "fine"`, "key 0") // its CONFIG was the last one sent
+		p.pub.SetRenditions(ladder()[2:])
+		p.expect("nothing it decodes", `status live 2 "This player decodes [\"h264\"], and the stream has none of them."`)
+		time.Sleep(3 * time.Second)
+		p.expect("that is told once")
+		p.send(hello("h264", "jpeg"))
+		p.expect("another HELLO", `status live 3 "fine"`)
+		p.leave()
+	})
+}
+
+func TestServe_PauseAndKeyRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.send(hello("h264"))
+		p.publish(1, true, 0, 10)
+		p.expect("a start", `status live 1 "fine"`, "config 1", "key 0")
+		p.send(ctrl(wire.CtrlPause, 0))
+		p.publish(1, false, 1, 10)
+		p.expect("paused")
+		time.Sleep(time.Second)
+		p.send(ctrl(wire.CtrlResume, 0))
+		p.publish(1, false, 2, 10)
+		p.publish(1, true, 3, 10)
+		p.publish(1, false, 4, 10)
+		p.expect("resumed", `key 3`, "delta 4")
+		p.send(wire.AppendKeyReq(nil, wire.KeyReq{Rendition: 1, Reason: wire.KeyDecoderError}))
+		p.publish(1, false, 5, 10)
+		p.publish(1, true, 6, 10)
+		p.expect("after KEYREQ", "key 6")
+		p.leave()
+	})
+}
+
+func TestServe_TimeBeforeHello(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		time.Sleep(time.Second)
+		p.send(wire.AppendTimeReq(nil, wire.TimeReq{ID: 3, T1: 42}))
+		synctest.Wait()
+		now := p.epoch.Now()
+		r, err := wire.ParseTimeResp(p.got[0])
+		if want := (wire.TimeResp{ID: 3, T1: 42, T2: now, T3: now}); err != nil || r != want {
+			t.Errorf("got %+v, %v, want %+v", r, err, want)
+		}
+		p.leave()
+	})
+}
+
+func TestServe_Ends(t *testing.T) {
+	many := make([][]byte, 61)
+	for i := range many {
+		many[i] = ctrl(wire.CtrlAuto, 0)
+	}
+	for _, tc := range []struct {
+		name     string
+		opts     viewer.Options
+		lifetime time.Duration // until Expires; 0: none
+		messages [][]byte
+		after    time.Duration
+		code     transport.Code
+	}{
+		{"time is up", viewer.Options{}, time.Hour, [][]byte{hello("h264")}, time.Hour, transport.CodeExpired},
+		{"no HELLO", viewer.Options{}, 0, nil, 10 * time.Second, transport.CodeUnresponsive},
+		{"too many messages", viewer.Options{}, 0, many, 0, transport.CodePolicy},
+		{"HELLO without codecs", viewer.Options{}, 0, [][]byte{hello()}, 0, transport.CodeMalformed},
+		{"a short FEEDBACK", viewer.Options{}, 0, [][]byte{{byte(wire.TypeFeedback), 0}}, 0, transport.CodeMalformed},
+		{"an unknown CTRL", viewer.Options{}, 0, [][]byte{ctrl(99, 0)}, 0, transport.CodeMalformed},
+		{"a KEYREQ without a reason", viewer.Options{}, 0, [][]byte{wire.AppendKeyReq(nil, wire.KeyReq{})}, 0, transport.CodeMalformed},
+		{"STATS that is no JSON", viewer.Options{}, 0, [][]byte{{byte(wire.TypeStats), 'x', 'y'}}, 0, transport.CodeMalformed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begin := time.Now()
+				if tc.lifetime > 0 {
+					tc.opts.Expires = begin.Add(tc.lifetime)
+				}
+				p := connect(t, tc.opts)
+				defer p.stop()
+				p.send(tc.messages...)
+				err := <-p.ended
+				if took := time.Since(begin); took != tc.after {
+					t.Errorf("it took %s, want %s", took, tc.after)
+				}
+				if p.code != tc.code || p.reason == "" {
+					t.Errorf("the player is told %d %q, want %d", p.code, p.reason, tc.code)
+				}
+				var fault *wire.MalformedError
+				var closed *transport.CloseError
+				switch tc.code {
+				case transport.CodeExpired:
+					if !errors.Is(err, viewer.ErrExpired) {
+						t.Errorf("got %v", err)
+					}
+				case transport.CodeMalformed:
+					if !errors.As(err, &fault) {
+						t.Errorf("got %v", err)
+					}
+				default:
+					if !errors.As(err, &closed) || closed.Code != tc.code {
+						t.Errorf("got %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestServe_RateOfMessages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.send(hello("h264"))
+		for range 120 { // 60 a second are allowed
+			p.send(ctrl(wire.CtrlAuto, 0), []byte{0xf0, 1})
+			time.Sleep(35 * time.Millisecond)
+		}
+		p.leave()
+	})
+}
+
+func TestServe_CannotJoin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		synctest.Wait()
+		join := func(id media.StreamID) (*player, error) {
+			q := &player{t: t, done: make(chan struct{})}
+			return q, viewer.Serve(t.Context(), id, q, p.hub, viewer.Options{Epoch: p.epoch}, slog.New(slog.DiscardHandler))
+		}
+		if q, err := join("nowhere"); !errors.Is(err, hub.ErrNoStream) || q.code != transport.CodeNoStream {
+			t.Errorf("no stream: %v, code %d", err, q.code)
+		}
+		other, err := p.hub.Subscribe("door") // the last place
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q, err := join("door"); !errors.Is(err, hub.ErrFull) || q.code != transport.CodePolicy {
+			t.Errorf("full: %v, code %d", err, q.code)
+		}
+		other.Close()
+		p.leave()
+	})
+}
+
+func FuzzServe(f *testing.F) {
+	list := func(messages ...[]byte) []byte {
+		var b []byte
+		for _, m := range messages {
+			b = append(append(b, byte(len(m))), m...)
+		}
+		return b
+	}
+	f.Add(list(hello("h264"), ctrl(wire.CtrlPause, 0), ctrl(wire.CtrlResume, 0), wire.AppendTimeReq(nil, wire.TimeReq{})))
+	f.Add(list(hello("jpeg"), ctrl(wire.CtrlRendition, 2), wire.AppendFeedback(nil, wire.Feedback{}), hello("h264")))
+	f.Add(list(hello("av1"), wire.AppendKeyReq(nil, wire.KeyReq{Reason: wire.KeyLost}), []byte{0x7f}))
+	f.Fuzz(func(t *testing.T, script []byte) {
+		synctest.Test(t, func(t *testing.T) {
+			p := connect(t, viewer.Options{})
+			seq := uint32(0)
+			for len(script) > 1 {
+				n := min(int(script[0]), len(script)-1)
+				m := script[1 : 1+n]
+				script = script[1+n:]
+				if n > 0 {
+					p.send(m)
+				}
+				for id := range media.RenditionID(3) {
+					p.publish(id+1, id == 2 || seq%4 == 0, seq, 10)
+				}
+				seq++
+				time.Sleep(30 * time.Millisecond)
+			}
+			synctest.Wait()
+			p.stop()
+			_, _ = p.end()
+			var decoded wire.MediaHeader
+			for _, b := range p.got {
+				if wire.Type(b[0]) != wire.TypeMedia {
+					continue
+				}
+				h, _, err := wire.ParseMedia(b)
+				if err != nil || !h.Key() && (h.Rendition != decoded.Rendition || h.Seq-uint32(h.DepDelta) != decoded.Seq) {
+					t.Errorf("sent %+v after %+v, %v", h, decoded, err)
+				}
+				decoded = h
+			}
+		})
+	})
+}
