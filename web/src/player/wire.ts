@@ -1,5 +1,5 @@
-// The messages of protocol sightline.v1 as a viewer reads and writes them; docs/protocol.md is the specification. Pure: bytes
-// in, values out, and the reverse.
+// The messages of protocol sightline.v1 as a viewer and a publisher read and write them; docs/protocol.md is the specification.
+// Pure: bytes in, values out, and the reverse.
 
 import { micros, type Micros } from "./units.ts";
 
@@ -10,6 +10,7 @@ const maxMessageLen = 64 << 10;
 const maxChunkPayload = 16_256;
 const maxAccessUnitLen = 8 << 20;
 const maxCodecString = 64;
+const maxRenditions = 16;
 
 /** The server sent bytes that break the specification. */
 export class ProtocolError extends Error {
@@ -85,19 +86,41 @@ export interface Status {
 
 export type ServerMessage = Media | Config | TimeResp | Abort | Status | { readonly type: "pad" };
 
-/** Reads one message of the server; undefined for a type this version does not know. Throws ProtocolError. */
+/** One rendition that a publisher is to encode. */
+export interface Wanted {
+  readonly id: number;
+  /** 0: the publisher's default. */
+  readonly bitrateBps: number;
+  /** 0: no cap. */
+  readonly maxFrameRateMilli: number;
+}
+
+/** All that a publisher is to encode from now on. */
+export interface Want {
+  readonly type: "want";
+  readonly renditions: readonly Wanted[];
+}
+
+/** The next access unit of this rendition is to be a KEY. */
+export interface KeyWanted {
+  readonly type: "key-wanted";
+  readonly rendition: number;
+  readonly reason: KeyReason;
+  readonly lastGood: number;
+}
+
+export type PublisherOrder = TimeResp | Want | KeyWanted;
+
+/** Reads one message of the server to a viewer; undefined for a type this version does not know. Throws ProtocolError. */
 export function parse(message: ArrayBuffer): ServerMessage | undefined {
-  const v = new DataView(message);
-  if (v.byteLength === 0) throw new ProtocolError("empty message");
-  if (v.byteLength > maxMessageLen) throw new ProtocolError(`message of ${v.byteLength} bytes`);
+  const v = view(message);
   switch (v.getUint8(0)) {
     case 0x01:
       return parseMedia(message, v);
     case 0x02:
       return parseConfig(message, v);
     case 0x03:
-      exactly(v, "TIME_RESP", 28);
-      return { type: "time-resp", id: v.getUint16(2), t1: time(v, 4), t2: time(v, 12), t3: time(v, 20) };
+      return parseTimeResp(v);
     case 0x04:
       return { type: "pad" };
     case 0x05:
@@ -108,6 +131,61 @@ export function parse(message: ArrayBuffer): ServerMessage | undefined {
     default:
       return undefined;
   }
+}
+
+/** Reads one message of the server to a publisher; undefined for a type this version does not know. Throws ProtocolError. */
+export function parseForPublisher(message: ArrayBuffer): PublisherOrder | undefined {
+  const v = view(message);
+  switch (v.getUint8(0)) {
+    case 0x03:
+      return parseTimeResp(v);
+    case 0x07:
+      return parseWant(message);
+    case 0x83:
+      return parseKeyReq(v);
+    default:
+      return undefined;
+  }
+}
+
+function view(message: ArrayBuffer): DataView<ArrayBuffer> {
+  if (message.byteLength === 0) throw new ProtocolError("empty message");
+  if (message.byteLength > maxMessageLen) throw new ProtocolError(`message of ${message.byteLength} bytes`);
+  return new DataView(message);
+}
+
+function parseTimeResp(v: DataView): TimeResp {
+  exactly(v, "TIME_RESP", 28);
+  return { type: "time-resp", id: v.getUint16(2), t1: time(v, 4), t2: time(v, 12), t3: time(v, 20) };
+}
+
+function parseKeyReq(v: DataView): KeyWanted {
+  exactly(v, "KEYREQ", 8);
+  const reason = Object.values(KeyReason).find((r) => r === v.getUint8(2));
+  if (reason === undefined) throw new ProtocolError(`KEYREQ: reason ${v.getUint8(2)}`);
+  return { type: "key-wanted", rendition: v.getUint8(1), reason, lastGood: v.getUint32(4) };
+}
+
+function parseWant(message: ArrayBuffer): Want {
+  const list = parseJSON(message, "WANT")["renditions"];
+  if (!Array.isArray(list) || list.length > maxRenditions) throw new ProtocolError("WANT: no list of at most 16 renditions");
+  const renditions = list.map((item: unknown): Wanted => {
+    const r = record(item, "WANT: rendition");
+    return {
+      id: count(r["id"], 0xff),
+      bitrateBps: count(r["bitrate_bps"] ?? 0),
+      maxFrameRateMilli: count(r["max_frame_rate_milli"] ?? 0),
+    };
+  });
+  if (new Set(renditions.map((r) => r.id)).size < renditions.length) throw new ProtocolError("WANT: a rendition twice");
+  return { type: "want", renditions };
+}
+
+function count(value: unknown, most = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isInteger(value)) throw new ProtocolError("WANT: no whole number");
+  const n = value as number;
+  if (n < 0 || n > most) throw new ProtocolError(`WANT: ${n}`);
+  return n;
 }
 
 function parseMedia(message: ArrayBuffer, v: DataView<ArrayBuffer>): Media {
@@ -168,14 +246,18 @@ function parseConfig(message: ArrayBuffer, v: DataView): Config {
   return c;
 }
 
-function parseStatus(message: ArrayBuffer): Status {
+function parseJSON(message: ArrayBuffer, what: string): Record<string, unknown> {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(new Uint8Array(message, 1)));
   } catch (cause) {
-    throw new ProtocolError("STATUS is not JSON", { cause });
+    throw new ProtocolError(`${what} is not JSON`, { cause });
   }
-  const s = record(value, "STATUS");
+  return record(value, what);
+}
+
+function parseStatus(message: ArrayBuffer): Status {
+  const s = parseJSON(message, "STATUS");
   const state = streamStates.find((name) => name === s["state"]);
   if (state === undefined) throw new ProtocolError("STATUS: unknown state");
   const dropped: Record<string, number> = {};
@@ -315,4 +397,92 @@ export function ctrl(op: CtrlOp, argument = 0): Uint8Array<ArrayBuffer> {
   v.setUint8(1, op);
   v.setUint16(2, argument);
   return new Uint8Array(v.buffer);
+}
+
+// --- what a publisher says ---
+
+/** What a publisher can make. */
+export interface Rendition {
+  readonly id: number;
+  readonly name: string;
+  readonly codec: "h264" | "jpeg";
+  readonly width: number;
+  readonly height: number;
+  readonly frame_rate_milli: number;
+  readonly min_bitrate_bps: number;
+  readonly max_bitrate_bps: number;
+}
+
+export interface PublisherHello {
+  readonly agent: string;
+  /** The scheme of the source. */
+  readonly source: string;
+  readonly renditions: readonly Rendition[];
+}
+
+export interface PublisherStatus {
+  readonly state: "connecting" | "idle" | "live" | "offline" | "stalled" | "ended";
+  /** One sentence for people, or empty. */
+  readonly detail: string;
+  readonly source_width: number;
+  readonly source_height: number;
+}
+
+export interface RenditionStats {
+  readonly id: number;
+  /** Access units since the last STATS. */
+  readonly encoded: number;
+  /** Pictures that were wanted and did not reach the encoder. */
+  readonly skipped: number;
+  readonly encode_p50_us: number;
+  readonly encode_p95_us: number;
+  readonly bitrate_bps: number;
+}
+
+export const publisherHello = (h: PublisherHello): Uint8Array<ArrayBuffer> => json(0x80, h);
+export const publisherStatus = (s: PublisherStatus): Uint8Array<ArrayBuffer> => json(0x06, s);
+export const publisherStats = (renditions: readonly RenditionStats[]): Uint8Array<ArrayBuffer> => json(0x85, { renditions });
+
+/** The CONFIG message that parse reads back as c. */
+export function config(c: Omit<Config, "type">): Uint8Array<ArrayBuffer> {
+  const name = new TextEncoder().encode(c.codecString);
+  const v = new DataView(new ArrayBuffer(17 + name.length));
+  v.setUint8(0, 0x02);
+  v.setUint8(1, c.codec === "h264" ? 1 : 2);
+  v.setUint8(2, c.rendition);
+  v.setUint8(3, c.generation);
+  v.setUint16(4, c.width);
+  v.setUint16(6, c.height);
+  v.setUint32(8, c.frameRateMilli);
+  v.setUint32(12, c.targetBitrateBps);
+  v.setUint8(16, name.length);
+  const b = new Uint8Array(v.buffer);
+  b.set(name, 17);
+  return b;
+}
+
+/** What each chunk of an access unit carries beside its part of the bytes. */
+export type MediaHead = Pick<Media, "key" | "discardable" | "discontinuity" | "rendition" | "generation" | "seq" | "depDelta" | "capture" | "encodeDelay">;
+
+/** The MEDIA messages of one access unit, in the order in which they are sent. data is not empty. */
+export function media(h: MediaHead, data: Uint8Array): Uint8Array<ArrayBuffer>[] {
+  const chunkCount = Math.ceil(data.length / maxChunkPayload);
+  return Array.from({ length: chunkCount }, (_, i) => {
+    const part = data.subarray(i * maxChunkPayload, (i + 1) * maxChunkPayload);
+    const v = new DataView(new ArrayBuffer(headerLen + part.length));
+    v.setUint8(0, 0x01);
+    v.setUint8(1, (h.key ? 1 : 0) | (h.discardable ? 2 : 0) | (h.discontinuity ? 4 : 0));
+    v.setUint8(2, h.rendition);
+    v.setUint8(3, h.generation);
+    v.setUint32(4, h.seq);
+    v.setUint16(8, h.depDelta);
+    v.setUint16(10, i);
+    v.setUint16(12, chunkCount);
+    putTime(v, 16, h.capture);
+    v.setUint32(24, bounded(h.encodeDelay));
+    v.setUint32(28, data.length);
+    const b = new Uint8Array(v.buffer);
+    b.set(part, headerLen);
+    return b;
+  });
 }
