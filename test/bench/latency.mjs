@@ -95,7 +95,7 @@ try {
   const chromium = await launch("chromium", { authorities: [server.ca], flags: ["--disable-software-rasterizer"] });
   try {
     const page = await chromium.newPage();
-    await chromium.browser.setCookie(cookie);
+    await chromium.setCookie(cookie);
     const visit = await firstPicture(page, server);
     const cold = [];
     for (let i = 0; i < coldNavigations; i++) {
@@ -127,7 +127,7 @@ try {
   const firefox = await launch("firefox", { authorities: [server.ca] });
   try {
     const page = await firefox.newPage();
-    await firefox.browser.setCookie(cookie);
+    await firefox.setCookie(cookie);
     const companion = await Viewer.join(server, "test", { token });
     const warm = [];
     for (let i = 0; i < 3; i++) {

@@ -64,7 +64,7 @@ for (const engine of ["chromium", "firefox"]) {
     const browser = await launch(engine, { authorities: [server.ca] });
     try {
       const page = await browser.newPage();
-      await browser.browser.setCookie(cookie);
+      await browser.setCookie(cookie);
       await page.goto(`${server.origin}/watch/jpeg`);
       const player = new Player(page);
       const stats = await player.state("live");

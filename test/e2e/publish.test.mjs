@@ -14,8 +14,8 @@ const publish = (token, stream = "remote") =>
 before(async () => {
   server = await Server.start();
   browser = await launch("chromium", { authorities: [server.ca] });
+  await browser.setCookie(await server.logIn());
   page = await browser.newPage();
-  await page.goto(server.link);
 });
 after(async () => {
   await browser?.close();

@@ -42,8 +42,8 @@ before(async () => {
     args: ["--log-level", "debug"],
   });
   browser = await launch("chromium", { authorities: [server.ca] });
+  await browser.setCookie(await server.logIn());
   page = await browser.newPage();
-  await page.goto(server.link);
   await page.goto(`${server.origin}/watch/cam`);
   player = new Player(page);
 });

@@ -13,8 +13,8 @@ for (const engine of engines) {
     before(async () => {
       server = await Server.start();
       browser = await launch(engine, { authorities: [server.ca] });
+      await browser.setCookie(await server.logIn());
       page = await browser.newPage();
-      await page.goto(server.link);
       await page.goto(`${server.origin}/watch/test`);
       player = new Player(page);
     });

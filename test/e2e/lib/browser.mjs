@@ -59,6 +59,7 @@ export async function launch(engine, { authorities = [], home, flags = [], width
     browser,
     version: await browser.version(),
     newPage: () => browser.newPage(),
+    setCookie: (cookie) => browser.setCookie(cookie),
     async close() {
       await browser.close();
       room.close();
