@@ -2,7 +2,9 @@ package httpd
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -11,49 +13,38 @@ import (
 	"sightline/internal/media"
 )
 
-// sessionCookie carries the session token. The prefix has browsers hold it to this host, Secure and Path=/ (RFC 6265bis section 4.1.3.2).
+// sessionCookie carries the session token. The prefix has browsers hold it to this host, Secure and Path=/ (RFC 6265bis
+// section 4.1.3.2).
 const sessionCookie = "__Host-sightline"
 
-// decode reads a small JSON body into v, strictly. On an error the answer has been written.
-func (s *Server) decode(w http.ResponseWriter, r *http.Request, v any) bool {
+// decode reads a body that is one small JSON object into v, strictly. The error wraps errBody or errTooLarge.
+func decode(r *http.Request, v any) error {
 	d := json.NewDecoder(r.Body)
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		s.fail(w, http.StatusBadRequest, "bad-json", "The request's body is not the JSON object that this address takes.")
-		return false
+	err := d.Decode(v)
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
 	}
-	return true
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		return errTooLarge
+	}
+	return errBody // the cause may quote a credential
 }
 
 // login exchanges a one-time code for a session cookie.
 func (s *Server) login(w http.ResponseWriter, r *http.Request, _ caller) {
-	if origin := r.Header.Get("Origin"); origin != "" && !sameOrigin(r, origin) {
-		s.record(r, audit.Record{Event: "login", Verdict: audit.Refused, Reason: reason(errOrigin)})
-		s.refuse(w, errOrigin)
-		return
-	}
-	var body struct {
-		Code string `json:"code"`
-	}
-	if !s.decode(w, r, &body) {
-		s.record(r, audit.Record{Event: "login", Verdict: audit.Refused, Reason: "bad-json"})
-		return
-	}
-	p, err := s.opts.Auth.RedeemCode(body.Code)
-	var token string
-	if err == nil {
-		token, p, err = s.opts.Auth.MintSession(p)
-	}
-	rec := audit.Record{Event: "login", Subject: p.Subject, TokenID: p.ID, Session: p.ID}
+	token, p, err := s.newSession(r)
+	rec := audit.Record{Event: "login", Verdict: audit.Granted, Subject: p.Subject, TokenID: p.ID, Session: p.ID}
 	if err != nil {
 		rec.Verdict, rec.Reason = audit.Refused, reason(err)
-		s.record(r, rec)
-		s.refuse(w, err)
-		return
 	}
-	rec.Verdict = audit.Granted
-	if !s.record(r, rec) {
-		s.fail(w, http.StatusServiceUnavailable, "audit", "The server cannot record this login and therefore gives none; ask its operator.")
+	if recorded := s.record(r, rec); err == nil && !recorded {
+		err = errNotRecorded
+	}
+	if err != nil {
+		s.refuse(w, err)
 		return
 	}
 	http.SetCookie(w, &http.Cookie{
@@ -63,25 +54,57 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request, _ caller) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// newSession makes the session token for the code in a request to log in.
+func (s *Server) newSession(r *http.Request) (string, auth.Principal, error) {
+	if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !sameOrigin(r, origins[0]) {
+		return "", auth.Principal{}, errOrigin
+	}
+	var body struct {
+		Code string `json:"code"`
+	}
+	if err := decode(r, &body); err != nil {
+		return "", auth.Principal{}, err
+	}
+	p, err := s.opts.Auth.RedeemCode(body.Code)
+	if err != nil {
+		return "", auth.Principal{}, err
+	}
+	return s.opts.Auth.MintSession(p)
+}
+
 // logout forgets the cookie.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request, _ caller) {
-	if !sameOrigin(r, r.Header.Get("Origin")) || r.Header.Get("X-Sightline") == "" {
-		s.refuse(w, errOrigin)
+	rec := audit.Record{Event: "logout", Verdict: audit.Ended}
+	var err error
+	switch {
+	case !sameOrigin(r, r.Header.Get("Origin")):
+		err = errOrigin
+	case r.Header.Get("X-Sightline") == "":
+		err = errCSRF
+	}
+	if err != nil {
+		rec.Verdict, rec.Reason = audit.Refused, reason(err)
+		s.record(r, rec)
+		s.refuse(w, err)
 		return
 	}
-	rec := audit.Record{Event: "logout", Verdict: audit.Ended}
 	if cookie, err := r.Cookie(sessionCookie); err == nil {
 		if p, err := s.opts.Auth.Verify(cookie.Value, auth.KindSession); err == nil {
 			rec.Subject, rec.TokenID, rec.Session = p.Subject, p.ID, p.ID
 			s.record(r, rec)
 		}
 	}
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	})
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// session tells who the caller is.
 func (s *Server) session(w http.ResponseWriter, _ *http.Request, c caller) {
-	s.answer(w, http.StatusOK, map[string]any{"subject": c.principal.Subject, "expires": c.principal.Expires.UTC().Format(time.RFC3339)})
+	s.answer(w, http.StatusOK, map[string]any{
+		"subject": c.principal.Subject, "expires": c.principal.Expires.UTC().Format(time.RFC3339),
+	})
 }
 
 type streamJSON struct {
@@ -108,9 +131,14 @@ func (s *Server) streams(w http.ResponseWriter, _ *http.Request, c caller) {
 		if c.principal.Allows(auth.View, info.ID) != nil {
 			continue
 		}
-		j := streamJSON{ID: info.ID, State: info.Status.State, Detail: info.Status.Detail, Viewers: info.Viewers, Renditions: []renditionJSON{}}
+		j := streamJSON{
+			ID: info.ID, State: info.Status.State, Detail: info.Status.Detail, Viewers: info.Viewers,
+			Renditions: []renditionJSON{},
+		}
 		for _, r := range info.Renditions {
-			j.Renditions = append(j.Renditions, renditionJSON{r.ID, r.Name, r.Codec.String(), r.Width, r.Height, r.FrameRateMilli})
+			j.Renditions = append(j.Renditions, renditionJSON{
+				r.ID, r.Name, r.Codec.String(), r.Width, r.Height, r.FrameRateMilli,
+			})
 		}
 		list = append(list, j)
 	}
@@ -119,48 +147,52 @@ func (s *Server) streams(w http.ResponseWriter, _ *http.Request, c caller) {
 
 // ticket gives the caller a ticket to open one stream once, from one origin.
 func (s *Server) ticket(w http.ResponseWriter, r *http.Request, c caller) {
-	var body struct {
-		Stream string `json:"stream"`
-		Action string `json:"action"`
-		Origin string `json:"origin"`
-	}
-	if !s.decode(w, r, &body) {
-		return
-	}
 	rec := audit.Record{
-		Event: "ticket", Stream: body.Stream, Action: body.Action,
+		Event: "ticket", Verdict: audit.Granted,
 		Subject: c.principal.Subject, TokenID: c.principal.ID, Session: c.principal.ID,
 	}
-	ticket, err := s.newTicket(r, c, body.Stream, body.Action, body.Origin)
+	ticket, err := s.newTicket(r, c, &rec)
 	if err != nil {
 		rec.Verdict, rec.Reason = audit.Refused, reason(err)
-		s.record(r, rec)
-		s.refuse(w, err)
-		return
 	}
-	rec.Verdict = audit.Granted
-	if !s.record(r, rec) {
-		s.fail(w, http.StatusServiceUnavailable, "audit", "The server cannot record this ticket and therefore gives none; ask its operator.")
+	if recorded := s.record(r, rec); err == nil && !recorded {
+		err = errNotRecorded
+	}
+	if err != nil {
+		s.refuse(w, err)
 		return
 	}
 	s.answer(w, http.StatusOK, map[string]any{"ticket": ticket, "expires_in": int(auth.TicketLifetime / time.Second)})
 }
 
-func (s *Server) newTicket(r *http.Request, c caller, stream, action, origin string) (string, error) {
-	id, err := media.ParseStreamID(stream)
+// newTicket makes the ticket that r asks for, and tells rec what it is for as far as that makes sense: what does not may
+// be anything, a credential too.
+func (s *Server) newTicket(r *http.Request, c caller, rec *audit.Record) (string, error) {
+	var body struct {
+		Stream string `json:"stream"`
+		Action string `json:"action"`
+		Origin string `json:"origin"`
+	}
+	if err := decode(r, &body); err != nil {
+		return "", err
+	}
+	id, err := media.ParseStreamID(body.Stream)
 	if err != nil {
 		return "", errStreamName
 	}
-	a, err := auth.ParseAction(action)
+	rec.Stream = string(id)
+	action, err := auth.ParseAction(body.Action)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", auth.ErrNotAllowed, err)
 	}
+	rec.Action = string(action)
+	origin := body.Origin
 	if c.byCookie {
 		origin = r.Header.Get("Origin") // our own page's, checked already
 	} else if origin != "" && !s.allowedOrigin(r, origin) {
 		return "", errOrigin
 	}
-	return s.opts.Auth.NewTicket(c.principal, a, id, origin)
+	return s.opts.Auth.NewTicket(c.principal, action, id, origin)
 }
 
 func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request, _ caller) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"sightline/internal/auth"
+	"sightline/internal/wire"
 )
 
 // refusal is how one error looks from outside.
@@ -19,12 +20,21 @@ type refusal struct {
 // refusals are this room's own errors; those of auth have their words there.
 func refusals() []refusal {
 	return []refusal{
-		{errOrigin, http.StatusForbidden, "wrong-origin", "This page may not use this server; add its address to auth.origins in the configuration, or open the server's own page."},
-		{errQueryToken, http.StatusBadRequest, "credential-in-url", "Credentials do not belong in the address; send a token in the Authorization header."},
-		{errSubprotocol, http.StatusBadRequest, "no-subprotocol", "This address speaks WebSocket with the subprotocol sightline.v1; ask for it in the handshake."},
+		{errOrigin, http.StatusForbidden, "wrong-origin", "This page may not use this server; add its address to " +
+			"auth.origins in the configuration, or open the server's own page."},
+		{errQueryToken, http.StatusBadRequest, "credential-in-url", "Credentials do not belong in the address; " +
+			"send a token in the Authorization header."},
+		{errSubprotocol, http.StatusBadRequest, "no-subprotocol", "This address speaks WebSocket with the subprotocol " +
+			wire.Subprotocol + "; ask for it in the handshake."},
 		{errStreamName, http.StatusNotFound, "bad-stream-name", "That is no stream's name."},
 		{errCSRF, http.StatusForbidden, "no-csrf-header", "Requests that change something need the header X-Sightline."},
-		{auth.ErrNotAllowed, http.StatusForbidden, "not-allowed", "You are not allowed to do this with this stream, or there is no such stream."},
+		{errBody, http.StatusBadRequest, "bad-json", "The request's body is not the JSON object that this address takes."},
+		{errTooLarge, http.StatusRequestEntityTooLarge, "too-large", "The request's body is longer than any that this " +
+			"address takes."},
+		{errNotRecorded, http.StatusServiceUnavailable, "audit", "The server cannot record this access and therefore " +
+			"gives none; ask its operator."},
+		{auth.ErrNotAllowed, http.StatusForbidden, "not-allowed", "You are not allowed to do this with this stream, or " +
+			"there is no such stream."},
 		{auth.ErrTooMany, http.StatusTooManyRequests, "too-many", auth.Sentence(auth.ErrTooMany)},
 	}
 }

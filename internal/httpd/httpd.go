@@ -1,6 +1,6 @@
-// Package httpd is the one listener: TLS, the table of routes with who may use each, middleware in its order, the table of errors, the API and
-// the player's files. It knows tokens only through auth, writes every attempt to audit before it gives access, and owns the goroutines of the connections
-// it accepted, all of which have ended when Serve returns.
+// Package httpd is the one listener: TLS, the table of routes with who may use each, middleware in its order, the table of
+// errors, the API and the player's files. It knows tokens only through auth, writes every attempt to audit before it
+// gives access, and owns the goroutines of the connections it accepted, all of which have ended when Serve returns.
 package httpd
 
 import (
@@ -47,6 +47,8 @@ type Options struct {
 
 const (
 	headerTimeout = 5 * time.Second
+	bodyTimeout   = 10 * time.Second
+	answerTimeout = time.Minute // for all of an answer: files are the longest
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 16 << 10
 	maxBody       = 8 << 10
@@ -59,8 +61,9 @@ type Server struct {
 	log   *slog.Logger
 	files *files
 
-	base     context.Context //nolint:containedctx // set once by Serve: the life of hijacked connections, which outlive their requests
-	sessions sync.WaitGroup
+	mu       sync.Mutex
+	closing  bool           // no request begins any more; guarded by mu
+	requests sync.WaitGroup // handlers at work, those of WebSockets too, which net/http does not wait for
 }
 
 // New checks the options and loads the player's files.
@@ -77,16 +80,17 @@ func New(opts Options, log *slog.Logger) (*Server, error) {
 	return &Server{opts: opts, log: log, files: files}, nil
 }
 
-// Serve answers on l until ctx is done, then ends all sessions and returns. It takes over l.
+// Serve answers on l until ctx is done, then ends all sessions and returns. It takes over l. Call it once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	// All requests have this context. Of a WebSocket, net/http ends it when the handler returns and not before.
 	base, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.base = base
 	server := &http.Server{
 		Handler:           s.handler(),
 		TLSConfig:         s.opts.TLS,
 		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       headerTimeout * 2,
+		ReadTimeout:       bodyTimeout,
+		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.With("from", "http").Handler(), slog.LevelDebug),
@@ -96,6 +100,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	go func() { served <- server.ServeTLS(ws.Listener{Listener: l}, "", "") }()
 	select {
 	case err := <-served:
+		cancel()
+		_ = server.Close()
+		s.finish()
 		return fmt.Errorf("listen on %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
@@ -108,8 +115,26 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 		s.log.Warn("http server", "error", err)
 	}
-	s.sessions.Wait()
+	s.finish()
 	return ctx.Err()
+}
+
+// finish waits for the handlers at work, and lets no other begin.
+func (s *Server) finish() {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	s.requests.Wait()
+}
+
+// begin reports whether a request may begin; whoever got true calls requests.Done.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.requests.Add(1)
+	}
+	return !s.closing
 }
 
 // handler is the middleware in its order, with the routes at its heart.
@@ -119,7 +144,17 @@ func (s *Server) handler() http.Handler {
 		mux.Handle(r.pattern, s.guard(r))
 	}
 	mux.Handle("/", http.HandlerFunc(s.notFound))
-	return s.recoverPanics(s.secureHeaders(s.checkHost(mux)))
+	return s.countRequests(s.recoverPanics(s.secureHeaders(s.checkHost(mux))))
+}
+
+func (s *Server) countRequests(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.begin() {
+			panic(http.ErrAbortHandler) // the connection is closed already
+		}
+		defer s.requests.Done()
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) recoverPanics(next http.Handler) http.Handler {
@@ -138,7 +173,8 @@ func (s *Server) recoverPanics(next http.Handler) http.Handler {
 }
 
 const contentPolicy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +
-	"media-src 'self' blob: mediastream:; connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+	"media-src 'self' blob: mediastream:; connect-src 'self'; font-src 'self'; manifest-src 'self'; " +
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 func (s *Server) secureHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -154,12 +190,14 @@ func (s *Server) secureHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// checkHost refuses requests meant for another name: a page that rebinds its own name to this address (DNS rebinding) gets nothing.
+// checkHost refuses requests meant for another name: a page that rebinds its own name to this address (DNS rebinding)
+// gets nothing.
 func (s *Server) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.knownHost(r.Host) {
 			s.record(r, audit.Record{Event: "request", Verdict: audit.Refused, Reason: "unknown-host"})
-			s.fail(w, http.StatusMisdirectedRequest, "unknown-host", "This server does not answer to that name; add it to hosts in its configuration.")
+			s.fail(w, http.StatusMisdirectedRequest, "unknown-host",
+				"This server does not answer to that name; add it to hosts in its configuration.")
 			return
 		}
 		next.ServeHTTP(w, r)

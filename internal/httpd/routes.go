@@ -3,6 +3,7 @@ package httpd
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"sightline/internal/audit"
@@ -57,13 +58,15 @@ func routes() []route {
 		{"POST /api/v1/logout", public, (*Server).logout},
 		{"GET /api/v1/session", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).session},
 		{"GET /api/v1/streams", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).streams},
-		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).ticket}, // the ticket itself is recorded
+		// The ticket itself is recorded.
+		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "ticket", quiet: true}, (*Server).ticket},
 		{"GET /ws/watch/{stream...}", rule{kind: ruleStream, action: auth.View, event: "watch"}, (*Server).watch},
 		{"GET /ws/publish/{stream...}", rule{kind: ruleStream, action: auth.Publish, event: "publish"}, (*Server).publish},
 	}
 }
 
-// guard lets a request through to its route when the route's rule allows it. Refusals and grants are on record before anything else happens.
+// guard lets a request through to its route when the route's rule allows it. Refusals and grants are on record before
+// anything else happens.
 func (s *Server) guard(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -87,7 +90,7 @@ func (s *Server) guard(rt route) http.Handler {
 		if !rt.rule.quiet {
 			rec.Verdict = audit.Granted
 			if !s.record(r, rec) {
-				s.fail(w, http.StatusServiceUnavailable, "audit", "The server cannot record this access and therefore gives none; ask its operator.")
+				s.refuse(w, errNotRecorded)
 				return
 			}
 		}
@@ -101,13 +104,19 @@ var (
 	errSubprotocol = errors.New("no " + wire.Subprotocol + " subprotocol")
 	errStreamName  = errors.New("invalid stream name")
 	errCSRF        = errors.New("missing X-Sightline header")
+	errBody        = errors.New("the body is not what this address takes")
+	errTooLarge    = errors.New("body too large")
+	errNotRecorded = errors.New("audit record not written")
 )
 
 // ticketPrefix marks the WebSocket subprotocol that carries a ticket.
 const ticketPrefix = "ticket."
 
-// identify finds out who a request speaks for: by ticket, by bearer token or by the session cookie, in this order, and only by the first
-// that is there.
+// credentialNames are query parameters in which people put credentials.
+func credentialNames() []string { return []string{"token", "access_token", "ticket", "jwt", "code"} }
+
+// identify finds out who a request speaks for: by ticket, by bearer token or by the session cookie, in this order, and
+// only by the first that is there.
 func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 	var c caller
 	if rl.kind == ruleStream {
@@ -120,10 +129,8 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 			return c, errSubprotocol
 		}
 	}
-	for _, name := range []string{"token", "access_token", "ticket", "jwt"} {
-		if r.URL.Query().Has(name) {
-			return c, errQueryToken // it is in logs and histories now: never accepted, so that nobody gets used to it
-		}
+	if query := r.URL.Query(); slices.ContainsFunc(credentialNames(), query.Has) {
+		return c, errQueryToken // it is in logs and histories now: never accepted, so that nobody gets used to it
 	}
 	origin := r.Header.Get("Origin")
 	if len(r.Header.Values("Origin")) > 1 {
@@ -170,15 +177,7 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 }
 
 func (s *Server) allowedOrigin(r *http.Request, origin string) bool {
-	if sameOrigin(r, origin) {
-		return true
-	}
-	for _, o := range s.opts.Origins {
-		if o == origin {
-			return true
-		}
-	}
-	return false
+	return sameOrigin(r, origin) || slices.Contains(s.opts.Origins, origin)
 }
 
 // subprotocols lists what the client offers (RFC 6455 section 11.3.4).
@@ -193,12 +192,7 @@ func subprotocols(r *http.Request) []string {
 }
 
 func offers(r *http.Request, subprotocol string) bool {
-	for _, p := range subprotocols(r) {
-		if p == subprotocol {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(subprotocols(r), subprotocol)
 }
 
 func offeredTicket(r *http.Request) (string, bool) {

@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -24,44 +25,47 @@ const (
 
 // watch runs a viewing session.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
-	s.sessions.Add(1)
-	defer s.sessions.Done()
 	if !s.opts.Hub.Has(c.stream) {
 		s.fail(w, http.StatusNotFound, "no-stream", "There is no such stream.")
 		s.ended(r, c, "watch", errors.New("no such stream"))
 		return
 	}
-	conn, err := ws.Upgrade(w, r, wire.Subprotocol, ws.Options{ReadLimit: wire.MaxViewerMessage, IdleTimeout: peerTimeout, WriteTimeout: writeTimeout})
+	conn, err := ws.Upgrade(w, r, wire.Subprotocol, ws.Options{
+		ReadLimit: wire.MaxViewerMessage, IdleTimeout: peerTimeout, WriteTimeout: writeTimeout,
+	})
 	if err != nil {
 		s.ended(r, c, "watch", err)
 		return
 	}
 	log := s.log.With("stream", c.stream, "viewer", c.principal.Subject)
 	log.Info("viewer joined", "remote", remoteIP(r))
-	err = viewer.Serve(s.base, c.stream, conn, s.opts.Hub, viewer.Options{Expires: c.principal.Expires, Epoch: s.opts.Epoch}, log)
+	opts := viewer.Options{Expires: c.principal.Expires, Epoch: s.opts.Epoch}
+	err = viewer.Serve(r.Context(), c.stream, conn, s.opts.Hub, opts, log)
 	log.Info("viewer left", "why", err)
 	s.ended(r, c, "watch", err)
 }
 
 // publish takes a remote publisher's stream.
 func (s *Server) publish(w http.ResponseWriter, r *http.Request, c caller) {
-	s.sessions.Add(1)
-	defer s.sessions.Done()
 	if !s.opts.MayPublish(c.stream) {
-		s.fail(w, http.StatusConflict, "has-source", "This stream has a source of its own in the server's configuration; publish under another name.")
+		s.fail(w, http.StatusConflict, "has-source",
+			"This stream has a source of its own in the server's configuration; publish under another name.")
 		s.ended(r, c, "publish", errors.New("the stream has a source of its own"))
 		return
 	}
-	conn, err := ws.Upgrade(w, r, wire.Subprotocol, ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: peerTimeout, WriteTimeout: writeTimeout})
+	conn, err := ws.Upgrade(w, r, wire.Subprotocol, ws.Options{
+		ReadLimit: wire.MaxMessageLen, IdleTimeout: peerTimeout, WriteTimeout: writeTimeout,
+	})
 	if err != nil {
 		s.ended(r, c, "publish", err)
 		return
 	}
-	err = ingest.Serve(s.base, c.stream, conn, s.opts.Hub, ingest.Options{
+	log := s.log.With("stream", c.stream, "publisher", c.principal.Subject)
+	err = ingest.Serve(r.Context(), c.stream, conn, s.opts.Hub, ingest.Options{
 		Epoch: s.opts.Epoch, Expires: c.principal.Expires,
 		LeftState: media.StateWaiting, LeftDetail: "Its publisher left; waiting for it to come back.",
-	}, s.log)
-	s.log.Info("publisher left", "stream", c.stream, "why", err)
+	}, log)
+	log.Info("publisher left", "why", err)
 	s.ended(r, c, "publish", err)
 }
 
@@ -75,7 +79,12 @@ func (s *Server) ended(r *http.Request, c caller, event string, why error) {
 
 func endReason(why error) string {
 	var closed *transport.CloseError
+	var fault *wire.MalformedError
 	switch {
+	case errors.Is(why, context.Canceled):
+		return "server-stopped"
+	case errors.As(why, &fault):
+		return "malformed"
 	case errors.Is(why, viewer.ErrExpired), errors.Is(why, ingest.ErrExpired):
 		return "expired"
 	case errors.Is(why, hub.ErrTaken):
