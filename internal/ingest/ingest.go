@@ -1,5 +1,6 @@
-// Package ingest joins one publish connection, a child's socket or an agent's WebSocket alike, to one hub publisher. It checks everything
-// that comes in, since a publisher may have been taken over, and turns each access unit into the bytes that all viewers share. It knows no auth and no processes.
+// Package ingest joins one publish connection, a child's socket or an agent's WebSocket alike, to one hub publisher. It
+// checks everything that comes in, since a publisher may have been taken over, and turns each access unit into the bytes
+// that all viewers share. It knows no auth and no processes. Serve owns its goroutines.
 package ingest
 
 import (
@@ -7,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -26,9 +28,8 @@ const helloTimeout = 10 * time.Second
 // maxClockError is how far a capture time may be from the time of arrival before it is taken for wrong and replaced.
 const maxClockError = 10 * time.Second
 
-// Session is one publisher's connection.
-type Session struct {
-	id    media.StreamID
+// session is one publisher's connection.
+type session struct {
 	conn  transport.Conn
 	hub   *hub.Hub
 	pub   *hub.Publisher
@@ -36,12 +37,15 @@ type Session struct {
 	log   *slog.Logger
 
 	// Owned by the reader.
-	codecs  map[media.RenditionID]media.Rendition
-	partial map[media.RenditionID]*assembly
-	last    map[media.RenditionID]lastSeq
+	announced map[media.RenditionID]media.Rendition
+	partial   map[media.RenditionID]*assembly
+	progress  map[media.RenditionID]progress
+	state     media.State // as last told
 
-	hello chan struct{} // closed at the first HELLO
+	hello chan struct{} // closed by the reader at the first HELLO
 }
+
+// assembly is an access unit of which chunks are still to come.
 
 type assembly struct {
 	head    wire.MediaHeader // of chunk 0
@@ -49,9 +53,12 @@ type assembly struct {
 	chunks  [][]byte
 }
 
-type lastSeq struct {
-	seq  uint32
-	good bool // seq went to viewers whole
+// progress is what a rendition's access units have come to, as the publisher numbers them.
+type progress struct {
+	begun     bool
+	newest    uint32 // meaningful if begun
+	decodable bool   // a keyframe came since the last CONFIG
+	reference uint32 // the newest that is not DISCARDABLE; meaningful if decodable
 }
 
 // Options describe a publisher's session.
@@ -67,17 +74,21 @@ type Options struct {
 // ErrExpired is why a session ended whose permission had a time limit.
 var ErrExpired = errors.New("the permission to publish expired")
 
-// Serve publishes what comes over conn as stream id until either side ends it, its time is up or ctx is done, and closes conn. The returned error
-// wraps hub.ErrTaken when the stream has a publisher, or ErrExpired; it is never nil.
-func Serve(ctx context.Context, id media.StreamID, conn transport.Conn, h *hub.Hub, opts Options, log *slog.Logger) error {
+// Serve publishes what comes over conn as stream id until either side ends it, its time is up or ctx is done, and closes
+// conn. The returned error is never nil; it wraps hub.ErrTaken when the stream has a publisher, ErrExpired when the time
+// was up, a *wire.MalformedError when the publisher broke the protocol, or a *transport.CloseError. log is expected to
+// name the stream.
+func Serve(
+	ctx context.Context, id media.StreamID, conn transport.Conn, h *hub.Hub, opts Options, log *slog.Logger,
+) error {
 	pub, err := h.Publish(id)
 	if err != nil {
 		_ = conn.Close(transport.CodeTaken, "this stream has a publisher already; stop it first")
 		return err
 	}
-	s := &Session{
-		id: id, conn: conn, hub: h, pub: pub, epoch: opts.Epoch, log: log.With("stream", id),
-		codecs: map[media.RenditionID]media.Rendition{}, partial: map[media.RenditionID]*assembly{}, last: map[media.RenditionID]lastSeq{},
+	s := &session{
+		conn: conn, hub: h, pub: pub, epoch: opts.Epoch, log: log,
+		partial: map[media.RenditionID]*assembly{}, progress: map[media.RenditionID]progress{},
 		hello: make(chan struct{}),
 	}
 	defer pub.Close(opts.LeftState, opts.LeftDetail)
@@ -90,34 +101,44 @@ func Serve(ctx context.Context, id media.StreamID, conn transport.Conn, h *hub.H
 	group.Go(s.read)
 	group.Go(func() error { return s.steer(ctx) })
 	group.Go(func() error {
-		<-ctx.Done() // the others ended, time is up, or the caller wants an end: unblock the reader
-		if errors.Is(context.Cause(ctx), ErrExpired) {
-			_ = conn.Close(transport.CodeExpired, "the permission to publish has expired")
-		} else {
-			_ = conn.Close(transport.CodeGoingAway, "the server ends this connection")
-		}
+		<-ctx.Done() // one of the others ended, time is up, or the caller wants an end: the first of them is the cause
+		_ = conn.Close(goodbye(context.Cause(ctx)))
 		return context.Cause(ctx)
 	})
 	err = group.Wait()
 	return fmt.Errorf("publish %s: %w", id, err)
 }
 
+// goodbye is what the publisher is told when the session ends by cause.
+func goodbye(cause error) (transport.Code, string) {
+	var fault *wire.MalformedError
+	var closed *transport.CloseError
+	switch {
+	case errors.Is(cause, ErrExpired):
+		return transport.CodeExpired, "the permission to publish has expired"
+	case errors.As(cause, &fault):
+		return transport.CodeMalformed, fault.Error()
+	case errors.As(cause, &closed) && !closed.Remote:
+		return closed.Code, closed.Reason
+	}
+	return transport.CodeGoingAway, "the server ends this connection"
+}
+
 // steer tells the publisher what to encode.
-func (s *Session) steer(ctx context.Context) error {
+func (s *session) steer(ctx context.Context) error {
 	timer := time.NewTimer(helloTimeout)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-timer.C:
-		_ = s.conn.Close(transport.CodeUnresponsive, "no HELLO in time")
-		return errors.New("no HELLO in time")
+		return &transport.CloseError{Code: transport.CodeUnresponsive, Reason: fmt.Sprintf("no HELLO within %s", helloTimeout)}
 	case <-s.hello:
 	}
 	var sent []media.RenditionID
 	for first := true; ; first = false {
 		d := s.pub.Demand()
-		if first || !equal(sent, d.Renditions) {
+		if first || !slices.Equal(sent, d.Renditions) {
 			want := wire.Want{Renditions: make([]wire.WantedRendition, 0, len(d.Renditions))}
 			for _, id := range d.Renditions {
 				want.Renditions = append(want.Renditions, wire.WantedRendition{ID: id})
@@ -147,33 +168,20 @@ func (s *Session) steer(ctx context.Context) error {
 	}
 }
 
-func equal(a, b []media.RenditionID) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
-}
-
 // read takes messages until the connection ends.
-func (s *Session) read() error {
+func (s *session) read() error {
 	for {
 		b, err := s.conn.ReadMessage()
 		if err != nil {
 			return err
 		}
 		if err := s.take(b); err != nil {
-			_ = s.conn.Close(transport.CodeMalformed, err.Error())
 			return err
 		}
 	}
 }
 
-func (s *Session) take(b []byte) error {
+func (s *session) take(b []byte) error {
 	switch wire.Type(b[0]) {
 	case wire.TypeMedia:
 		return s.takeMedia(b)
@@ -193,7 +201,10 @@ func (s *Session) take(b []byte) error {
 		if err := wire.ParseJSON(b, wire.TypeStatus, &st); err != nil {
 			return err
 		}
-		s.log.Info("source", "state", st.State, "detail", plain(st.Detail))
+		if st.State != s.state {
+			s.log.Info("source", "state", st.State, "detail", plain(st.Detail))
+			s.state = st.State
+		}
 		s.pub.SetStatus(st.State, plain(st.Detail))
 	case wire.TypeStats:
 		var st wire.PublisherStats
@@ -215,20 +226,26 @@ func plain(s string) string {
 	}, s)
 }
 
-func (s *Session) takeHello(b []byte) error {
+func (s *session) takeHello(b []byte) error {
 	var h wire.PublisherHello
 	if err := wire.ParseJSON(b, wire.TypeHello, &h); err != nil {
 		return err
 	}
 	list := make([]media.Rendition, 0, len(h.Renditions))
-	codecs := map[media.RenditionID]media.Rendition{}
+	announced := map[media.RenditionID]media.Rendition{}
 	for _, info := range h.Renditions {
 		r := info.Media()
 		r.Name = plain(r.Name)
 		list = append(list, r)
-		codecs[r.ID] = r
+		announced[r.ID] = r
 	}
-	s.codecs = codecs
+	for id, before := range s.announced {
+		if announced[id].Codec != before.Codec { // gone, or another thing under the same number: it begins with a CONFIG
+			delete(s.partial, id)
+			delete(s.progress, id)
+		}
+	}
+	s.announced = announced
 	s.pub.SetRenditions(list)
 	select {
 	case <-s.hello:
@@ -239,17 +256,19 @@ func (s *Session) takeHello(b []byte) error {
 	return nil
 }
 
-func (s *Session) takeConfig(b []byte) error {
+func (s *session) takeConfig(b []byte) error {
 	c, err := wire.ParseConfig(b)
 	if err != nil {
 		return err
 	}
-	announced, ok := s.codecs[c.Rendition]
+	announced, ok := s.announced[c.Rendition]
 	if !ok || announced.Codec != c.Codec {
-		return &wire.MalformedError{Message: "CONFIG", Problem: fmt.Sprintf("rendition %d is not announced as %s", c.Rendition, c.Codec)}
+		return malformed("CONFIG", "rendition %d is not announced as %s", c.Rendition, c.Codec)
 	}
 	delete(s.partial, c.Rendition)
-	s.last[c.Rendition] = lastSeq{}
+	p := s.progress[c.Rendition]
+	p.decodable = false
+	s.progress[c.Rendition] = p
 	return s.pub.Configure(c.Rendition, hub.Config{
 		Rendition:     media.Rendition{Codec: c.Codec, Width: c.Width, Height: c.Height, FrameRateMilli: int(c.FrameRateMilli)},
 		CodecString:   c.CodecString,
@@ -265,49 +284,66 @@ func frame(message []byte) []byte {
 	return append(ws.AppendFrameHeader(make([]byte, 0, ws.MaxFrameHeader+len(message)), len(message)), message...)
 }
 
-func (s *Session) takeMedia(b []byte) error {
+func (s *session) takeMedia(b []byte) error {
 	h, _, err := wire.ParseMedia(b)
 	if err != nil {
 		return err
 	}
-	a := s.partial[h.Rendition]
-	if h.ChunkIndex == 0 {
-		if a != nil {
-			return &wire.MalformedError{Message: "MEDIA", Problem: fmt.Sprintf("access unit %d begins before %d ended", h.Seq, a.head.Seq)}
-		}
-		a = &assembly{head: h, chunks: make([][]byte, 0, h.ChunkCount)}
-	} else if a == nil || int(h.ChunkIndex) != len(a.chunks) || !sameUnit(a.head, h) {
-		return &wire.MalformedError{Message: "MEDIA", Problem: fmt.Sprintf("chunk %d of access unit %d out of order", h.ChunkIndex, h.Seq)}
-	}
 	config, seq, ok := s.pub.Stamp(h.Rendition, h.Seq)
 	if !ok {
-		return &wire.MalformedError{Message: "MEDIA", Problem: fmt.Sprintf("rendition %d before its CONFIG", h.Rendition)}
+		return malformed("MEDIA", "rendition %d before its CONFIG", h.Rendition)
+	}
+	now := s.epoch.Now()
+	a := s.partial[h.Rendition]
+	switch {
+	case h.ChunkIndex == 0 && a != nil:
+		return malformed("MEDIA", "access unit %d begins before %d ended", h.Seq, a.head.Seq)
+	case h.ChunkIndex == 0:
+		if err := s.advance(config.Rendition.Codec, h); err != nil {
+			return err
+		}
+		a = &assembly{head: h, capture: plausible(h.Capture, now), chunks: make([][]byte, 0, h.ChunkCount)}
+		s.partial[h.Rendition] = a
+	case a == nil || int(h.ChunkIndex) != len(a.chunks) || !sameUnit(a.head, h):
+		return malformed("MEDIA", "chunk %d of access unit %d out of order", h.ChunkIndex, h.Seq)
 	}
 	framed := frame(b)
 	message := framed[len(framed)-len(b):]
 	wire.RestampMedia(message, config.Generation, seq, h.Flags)
-	now := s.epoch.Now()
-	if h.ChunkIndex == 0 {
-		a.capture = plausible(h.Capture, now)
-	}
 	wire.SetCapture(message, a.capture)
 	a.chunks = append(a.chunks, framed)
 	if len(a.chunks) < int(h.ChunkCount) {
-		s.partial[h.Rendition] = a
 		return nil
 	}
 	delete(s.partial, h.Rendition)
-	last := s.last[h.Rendition]
-	good := h.Key() || (last.good && h.Seq-uint32(h.DepDelta) == last.seq)
-	s.last[h.Rendition] = lastSeq{seq: h.Seq, good: good}
-	if !good {
-		return &wire.MalformedError{Message: "MEDIA", Problem: fmt.Sprintf("access unit %d refers to one that was not sent", h.Seq)}
-	}
 	s.pub.Publish(&hub.AccessUnit{
 		Config: config, Key: h.Key(), Seq: seq, DepDelta: h.DepDelta,
 		Capture: a.capture, Received: now, Bytes: int(h.TotalLen), Chunks: a.chunks,
 	})
 	return nil
+}
+
+// advance takes the access unit that begins with h for the next of its rendition, if it may follow those before it.
+func (s *session) advance(codec media.Codec, h wire.MediaHeader) error {
+	p := s.progress[h.Rendition]
+	switch {
+	case p.begun && int32(h.Seq-p.newest) <= 0:
+		return malformed("MEDIA", "access unit %d after %d", h.Seq, p.newest)
+	case codec == media.CodecJPEG && !h.Key():
+		return malformed("MEDIA", "access unit %d is a JPEG that is no KEY", h.Seq)
+	case !h.Key() && (!p.decodable || h.Seq-uint32(h.DepDelta) != p.reference):
+		return malformed("MEDIA", "access unit %d refers to one that was not sent", h.Seq)
+	}
+	p.begun, p.newest, p.decodable = true, h.Seq, true
+	if h.Key() || h.Flags&wire.FlagDiscardable == 0 {
+		p.reference = h.Seq
+	}
+	s.progress[h.Rendition] = p
+	return nil
+}
+
+func malformed(message, format string, args ...any) error {
+	return &wire.MalformedError{Message: message, Problem: fmt.Sprintf(format, args...)}
 }
 
 // plausible gives capture, or now where capture cannot be right.
