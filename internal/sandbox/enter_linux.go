@@ -46,7 +46,7 @@ func firstStage(o Options) error {
 	if err != nil {
 		return fmt.Errorf("open the running program: %w", err)
 	}
-	libraries, err := mapped()
+	libraries, err := mapped(program)
 	if err != nil {
 		return err
 	}
@@ -86,8 +86,8 @@ func firstStage(o Options) error {
 	return fmt.Errorf("execute %s anew: %w", program, err)
 }
 
-// mapped lists the files that are mapped into this process to be executed: the program, the dynamic loader, the libraries.
-func mapped() ([]string, error) {
+// mapped lists the files other than program that are mapped into this process to be executed: the dynamic loader and the libraries.
+func mapped(program string) ([]string, error) {
 	f, err := os.Open("/proc/self/maps")
 	if err != nil {
 		return nil, fmt.Errorf("list the libraries: %w", err)
@@ -101,7 +101,7 @@ func mapped() ([]string, error) {
 			continue
 		}
 		_, path, _ := strings.Cut(lines.Text(), "/")
-		if path = "/" + path; !strings.HasSuffix(path, " (deleted)") && !slices.Contains(files, path) {
+		if path = "/" + path; path != program && !strings.HasSuffix(path, " (deleted)") && !slices.Contains(files, path) {
 			files = append(files, path)
 		}
 	}
