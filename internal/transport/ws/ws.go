@@ -49,10 +49,11 @@ type Conn struct {
 	rbuf    []byte // owned by the reader
 	readErr error
 
-	wmu    sync.Mutex
-	wbuf   []byte
-	closed atomic.Bool
-	pong   atomic.Pointer[[]byte] // the newest ping not yet answered
+	wmu     sync.Mutex
+	wbuf    []byte
+	closed  atomic.Bool
+	pong    atomic.Pointer[[]byte] // the newest ping not yet answered
+	goodbye atomic.Pointer[[]byte] // the close frame not yet sent; of a server
 }
 
 // Upgrade answers a WebSocket handshake that offers subprotocol. The caller has already checked who asks and from which
@@ -212,7 +213,7 @@ func printable(s string) string {
 // WriteMessage implements transport.Conn.
 func (c *Conn) WriteMessage(p []byte) error {
 	c.wmu.Lock()
-	defer c.unlockAfterPong()
+	defer c.unlock()
 	if !c.server {
 		c.limitWrite()
 		return c.writeError(c.ws.WriteMessage(websocket.BinaryMessage, p))
@@ -225,11 +226,14 @@ func (c *Conn) WriteMessage(p []byte) error {
 // number of connections may share it. Only a connection from Upgrade may use it.
 func (c *Conn) WriteFramed(p []byte) error {
 	c.wmu.Lock()
-	defer c.unlockAfterPong()
+	defer c.unlock()
 	return c.write(p)
 }
 
 func (c *Conn) write(p []byte) error {
+	if c.closed.Load() {
+		return transport.ErrClosed // nothing follows the goodbye
+	}
 	c.limitWrite()
 	_, err := c.net.Write(p)
 	return c.writeError(err)
@@ -256,20 +260,30 @@ func (c *Conn) writeError(err error) error {
 func (c *Conn) answer(data []byte) {
 	c.pong.Store(&data)
 	if c.wmu.TryLock() {
-		c.unlockAfterPong()
+		c.unlock()
 	}
 }
 
-func (c *Conn) unlockAfterPong() {
-	if data := c.pong.Swap(nil); data != nil && !c.closed.Load() {
-		var b [2 + 125]byte
-		_ = c.write(append(appendHeader(b[:0], opPong, len(*data)), *data...))
+// unlock ends a turn to write, with the pong and the goodbye that were left to it, and takes another turn for those that came too late for this one.
+func (c *Conn) unlock() {
+	for {
+		if data := c.pong.Swap(nil); data != nil && !c.closed.Load() {
+			var b [2 + 125]byte
+			_ = c.write(append(appendHeader(b[:0], opPong, len(*data)), *data...))
+		}
+		if p := c.goodbye.Swap(nil); p != nil {
+			_, _ = c.net.Write(*p)
+		}
+		c.wmu.Unlock()
+		if (c.pong.Load() == nil && c.goodbye.Load() == nil) || !c.wmu.TryLock() {
+			return
+		}
 	}
-	c.wmu.Unlock()
 }
 
 // Close implements transport.Conn. It returns at once; the peer gets closeTimeout to take the goodbye and answer it, while a reader of this side, if there is
-// one, throws away what still comes. Closing the socket at once would reset it where data is unread, and the goodbye could be lost.
+// one, throws away what still comes. Closing the socket at once would reset it where data is unread, and the goodbye could be lost. Where somebody is writing,
+// the goodbye follows what they write.
 func (c *Conn) Close(code transport.Code, reason string) error {
 	if c.closed.Swap(true) {
 		return nil
@@ -277,15 +291,16 @@ func (c *Conn) Close(code transport.Code, reason string) error {
 	reason = transport.ClipReason(reason)
 	deadline := time.Now().Add(closeTimeout)
 	_ = c.net.SetDeadline(deadline) // also for a writer that is stuck
+	if c.server {
+		p := binary.BigEndian.AppendUint16(appendHeader(nil, opClose, 2+len(reason)), uint16(code))
+		p = append(p, reason...)
+		c.goodbye.Store(&p)
+	}
 	if c.wmu.TryLock() {
-		if c.server {
-			var b [2 + 125]byte
-			p := binary.BigEndian.AppendUint16(appendHeader(b[:0], opClose, 2+len(reason)), uint16(code))
-			_, _ = c.net.Write(append(p, reason...))
-		} else {
+		if !c.server {
 			_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(int(code), reason), deadline)
 		}
-		c.wmu.Unlock()
+		c.unlock()
 	}
 	time.AfterFunc(closeTimeout, c.disconnect)
 	return nil

@@ -193,3 +193,39 @@ func TestPing_IsAnsweredWhileNothingIsWritten(t *testing.T) {
 		t.Errorf("no pong in %q (%v)", answer, err)
 	}
 }
+
+func TestClose_TellsWhyWhileSomebodyWrites(t *testing.T) {
+	s, accepted := server(t, ws.Options{ReadLimit: 1 << 16})
+	for range 20 {
+		client, err := dial(t, s, "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := <-accepted
+		written := make(chan error, 1)
+		go func() {
+			for {
+				if err := conn.WriteMessage(make([]byte, 8<<10)); err != nil {
+					written <- err
+					return
+				}
+			}
+		}()
+		if _, err := client.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.Close(transport.CodeExpired, "time is up"); err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			_, err = client.ReadMessage()
+		}
+		var closed *transport.CloseError
+		if !errors.As(err, &closed) || closed.Code != transport.CodeExpired || closed.Reason != "time is up" {
+			t.Fatalf("the peer read %v, want code %d and why", err, transport.CodeExpired)
+		}
+		if err := <-written; !errors.Is(err, transport.ErrClosed) {
+			t.Errorf("the writer got %v, want %v", err, transport.ErrClosed)
+		}
+	}
+}
