@@ -61,6 +61,9 @@ bench-latency: build test/e2e/node_modules ## measure capture to screen in real 
 bench-viewers: build ## measure ten viewers of one stream; the last line is JSON
 	go run ./test/bench/viewers
 
+screens: build test/e2e/node_modules ## take the pictures of the README anew
+	node scripts/screens.mjs
+
 check: ## run all that guards the main branch, as CI does
 	.ci/run
 
@@ -75,4 +78,4 @@ clean: ## remove what was built and fetched into this folder
 bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 
-.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers check clean
+.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers screens check clean
