@@ -61,6 +61,9 @@ bench-latency: build test/e2e/node_modules ## measure capture to screen in real 
 bench-viewers: build ## measure ten viewers of one stream; the last line is JSON
 	go run ./test/bench/viewers
 
+bench-restart: build test/e2e/node_modules ## measure how long a killed capture process is away; the last line is JSON
+	node test/bench/restart.mjs
+
 screens: build test/e2e/node_modules ## take the pictures of the README anew
 	node scripts/screens.mjs
 
@@ -78,4 +81,4 @@ clean: ## remove what was built and fetched into this folder
 bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 
-.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers screens check clean
+.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart screens check clean
