@@ -23,7 +23,7 @@ const windows = 2; // of five seconds, what the player's figures are over
 const screencastFor = 10_000; // ms
 const settleFor = 150; // pictures
 
-const sorted = (values) => values.toSorted((a, b) => a - b);
+const sorted = (values) => [...values].sort((a, b) => a - b);
 const quantile = (values, q) => sorted(values)[Math.min(values.length - 1, Math.floor(values.length * q))];
 const median = (values) => quantile(values, 0.5);
 const round = (ms) => Math.round(ms * 10) / 10;
