@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"sightline/internal/media"
-	"sightline/internal/wire"
 )
 
 func TestParseSource(t *testing.T) {
@@ -159,41 +157,6 @@ func TestRendition_Size(t *testing.T) {
 		if w, h := (Rendition{Height: tc.height}).size(tc.sw, tc.sh); w != tc.w || h != tc.h {
 			t.Errorf("%d lines of %dx%d: %dx%d, want %dx%d", tc.height, tc.sw, tc.sh, w, h, tc.w, tc.h)
 		}
-	}
-}
-
-func TestClockSync_TakesTheSurestSample(t *testing.T) {
-	var c clockSync
-	if _, _, ok := c.at(0, 0); ok {
-		t.Fatal("a clock is known before anybody was asked")
-	}
-	const offset = 5_000_000
-	answer := func(sent, there, back int64) { // µs on the way
-		c.add(wire.TimeResp{T1: sent, T2: media.Timestamp(sent + there + offset), T3: media.Timestamp(sent + there + 10 + offset)}, sent+there+10+back)
-	}
-	answer(1000, 40_000, 100)
-	if ts, bound, _ := c.at(0, 2000); math.Abs(float64(ts-offset)) > float64(bound/time.Microsecond) {
-		t.Fatalf("%d with bound %v, true is %d", ts, bound, offset)
-	}
-	answer(100_000, 50, 50)
-	answer(200_000, 30_000, 100)
-	if ts, bound, _ := c.at(7, 300_000); ts != offset+7 || bound > 100*time.Microsecond {
-		t.Fatalf("%d with bound %v, want %d", ts, bound, offset+7)
-	}
-	// An hour later the sample is worth 180 ms: a fresh slow one is better.
-	answer(3_600_000_000, 2000, 2000)
-	if _, bound, _ := c.at(0, 3_600_000_000); bound > 3*time.Millisecond {
-		t.Fatalf("bound %v, want the fresh sample's", bound)
-	}
-	for range 1000 {
-		answer(rand.Int64N(1e12), rand.Int64N(1e6), rand.Int64N(1e6))
-	}
-	before := c
-	c.add(wire.TimeResp{T1: 10, T2: 5, T3: 4}, 20)  // answered before it was asked
-	c.add(wire.TimeResp{T1: 30, T2: 5, T3: 6}, 20)  // from the future
-	c.add(wire.TimeResp{T1: 10, T2: 5, T3: 50}, 20) // took longer there than in all
-	if c != before {
-		t.Fatal("an impossible answer was believed")
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sightline/internal/clock"
 	"sightline/internal/media"
 	"sightline/internal/transport"
 	"sightline/internal/wire"
@@ -26,7 +27,7 @@ type session struct {
 	streams []*stream // rendition n is streams[n-1]
 
 	mu    sync.Mutex
-	clock clockSync
+	clock clock.Sync
 }
 
 // serve speaks the publish protocol on conn until it or ctx ends, closes it, and gives the reason.
@@ -76,7 +77,7 @@ func (s *session) handle(b []byte, arrived int64) error {
 			return err
 		}
 		s.mu.Lock()
-		s.clock.add(r, arrived)
+		s.clock.Add(r, arrived)
 		s.mu.Unlock()
 	case wire.TypeWant:
 		var w wire.Want
@@ -188,6 +189,6 @@ func (s *session) send(b []byte) error {
 func (s *session) epoch(t time.Time) (ts media.Timestamp, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ts, _, ok = s.clock.at(s.c.micros(t), s.c.micros(time.Now()))
+	ts, _, ok = s.clock.At(s.c.micros(t), s.c.micros(time.Now()))
 	return ts, ok
 }

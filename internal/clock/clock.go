@@ -1,5 +1,5 @@
-// Package clock maps one process's clock onto another's from exchanges of TIME_REQ and TIME_RESP (docs/protocol.md). It is pure: it knows no sockets,
-// reads no clock and starts no goroutines.
+// Package clock maps one process's clock onto another's from exchanges of TIME_REQ and TIME_RESP (docs/protocol.md). It
+// is pure: it knows no sockets, reads no clock and starts no goroutines.
 package clock
 
 import (
@@ -15,8 +15,8 @@ const (
 	drift = 50e-6
 )
 
-// Sync maps this process's clock onto the server's epoch, from the exchanges of TIME_REQ and TIME_RESP. It knows no sockets
-// and reads no clock itself; all arguments are µs of this process's clock. The zero value is ready.
+// Sync maps this process's clock onto the server's epoch. All its int64 arguments are µs of this process's clock. The zero
+// value is ready. Not safe for concurrent use.
 type Sync struct {
 	ring [samples]sample
 	n    int // ever added
@@ -28,18 +28,20 @@ type sample struct {
 	err    int64 // half the round trip
 }
 
-// Add takes in an answer that arrived at t4. Answers that cannot be (from the future, or taking negative time) are ignored.
+// Add takes in an answer that arrived at t4. Answers that cannot be (from the future, or taking negative time) are
+// ignored.
 func (c *Sync) Add(r wire.TimeResp, t4 int64) {
-	rtt := (t4 - r.T1) - int64(r.T3-r.T2)
-	if r.T1 > t4 || r.T3 < r.T2 || rtt < 0 {
+	elapsed, served := t4-r.T1, int64(r.T3-r.T2)
+	if r.T1 > t4 || r.T3 < r.T2 || elapsed < 0 || served < 0 || served > elapsed { // negative in spite of the order: overflow
 		return
 	}
-	c.ring[c.n%samples] = sample{at: t4, offset: (int64(r.T2) - r.T1 + int64(r.T3) - t4) / 2, err: rtt / 2}
+	half := (elapsed - served) / 2
+	c.ring[c.n%samples] = sample{at: t4, offset: int64(r.T2) - r.T1 - half, err: half + 1} // rounded to whole µs
 	c.n++
 }
 
 // At maps t onto the epoch by the sample that is most certain now; ok is false before the first one. bound is how far off
-// the result may be.
+// the result may be, as long as the clocks drift apart no faster than 50 ppm.
 func (c *Sync) At(t, now int64) (ts media.Timestamp, bound time.Duration, ok bool) {
 	var best sample
 	least := int64(-1)
