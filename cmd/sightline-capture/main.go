@@ -10,13 +10,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"sightline/internal/av"
+	"sightline/internal/sandbox"
 )
 
 // Exit codes.
@@ -32,14 +31,14 @@ type usageError struct{ error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr, sandbox.Enter))
 }
 
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	cmd := newRootCmd()
+// enter confines this process, by executing it anew; see sandbox.Enter.
+type enter func(sandbox.Options) (sandbox.Report, error)
+
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, confine enter) int {
+	cmd := newRootCmd(confine)
 	cmd.SetArgs(args)
 	cmd.SetIn(stdin)
 	cmd.SetOut(stdout)
@@ -56,8 +55,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return exitFailure
 }
 
-func newRootCmd() *cobra.Command {
-	var f flags
+func newRootCmd(confine enter) *cobra.Command {
+	f := flags{confine: confine}
 	cmd := &cobra.Command{
 		Use:   "sightline-capture --source URL --publish fd:N|wss://HOST/ws/publish/STREAM",
 		Short: "Publish one camera to a Sightline server",
@@ -70,7 +69,10 @@ Sources:
   v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg
 
 A source with a password does not belong on a command line, which everyone on the machine can read: give
---source - and put it on standard input, or leave --source out and set SIGHTLINE_SOURCE.`,
+--source - and put it on standard input, or leave --source out and set SIGHTLINE_SOURCE.
+
+Before it opens the source the program gives up all rights but those the source and the server need, so that a
+camera that takes it over gains nothing. Run --sandbox require to start only where that is possible in full.`,
 		Example: `  sightline-capture --source v4l2:/dev/video0 --publish wss://sightline.lan:8443/ws/publish/door --token-file door.token
   sightline-capture --source test: --publish wss://127.0.0.1:8443/ws/publish/test --ca ca.pem \
       --rendition name=720p,codec=h264,height=720,fps=30,bitrate=2500000,preset=superfast`,

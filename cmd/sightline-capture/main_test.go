@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"sightline/internal/media"
+	"sightline/internal/sandbox"
 	"sightline/internal/transport"
 	"sightline/internal/transport/pipe"
 	"sightline/internal/transport/ws"
@@ -29,11 +30,14 @@ import (
 const envRunMain = "SIGHTLINE_CAPTURE_TEST_RUN_MAIN"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(envRunMain) != "" {
+	if os.Getenv(envRunMain) != "" || sandbox.Inside() {
 		main()
 	}
 	os.Exit(m.Run())
 }
+
+// unconfined stands for a sandbox in tests that run the program in their own process.
+func unconfined(sandbox.Options) (sandbox.Report, error) { return sandbox.Report{}, nil }
 
 func program(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
@@ -84,6 +88,7 @@ func TestUsage(t *testing.T) {
 		{"nothing there", []string{"--source", "test:", "--publish", "fd:9999"}, exitUsage, "not a connected stream socket"},
 		{"bad rendition", []string{"--source", "test:", "--publish", "fd:3", "--rendition", "name=x,codec=av1"}, exitUsage, "want h264 or jpeg"},
 		{"bad level", []string{"--source", "test:", "--log-level", "loud"}, exitUsage, "want debug, info"},
+		{"bad sandbox", []string{"--source", "test:", "--publish", "fd:3", "--sandbox", "maybe"}, exitUsage, "want auto, require or off"},
 		{"unknown flag", []string{"--frobnicate"}, exitUsage, "unknown flag"},
 		{"stray word", []string{"stray"}, exitUsage, "stray"},
 		{"version", []string{"version"}, exitDone, "libavcodec "},
@@ -92,7 +97,7 @@ func TestUsage(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out bytes.Buffer
-			code := run(t.Context(), tc.args, strings.NewReader(""), &out, &out)
+			code := run(t.Context(), tc.args, strings.NewReader(""), &out, &out, unconfined)
 			if code != tc.code || !strings.Contains(out.String(), tc.want) || strings.Contains(out.String(), "hunter2") {
 				t.Fatalf("code %d, want %d with %q:\n%s", code, tc.code, tc.want, &out)
 			}
@@ -233,7 +238,7 @@ func TestRemote_PublishesWithItsToken(t *testing.T) {
 	go func() {
 		ran <- run(ctx, []string{
 			"--source", "test:?size=320x180", "--publish", "wss://" + srv.Listener.Addr().String() + "/ws/publish/door", "--token-file", token, "--ca", ca,
-		}, strings.NewReader(""), &bytes.Buffer{}, &stderr)
+		}, strings.NewReader(""), &bytes.Buffer{}, &stderr, unconfined)
 	}()
 	for range 2 { // it comes back after the server has hung up
 		select {

@@ -15,13 +15,16 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"sightline/internal/capture"
+	"sightline/internal/sandbox"
 	"sightline/internal/transport"
 	"sightline/internal/transport/pipe"
 	"sightline/internal/transport/ws"
@@ -41,10 +44,13 @@ const (
 )
 
 type flags struct {
+	confine enter
+
 	source, publish  string
 	tokenFile, ca    string
 	renditions       []string
 	logLevel, format string
+	sandbox          string
 	listEncoders     bool
 }
 
@@ -57,6 +63,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	fs.StringArrayVar(&f.renditions, "rendition", nil, "one encoding to offer, as name=720p,codec=h264,height=720,fps=30,bitrate=2500000,min_bitrate=150000,preset=superfast; may be given again")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&f.format, "log-format", "text", "text or json")
+	fs.StringVar(&f.sandbox, "sandbox", sandboxAuto, "auto: as far as this system can; require: in full, or end; off")
 	fs.BoolVar(&f.listEncoders, "list-encoders", false, "say which encoders this FFmpeg has, and end")
 }
 
@@ -77,7 +84,23 @@ func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
-	link, err := f.link(log)
+	d, err := f.door()
+	if err != nil {
+		return err
+	}
+	var token string
+	if d.url != nil {
+		if token, err = f.token(); err != nil {
+			return err
+		}
+	}
+	if err := f.enterSandbox(src.Scheme(), address, token, d, log); err != nil {
+		return err
+	}
+	// From here on, since what comes before executes the program anew: a signal in between must not be lost.
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	link, err := f.link(d, token, log)
 	if err != nil {
 		return err
 	}
@@ -111,6 +134,8 @@ func (f *flags) sourceAddress(stdin io.Reader) (string, error) {
 		return "", fmt.Errorf("unset %s: %w", envSource, err)
 	}
 	switch {
+	case sandbox.Inside():
+		return fromEnv, nil
 	case f.source == "-":
 		b, err := io.ReadAll(io.LimitReader(stdin, maxSecret))
 		if err != nil {
@@ -140,22 +165,35 @@ func (f *flags) renditionList() ([]capture.Rendition, error) {
 	return list, nil
 }
 
-func (f *flags) link(log *slog.Logger) (capture.Link, error) {
+// door is where pictures go: an inherited socket or, if url is set, a server.
+type door struct {
+	fd  uintptr
+	url *url.URL
+}
+
+func (f *flags) door() (door, error) {
 	if n, ok := strings.CutPrefix(f.publish, "fd:"); ok {
 		fd, err := strconv.ParseUint(n, 10, 16)
 		if err != nil || fd < 3 {
-			return capture.Link{}, usagef("--publish %q: want fd:3 or higher, a connected stream socket", f.publish)
+			return door{}, usagef("--publish %q: want fd:3 or higher, a connected stream socket", f.publish)
 		}
-		return inherited(uintptr(fd))
+		return door{fd: uintptr(fd)}, nil
 	}
 	u, err := url.Parse(f.publish)
 	if err != nil || u.Scheme != "wss" || u.Host == "" {
-		return capture.Link{}, usagef("--publish %q: want wss://HOST/ws/publish/STREAM, or fd:N for an inherited socket", f.publish)
+		return door{}, usagef("--publish %q: want wss://HOST/ws/publish/STREAM, or fd:N for an inherited socket", f.publish)
 	}
 	if u.User != nil || u.RawQuery != "" {
-		return capture.Link{}, usagef("--publish: no credentials in the address; give --token-file or set %s", envToken)
+		return door{}, usagef("--publish: no credentials in the address; give --token-file or set %s", envToken)
 	}
-	return f.remote(u, log)
+	return door{url: u}, nil
+}
+
+func (f *flags) link(d door, token string, log *slog.Logger) (capture.Link, error) {
+	if d.url == nil {
+		return inherited(d.fd)
+	}
+	return f.remote(d.url, token, log)
 }
 
 // inherited takes over the socket that the parent left at fd.
@@ -177,11 +215,7 @@ func inherited(fd uintptr) (capture.Link, error) {
 	}, nil
 }
 
-func (f *flags) remote(u *url.URL, log *slog.Logger) (capture.Link, error) {
-	token, err := f.token()
-	if err != nil {
-		return capture.Link{}, err
-	}
+func (f *flags) remote(u *url.URL, token string, log *slog.Logger) (capture.Link, error) {
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS13}
 	if f.ca != "" {
 		pem, err := os.ReadFile(f.ca)
@@ -225,7 +259,7 @@ func (f *flags) token() (string, error) {
 	if err := os.Unsetenv(envToken); err != nil {
 		return "", fmt.Errorf("unset %s: %w", envToken, err)
 	}
-	if f.tokenFile != "" {
+	if f.tokenFile != "" && !sandbox.Inside() {
 		file, err := os.Open(f.tokenFile)
 		if err != nil {
 			return "", fmt.Errorf("--token-file: %w", err)
