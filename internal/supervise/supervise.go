@@ -1,25 +1,23 @@
-// Package supervise owns capture children: it starts one process per camera, gives it a socket to publish on, sends its standard error to the log,
-// starts it again when it ends and kills it when it must. It knows no frames: what comes over the socket is somebody else's.
+// Package supervise owns capture children: it starts one process per camera, gives it a socket to publish on, sends its
+// standard error to the log, starts it again when it ends and kills it when it must. It knows no frames: what comes over
+// the socket is somebody else's. Run owns its goroutines.
 package supervise
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os/exec"
-	"strings"
 	"time"
-	"unicode"
 )
 
 // Options describe one child.
 type Options struct {
-	// Program is the path of the capture program, Args its arguments. The child finds its publish socket as file descriptor 3.
+	// Program is the path of the capture program, Args its arguments. The child finds its publish socket as file
+	// descriptor 3. Lines of its standard error that are JSON as log/slog writes it keep their level and attributes.
 	Program string
 	Args    []string
 	// Env is the child's whole environment: the source's URL travels here, where `ps` does not show it.
@@ -28,7 +26,7 @@ type Options struct {
 	Serve func(ctx context.Context, conn net.Conn) error
 	// Restarting is called with one sentence for people each time the child ended without being asked to. Nil for nobody.
 	Restarting func(detail string)
-	// Redact removes secrets from a line of the child's standard error. Nil removes nothing.
+	// Redact removes secrets from a text that the child wrote to its standard error. Nil removes nothing.
 	Redact func(string) string
 }
 
@@ -39,11 +37,10 @@ const (
 	steadyAfter = 5 * time.Second
 	// killAfter is how long a child may take to end when asked.
 	killAfter = 2 * time.Second
-	maxLine   = 4 << 10
 )
 
-// Run keeps the child running until ctx is done, and returns after it ended. A program that cannot be started at all is tried again for ever, since it may be
-// under repair; each failure is logged.
+// Run keeps the child running until ctx is done, and returns ctx's error after it ended. A program that cannot be started
+// at all is tried again for ever, since it may be under repair; each failure is logged.
 func Run(ctx context.Context, o Options, log *slog.Logger) error {
 	delay := backoffMin
 	for {
@@ -55,7 +52,8 @@ func Run(ctx context.Context, o Options, log *slog.Logger) error {
 		if time.Since(started) >= steadyAfter {
 			delay = backoffMin
 		}
-		log.Warn("capture process ended, starting it again", "error", err, "after", time.Since(started).Round(time.Millisecond), "delay", delay)
+		log.Warn("capture process ended, starting it again",
+			"error", err, "after", time.Since(started).Round(time.Millisecond), "delay", delay)
 		if o.Restarting != nil {
 			o.Restarting("The capture process ended unexpectedly; it is being started again.")
 		}
@@ -86,10 +84,9 @@ func runOnce(ctx context.Context, o Options, log *slog.Logger) error {
 	cmd.Cancel = func() error { return terminate(cmd.Process) }
 	cmd.WaitDelay = killAfter
 	isolate(cmd)
-	stderr, err := cmd.StderrPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
+	stderr := &lineLogger{redact: o.Redact, log: log}
+	cmd.Stderr = stderr
+	err = cmd.Start()
 	closeErr := theirs.Close() // the child has its own now
 	if err != nil {
 		return errors.Join(fmt.Errorf("start the capture process: %w", err), ours.Close())
@@ -103,46 +100,15 @@ func runOnce(ctx context.Context, o Options, log *slog.Logger) error {
 		served <- o.Serve(ctx, ours)
 		cancel() // a child that lost its socket has nothing left to do
 	}()
-	logged := make(chan struct{})
-	go func() {
-		defer close(logged)
-		forward(stderr, o.Redact, log)
-	}()
-	<-logged
-	waitErr := cmd.Wait()
+	waitErr := cmd.Wait() // at most killAfter longer than the child, should something else hold its standard error
+	stderr.flush()
 	cancel()
 	serveErr := <-served
-	if waitErr != nil {
+	switch {
+	case waitErr == nil:
+		return serveErr
+	case serveErr == nil:
 		return fmt.Errorf("capture process: %w", waitErr)
 	}
-	return serveErr
-}
-
-// forward logs each line of r until its end. A line longer than maxLine is cut.
-func forward(r io.Reader, redact func(string) string, log *slog.Logger) {
-	br := bufio.NewReaderSize(r, maxLine)
-	for {
-		line, err := br.ReadSlice('\n')
-		if text := strings.TrimSpace(printable(string(line))); text != "" {
-			if redact != nil {
-				text = redact(text)
-			}
-			log.Info("capture", "line", text)
-		}
-		for errors.Is(err, bufio.ErrBufferFull) {
-			_, err = br.ReadSlice('\n')
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s)
+	return fmt.Errorf("capture process: %w (%w)", waitErr, serveErr)
 }
