@@ -17,6 +17,7 @@ import (
 
 	"sightline/internal/audit"
 	"sightline/internal/auth"
+	"sightline/internal/media"
 	"sightline/internal/transport"
 	"sightline/internal/transport/ws"
 	"sightline/internal/wire"
@@ -92,7 +93,7 @@ func TestPolicy(t *testing.T) {
 	}
 	for _, rt := range routes() {
 		method, pattern, _ := strings.Cut(rt.pattern, " ")
-		path := strings.NewReplacer("{$}", "", "{stream...}", "door", "{file}", "app.js").Replace(pattern)
+		path := strings.NewReplacer("{$}", "", "{stream...}", "door", "{stream}", "door", "{file}", "app.js").Replace(pattern)
 		for _, c := range credentials {
 			t.Run(rt.pattern+"/"+c.name, func(t *testing.T) {
 				want, body := ok, ""
@@ -112,15 +113,31 @@ func TestPolicy(t *testing.T) {
 					want, body, records = c.want[1], `{"stream":"door","action":"view"}`, 1
 				case rt.rule.kind == ruleLogin:
 					want = c.want[0]
-				case rt.rule.action == auth.View && rt.rule.kind == ruleStream:
+				case rt.rule.kind == ruleStream: // a ticket opens WebSockets only; nobody publishes JPEG here
 					want, records = c.want[2], 1
-				case rt.rule.action == auth.Publish && rt.rule.kind == ruleStream:
+					switch {
+					case strings.HasPrefix(c.name, "ticket"):
+						want = refused("missing")
+					case want.status == 101:
+						want = outcome{404, "no-jpeg"}
+					}
+				case rt.rule.action == auth.View && rt.rule.kind == ruleSocket:
+					want, records = c.want[2], 1
+				case rt.rule.action == auth.Publish && rt.rule.kind == ruleSocket:
 					want, records = c.want[3], 1
 				case rt.rule.kind != rulePublic:
 					t.Fatal("this test knows nothing of this route")
 				}
-				r := s.request(method, path, body)
 				if rt.rule.kind == ruleStream {
+					pub, err := s.hub.Publish("door")
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer pub.Close(media.StateWaiting, "")
+					pub.SetRenditions([]media.Rendition{{ID: 1, Name: "main", Codec: media.CodecH264}})
+				}
+				r := s.request(method, path, body)
+				if rt.rule.kind == ruleSocket {
 					asWebSocket(r, wire.Subprotocol)
 				}
 				c.apply(r)
@@ -141,6 +158,10 @@ func TestPolicy(t *testing.T) {
 				}
 				rec := list[0]
 				switch {
+				case want.code == "no-jpeg": // let in, and there was nothing to see
+					if rec.Verdict != audit.Granted || rec.Subject != "alice" || rec.Stream != "door" {
+						t.Errorf("recorded as %+v", rec)
+					}
 				case want.status >= 400 && (rec.Verdict != audit.Refused || rec.Reason != a.code):
 					t.Errorf("recorded as %s %q, want refused %q", rec.Verdict, rec.Reason, a.code)
 				case want.status < 400 && rec.Verdict == audit.Refused:
@@ -157,7 +178,7 @@ func TestPolicy(t *testing.T) {
 
 func TestNew_RouteWithoutARule(t *testing.T) {
 	for _, rt := range routes() {
-		if rt.rule.kind == ruleUnset || rt.rule.kind == ruleStream && (rt.rule.action == "" || rt.rule.event == "" || rt.rule.quiet) {
+		if rt.rule.kind == ruleUnset || rt.rule.onStream() && (rt.rule.action == "" || rt.rule.event == "" || rt.rule.quiet) {
 			t.Errorf("%s: %+v", rt.pattern, rt.rule)
 		}
 	}

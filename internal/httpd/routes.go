@@ -20,6 +20,7 @@ const (
 	rulePublic          // anybody: holds nothing of any stream
 	ruleLogin           // a session or a token of any kind
 	ruleStream          // leave for the rule's action on the stream that the path names
+	ruleSocket          // the same, for a WebSocket
 )
 
 type rule struct {
@@ -28,6 +29,9 @@ type rule struct {
 	event  string // the event of the audit record
 	quiet  bool   // a grant is not recorded, only refusals: the answer holds no pictures and gives no access to any
 }
+
+// onStream tells that the route's path names a stream.
+func (r rule) onStream() bool { return r.kind == ruleStream || r.kind == ruleSocket }
 
 type handler func(s *Server, w http.ResponseWriter, r *http.Request, c caller)
 
@@ -40,7 +44,7 @@ type route struct {
 // caller is who a request speaks for, once it was let in.
 type caller struct {
 	principal auth.Principal
-	stream    media.StreamID // for ruleStream
+	stream    media.StreamID // for ruleStream and ruleSocket
 	byCookie  bool
 }
 
@@ -60,8 +64,10 @@ func routes() []route {
 		{"GET /api/v1/streams", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).streams},
 		// The ticket itself is recorded.
 		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "ticket", quiet: true}, (*Server).ticket},
-		{"GET /ws/watch/{stream...}", rule{kind: ruleStream, action: auth.View, event: "watch"}, (*Server).watch},
-		{"GET /ws/publish/{stream...}", rule{kind: ruleStream, action: auth.Publish, event: "publish"}, (*Server).publish},
+		{"GET /api/v1/streams/{stream}/snapshot.jpg", rule{kind: ruleStream, action: auth.View, event: "snapshot"}, (*Server).snapshot},
+		{"GET /mjpeg/{stream...}", rule{kind: ruleStream, action: auth.View, event: "mjpeg"}, (*Server).mjpeg},
+		{"GET /ws/watch/{stream...}", rule{kind: ruleSocket, action: auth.View, event: "watch"}, (*Server).watch},
+		{"GET /ws/publish/{stream...}", rule{kind: ruleSocket, action: auth.Publish, event: "publish"}, (*Server).publish},
 	}
 }
 
@@ -78,7 +84,7 @@ func (s *Server) guard(rt route) http.Handler {
 		c, err := s.identify(r, rt.rule)
 		rec.Stream = string(c.stream)
 		rec.Subject, rec.TokenID, rec.Session = c.principal.Subject, c.principal.ID, c.principal.ID
-		if err == nil && rt.rule.kind == ruleStream {
+		if err == nil && rt.rule.onStream() {
 			err = c.principal.Allows(rt.rule.action, c.stream)
 		}
 		if err != nil {
@@ -119,13 +125,13 @@ func credentialNames() []string { return []string{"token", "access_token", "tick
 // only by the first that is there.
 func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 	var c caller
-	if rl.kind == ruleStream {
+	if rl.onStream() {
 		id, err := media.ParseStreamID(r.PathValue("stream"))
 		if err != nil {
 			return c, errStreamName
 		}
 		c.stream = id
-		if !offers(r, wire.Subprotocol) {
+		if rl.kind == ruleSocket && !offers(r, wire.Subprotocol) {
 			return c, errSubprotocol
 		}
 	}
@@ -139,7 +145,7 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 	var err error
 	ticket, hasTicket := offeredTicket(r)
 	switch authorization := r.Header.Get("Authorization"); {
-	case rl.kind == ruleStream && hasTicket:
+	case rl.kind == ruleSocket && hasTicket:
 		if origin != "" && !s.allowedOrigin(r, origin) {
 			return c, errOrigin
 		}
@@ -153,7 +159,7 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 			return c, errOrigin
 		}
 		kinds := []auth.Kind{auth.KindView, auth.KindPublish, auth.KindAdmin}
-		if rl.kind == ruleStream {
+		if rl.onStream() {
 			kinds = []auth.Kind{auth.KindFor(rl.action)}
 		}
 		c.principal, err = s.opts.Auth.Verify(token, kinds...)
@@ -164,7 +170,7 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 		}
 		c.byCookie = true
 		// A browser sends the cookie whichever page asks. A WebSocket or a change must come from our own page.
-		unsafe := rl.kind == ruleStream || r.Method != http.MethodGet
+		unsafe := rl.kind == ruleSocket || r.Method != http.MethodGet
 		if (origin != "" || unsafe) && !sameOrigin(r, origin) {
 			return c, errOrigin
 		}

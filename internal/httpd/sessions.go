@@ -85,7 +85,7 @@ func endReason(why error) string {
 		return "server-stopped"
 	case errors.As(why, &fault):
 		return "malformed"
-	case errors.Is(why, viewer.ErrExpired), errors.Is(why, ingest.ErrExpired):
+	case errors.Is(why, viewer.ErrExpired), errors.Is(why, ingest.ErrExpired), errors.Is(why, errPictureTime):
 		return "expired"
 	case errors.Is(why, hub.ErrTaken):
 		return "taken"
