@@ -16,6 +16,8 @@ const chromiumFlags = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // The address bar's suggestions are pages with processes of their own, which would work on each navigation.
+  "--disable-features=WebUIOmniboxPopup,WebUIOmniboxFullPopup,WebUIOmniboxAimPopup",
 ];
 
 /** Makes an NSS database in dir, with the authorities in the given files trusted for servers. */

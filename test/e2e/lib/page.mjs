@@ -61,10 +61,10 @@ export class Player {
 }
 
 /**
- * Runs in a page: the luma of what the player at a selector shows, or of the image at a data: address, scaled to w by h and in base64,
- * with the time of the reading (Unix, ms). Undefined where there is no picture.
+ * Runs in a page: the luma of what the player at a selector shows, or of the image at a data: address, scaled to w by h, its
+ * first rows in base64, with the time of the reading (Unix, ms). Undefined where there is no picture.
  */
-async function readLuma(what, w, h) {
+async function readLuma(what, w, h, rows) {
   let source;
   if (what.startsWith("data:")) {
     source = new Image();
@@ -81,7 +81,7 @@ async function readLuma(what, w, h) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(source, 0, 0, w, h);
   const at = performance.timeOrigin + performance.now();
-  const { data } = context.getImageData(0, 0, w, h);
+  const { data } = context.getImageData(0, 0, w, rows);
   let luma = "";
   for (let i = 0; i < data.length; i += 4) luma += String.fromCharCode(Math.round(0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2]));
   return { luma: btoa(luma), at };
@@ -92,7 +92,7 @@ const height = 360;
 
 /** {strip, age in ms, luma}: the strip, if one is readable, how old it is, and the means of 32 × 18 parts of what is below it. */
 async function read(page, what) {
-  const answer = await page.evaluate(readLuma, what, width, height);
+  const answer = await page.evaluate(readLuma, what, width, height, height);
   if (answer === undefined) return undefined;
   const plane = Buffer.from(answer.luma, "base64");
   const strip = readStrip(plane, width, height);
@@ -106,8 +106,16 @@ async function read(page, what) {
   return { strip, age: strip && ageMillis(strip, answer.at), luma };
 }
 
+const address = (base64) => `data:image/*;base64,${base64}`;
+
 /** The picture in a PNG or JPEG image of the whole window, given as base64. page is any page without a content policy. */
-export const readShot = (page, base64) => read(page, `data:image/*;base64,${base64}`);
+export const readShot = (page, base64) => read(page, address(base64));
+
+/** Only the strip of the same, sooner. */
+export async function readShotStrip(page, base64) {
+  const { luma } = await page.evaluate(readLuma, address(base64), width, height, height / 12);
+  return readStrip(Buffer.from(luma, "base64"), width, height);
+}
 
 /** How much the brightness varies over a picture: its standard deviation. 0 is flat. */
 export function contrast(luma) {
