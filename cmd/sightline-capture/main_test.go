@@ -87,6 +87,7 @@ func TestUsage(t *testing.T) {
 		{"standard output as socket", []string{"--source", "test:", "--publish", "fd:1"}, exitUsage, "want fd:3 or higher"},
 		{"nothing there", []string{"--source", "test:", "--publish", "fd:9999"}, exitUsage, "not a connected stream socket"},
 		{"bad rendition", []string{"--source", "test:", "--publish", "fd:3", "--rendition", "name=x,codec=av1"}, exitUsage, "want h264 or jpeg"},
+		{"pipe and source on one input", []string{"--source", "-", "--publish", "fd:3"}, exitUsage, "cannot hold both"},
 		{"bad level", []string{"--source", "test:", "--log-level", "loud"}, exitUsage, "want debug, info"},
 		{"bad sandbox", []string{"--source", "test:", "--publish", "fd:3", "--sandbox", "maybe"}, exitUsage, "want auto, require or off"},
 		{"unknown flag", []string{"--frobnicate"}, exitUsage, "unknown flag"},
@@ -97,7 +98,7 @@ func TestUsage(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var out bytes.Buffer
-			code := run(t.Context(), tc.args, strings.NewReader(""), &out, &out, unconfined)
+			code := run(t.Context(), tc.args, strings.NewReader("pipe:?format=mjpeg"), &out, &out, unconfined)
 			if code != tc.code || !strings.Contains(out.String(), tc.want) || strings.Contains(out.String(), "hunter2") {
 				t.Fatalf("code %d, want %d with %q:\n%s", code, tc.code, tc.want, &out)
 			}
@@ -191,6 +192,62 @@ func TestChild_EndsOnSIGTERM(t *testing.T) {
 	}()
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
+	}
+	if code := exitCode(t, cmd); code != exitDone {
+		t.Fatalf("code %d:\n%s", code, stderr)
+	}
+}
+
+func TestChild_PipeIsPublishedAndEndsWithIt(t *testing.T) {
+	theirs, ours := socketPair(t)
+	cmd, stderr := program(t, "--publish", "fd:3", "--source", "pipe:?format=gray8&size=320x192&fps=30")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.ExtraFiles = []*os.File{theirs}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = theirs.Close()
+	enough := make(chan struct{})
+	wrote := make(chan error, 1)
+	go func() { // a program that never waits: were the input not read, it would hang
+		picture := make([]byte, 320*192)
+		for {
+			select {
+			case <-enough:
+				wrote <- stdin.Close()
+				return
+			default:
+			}
+			if _, err := stdin.Write(picture); err != nil {
+				wrote <- err
+				return
+			}
+		}
+	}()
+	conn := pipe.New(ours, wire.MaxMessageLen)
+	defer func() { _ = conn.Close(transport.CodeNormal, "") }()
+	firstKey(t, conn)
+	close(enough)
+	if err := <-wrote; err != nil {
+		t.Fatal(err)
+	}
+	var last wire.PublisherStatus
+	for {
+		b, err := conn.ReadMessage()
+		if err != nil {
+			break
+		}
+		if wire.Type(b[0]) == wire.TypeStatus {
+			if err := wire.ParseJSON(b, wire.TypeStatus, &last); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if last.State != media.StateEnded || !strings.Contains(last.Detail, "The source pipe: has ended") {
+		t.Errorf("the last status is %+v", last)
 	}
 	if code := exitCode(t, cmd); code != exitDone {
 		t.Fatalf("code %d:\n%s", code, stderr)

@@ -80,6 +80,9 @@ func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) 
 	if err != nil {
 		return usageError{err}
 	}
+	if src.Scheme() == "pipe" && f.source == "-" {
+		return usagef("standard input cannot hold both the source and its pictures; give --source pipe:… itself")
+	}
 	renditions, err := f.renditionList()
 	if err != nil {
 		return err
@@ -104,7 +107,9 @@ func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
-	c, err := capture.New(capture.Options{Source: src, Renditions: renditions, Agent: "sightline-capture/" + version()}, capture.NewLibav(), log)
+	engine := capture.NewLibav()
+	engine.Log = log
+	c, err := capture.New(capture.Options{Source: src, Renditions: renditions, Agent: "sightline-capture/" + version()}, engine, log)
 	if err != nil {
 		return usageError{err}
 	}

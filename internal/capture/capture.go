@@ -67,6 +67,12 @@ type Feed interface {
 // ErrStalled is wrapped by the error of a Feed that is open but sends nothing.
 var ErrStalled = errors.New("no pictures")
 
+// ErrPaused is ErrStalled in a Feed that is still good: Next can be called again.
+var ErrPaused = fmt.Errorf("%w", ErrStalled)
+
+// ErrEnded is wrapped by the error of a Feed whose source is over for good. Run then ends, once the server has been told.
+var ErrEnded = errors.New("has ended")
+
 // ErrRefused is wrapped by the error of an Open whose credentials the source does not accept.
 var ErrRefused = errors.New("refuses the user name or password")
 
@@ -186,14 +192,14 @@ func (c *Capture) runLink(ctx context.Context, link Link) error {
 		if err == nil {
 			began := time.Now()
 			err = c.serve(ctx, conn)
-			if ctx.Err() != nil || link.Once {
+			if ctx.Err() != nil || link.Once || errors.Is(err, ErrEnded) {
 				return nil
 			}
 			if time.Since(began) > retry.max {
 				retry.reset()
 			}
 		}
-		if link.Once {
+		if status, _, _ := c.current(); link.Once || status.State == media.StateEnded {
 			return fmt.Errorf("reach the server: %w", err)
 		}
 		wait := retry.next()

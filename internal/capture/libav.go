@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
 	"runtime"
@@ -36,21 +37,27 @@ const (
 	maxKeptPackets = 600
 	maxKeptBytes   = 16 << 20
 
-	minSourceSide = 64
-	tapePoll      = time.Millisecond
+	tapePoll = time.Millisecond
 )
 
 // Libav is the Engine over FFmpeg's libraries and, for test:, the pattern of this package.
-type Libav struct{}
+type Libav struct {
+	Stdin *os.File     // what pipe: reads
+	Log   *slog.Logger // for what a source leaves out, one line each
+}
 
 // NewLibav readies FFmpeg's libraries. Call it once in a process.
 func NewLibav() Libav {
 	av.Setup()
-	return Libav{}
+	return Libav{Stdin: os.Stdin, Log: slog.New(slog.DiscardHandler)}
 }
 
 // Open implements Engine.
-func (Libav) Open(ctx context.Context, src Source) (Feed, error) {
+func (l Libav) Open(ctx context.Context, src Source) (Feed, error) {
+	switch src.scheme {
+	case "pipe":
+		return openPipe(src, l.Stdin)
+	}
 	if src.scheme == "test" {
 		return newTestFeed(src.test, func(w, h int) (Canvas, error) { return av.NewPicture(w, h, av.I420) }), nil
 	}

@@ -165,6 +165,9 @@ func (s *session) report(ctx context.Context) error {
 				return err
 			}
 		}
+		if status.State == media.StateEnded {
+			return ErrEnded
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ type Source struct {
 	shown  string // the same for people
 	test   testOptions
 	device deviceOptions
+	pipe   pipeOptions
 	// trustAnyone leaves a camera's certificate unchecked.
 	trustAnyone bool
 }
@@ -50,7 +51,7 @@ func (r rate) after(n int64) time.Duration {
 	return time.Duration(n/num*den)*time.Second + time.Duration(n%num*den*int64(time.Second)/num)
 }
 
-// Scheme is the kind of source: test, file, rtsp, rtsps, http, https or v4l2.
+// Scheme is the kind of source: test, file, rtsp, rtsps, http, https, v4l2 or pipe.
 func (s Source) Scheme() string { return s.scheme }
 
 // String names the source for people, without credentials.
@@ -61,16 +62,19 @@ func (s Source) LogValue() slog.Value { return slog.StringValue(s.shown) }
 
 // known is what can be told of the source before it is opened.
 func (s Source) known() FeedInfo {
-	if s.scheme != "test" {
-		return FeedInfo{}
+	switch s.scheme {
+	case "test":
+		return FeedInfo{Width: s.test.width, Height: s.test.height, FrameRateMilli: s.test.rate.milli()}
+	case "pipe":
+		return FeedInfo{Width: s.pipe.width, Height: s.pipe.height, FrameRateMilli: s.pipe.rate.milliOrZero()}
 	}
-	return FeedInfo{Width: s.test.width, Height: s.test.height, FrameRateMilli: s.test.rate.milli()}
+	return FeedInfo{}
 }
 
 // ErrSource is wrapped by every error of ParseSource.
 var ErrSource = errors.New("invalid source")
 
-const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, https://… or v4l2:/dev/video0"
+const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, https://…, v4l2:/dev/video0 or pipe:"
 
 // ParseSource reads a source's address:
 //
@@ -79,6 +83,8 @@ const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, 
 //	rtsp://user:password@host/path             a network camera, over TCP; also rtsps, http and https (MJPEG and the like).
 //	                                           With #tls-verify=no the camera's certificate is not checked.
 //	v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg
+//	pipe:?format=mjpeg                         JPEGs on standard input, one after the other
+//	pipe:?format=bgr24&size=1280x720&fps=30    raw pictures there; also rgb24, gray8, yuv420p and nv12
 //
 // Errors wrap ErrSource and show no credentials.
 func ParseSource(s string) (Source, error) {
@@ -103,6 +109,8 @@ func ParseSource(s string) (Source, error) {
 		return Source{scheme: scheme, secret: rest, shown: "file:" + rest}, nil
 	case "v4l2":
 		return parseDevice(rest)
+	case "pipe":
+		return parsePipe(rest)
 	case "rtsp", "rtsps", "http", "https":
 		return parseNetwork(scheme, s)
 	}

@@ -25,6 +25,10 @@ func (c *Capture) runSource(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, ErrEnded) {
+			c.setStatus(media.StateEnded, sentence(err))
+			return
+		}
 		state := media.StateOffline
 		if errors.Is(err, ErrStalled) {
 			state = media.StateStalled
@@ -60,6 +64,11 @@ func (c *Capture) feedSlot(ctx context.Context, retry *backoff) error {
 			continue
 		}
 		p, err := feed.Next(ctx)
+		if errors.Is(err, ErrPaused) {
+			c.slot.clear()
+			c.setStatus(media.StateStalled, sentence(err))
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -208,7 +208,6 @@ func TestSource_NeverShowsItsLogin(t *testing.T) {
 		{"test:", "test:"},
 		{"file:/srv/a@b.mp4", "file:/srv/a@b.mp4"},
 		{"v4l2:/dev/video0", "v4l2:/dev/video0"},
-		{"pipe:", "pipe:"},
 		{"screen:", "screen:"},
 	} {
 		s, err := config.ParseSource(tt.in)

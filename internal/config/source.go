@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -11,7 +12,7 @@ import (
 
 // schemes are the kinds of sources a capture process opens. Nothing that runs a program is among them.
 func schemes() []string {
-	return []string{"test", "file", "rtsp", "rtsps", "http", "https", "v4l2", "images", "screen", "pipe"}
+	return []string{"test", "file", "rtsp", "rtsps", "http", "https", "v4l2", "images", "screen"}
 }
 
 // Source is where a camera's pictures come from: a URL that may hold a login. It shows itself without the
@@ -23,6 +24,9 @@ func ParseSource(s string) (Source, error) {
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || !isWord(scheme) {
 		return Source{}, fmt.Errorf("a source begins with its scheme and a colon: want one of %s", strings.Join(schemes(), ", "))
+	}
+	if scheme == "pipe" {
+		return Source{}, errors.New("a pipe source needs a standard input, which the server's capture processes do not have: run sightline-capture --source pipe:… --publish wss://… beside the program that writes to it, and leave this stream's source out")
 	}
 	if !slices.Contains(schemes(), scheme) {
 		return Source{}, fmt.Errorf("unknown source scheme %.20q%s: want one of %s", scheme, didYouMean(scheme, schemes()), strings.Join(schemes(), ", "))
