@@ -1,5 +1,5 @@
-// Package app builds the server from a checked configuration, runs its rooms and stops them in order. With config it is the only room that knows
-// all the others. Run owns every goroutine.
+// Package app builds the server from a checked configuration, runs its rooms and stops them in order. With config it is
+// the only room that knows all the others. Run owns every goroutine.
 package app
 
 import (
@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,7 +49,8 @@ type App struct {
 	capture  string // path of the capture program, "" if no stream needs one
 }
 
-// New opens everything a server needs, its port included, so that what is wrong is known before it says that it runs. Close an App that is not run.
+// New opens everything a server needs, its port included, so that what is wrong is known before it says that it runs.
+// Close an App that is not run.
 func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	a := &App{cfg: cfg, log: log, epoch: media.NewEpoch()}
 	if err := datadir.Make(cfg.DataDir); err != nil {
@@ -65,7 +67,8 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	if a.capture, err = captureProgram(cfg.Streams); err != nil {
 		return nil, err
 	}
-	a.hub = hub.New(hub.Options{MaxViewers: cfg.Limits.Viewers, MaxStreamViewers: cfg.Limits.ViewersPerStream}, a.epoch.Now)
+	limits := hub.Options{MaxViewers: cfg.Limits.Viewers, MaxStreamViewers: cfg.Limits.ViewersPerStream}
+	a.hub = hub.New(limits, a.epoch.Now)
 	for _, s := range cfg.Streams {
 		a.hub.Declare(s.ID)
 	}
@@ -89,15 +92,16 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 		return err
 	}
 	a.httpd, err = httpd.New(httpd.Options{
-		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch, Files: files,
-		Hosts: hosts, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
+		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
+		Files: files, Hosts: hosts, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
 	}, a.log.With("room", "httpd"))
 	if err != nil {
 		return err
 	}
 	a.listener, err = net.Listen("tcp", a.cfg.Listen)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("listen on %s: the port is in use: stop the program that has it, or choose another with --listen", a.cfg.Listen)
+		return fmt.Errorf("listen on %s: the port is in use: stop the program that has it, or choose another with --listen",
+			a.cfg.Listen)
 	}
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
@@ -117,8 +121,8 @@ func (a *App) certificates() (authority.Source, error) {
 	return ca, nil
 }
 
-// mayPublish tells whether a stream is open to publishers over the network: those configured so, and any that is not configured at all, for which a
-// publish token is leave enough.
+// mayPublish tells whether a stream is open to publishers over the network: those configured so, and any that is not
+// configured at all, for which a publish token is leave enough.
 func (a *App) mayPublish(id media.StreamID) bool {
 	for _, s := range a.cfg.Streams {
 		if s.ID == id {
@@ -172,11 +176,16 @@ func (a *App) Run(ctx context.Context) error {
 	audited := make(chan error, 1)
 	go func() { audited <- a.audit.Run(auditCtx) }()
 
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.httpd.Serve(groupCtx, a.listener) })
+	// Captures end after the viewers have gone, who would else be told that their cameras are being restarted.
+	captureCtx, stopCaptures := context.WithCancel(context.WithoutCancel(ctx))
+	var group errgroup.Group
+	group.Go(func() error {
+		defer stopCaptures()
+		return a.httpd.Serve(ctx, a.listener)
+	})
 	for _, s := range a.cfg.Streams {
 		if !s.Source.IsZero() {
-			group.Go(func() error { return a.runCapture(groupCtx, s) })
+			group.Go(func() error { return a.runCapture(captureCtx, s) })
 		}
 	}
 	err := group.Wait()
@@ -190,28 +199,44 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// runCapture keeps the capture process of one stream running.
+// runCapture keeps the capture process of one stream running until ctx is done.
 func (a *App) runCapture(ctx context.Context, s config.Stream) error {
 	log := a.log.With("stream", s.ID)
-	restarting := func(detail string) { a.hub.SetStatus(s.ID, media.StateRestarting, detail) }
-	return supervise.Run(ctx, supervise.Options{
+	err := supervise.Run(ctx, supervise.Options{
 		Program: a.capture,
 		Args:    captureArgs(s, a.cfg.Log.Level),
 		Env:     []string{"SIGHTLINE_SOURCE=" + s.Source.Reveal(), "PATH=/usr/bin:/bin", "LC_ALL=C"},
 		Serve: func(ctx context.Context, conn net.Conn) error {
 			return ingest.Serve(ctx, s.ID, pipe.New(conn, wire.MaxMessageLen), a.hub, ingest.Options{
-				Epoch: a.epoch, LeftState: media.StateRestarting, LeftDetail: "The capture process ended; it is being started again.",
+				Epoch: a.epoch, LeftState: media.StateRestarting,
+				LeftDetail: "The capture process ended; it is being started again.",
 			}, log)
 		},
-		Restarting: restarting,
-		Redact:     func(line string) string { return strings.ReplaceAll(line, s.Source.Reveal(), s.Source.String()) },
+		Restarting: func(detail string) { a.hub.SetStatus(s.ID, media.StateRestarting, detail) },
+		Redact:     redactor(s.Source),
 	}, log)
+	if errors.Is(err, context.Canceled) {
+		return nil // asked to stop
+	}
+	return err
+}
+
+// redactor hides a source's login, in the whole address and alone.
+func redactor(source config.Source) func(string) string {
+	pairs := []string{source.Reveal(), source.String()}
+	if u, err := url.Parse(source.Reveal()); err == nil && u.User != nil {
+		if password, _ := u.User.Password(); password != "" {
+			pairs = append(pairs, u.User.String(), "***", password, "***")
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace
 }
 
 func captureArgs(s config.Stream, level slog.Level) []string {
-	args := []string{"--publish", "fd:3", "--log-level", strings.ToLower(level.String())}
+	args := []string{"--publish", "fd:3", "--log-level", strings.ToLower(level.String()), "--log-format", "json"}
 	for _, r := range s.Renditions {
-		spec := fmt.Sprintf("name=%s,codec=%s,height=%d,fps=%s", r.Name, r.Codec, r.Height, strconv.FormatFloat(float64(r.FrameRateMilli)/1000, 'f', -1, 64))
+		rate := strconv.FormatFloat(float64(r.FrameRateMilli)/1000, 'f', -1, 64)
+		spec := fmt.Sprintf("name=%s,codec=%s,height=%d,fps=%s", r.Name, r.Codec, r.Height, rate)
 		if r.BitrateBps > 0 {
 			spec += ",bitrate=" + strconv.Itoa(r.BitrateBps)
 		}
@@ -241,7 +266,8 @@ func captureProgram(streams []config.Stream) (string, error) {
 	}
 	found, err := exec.LookPath(name)
 	if err != nil {
-		return "", fmt.Errorf("%s is neither beside this program nor on the PATH: build it with `make capture`, or configure streams with publish: true only", name)
+		return "", fmt.Errorf("%s is neither beside this program nor on the PATH: build it with `make capture`, "+
+			"or configure streams with publish: true only", name)
 	}
 	return found, nil
 }
