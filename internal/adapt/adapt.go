@@ -1,5 +1,5 @@
-// Package adapt decides what a viewer is sent. It is pure: what was measured and a time go in, a decision comes out. It knows no sockets and
-// starts no goroutines.
+// Package adapt decides what a viewer is sent. It is pure: what was measured and a time go in, a decision comes out. It
+// knows no sockets and starts no goroutines.
 package adapt
 
 import (
@@ -16,8 +16,9 @@ type Wishes struct {
 	Pin       media.RenditionID // meaningful if Pinned
 }
 
-// Choose picks the rendition for a viewer: the pinned one while it exists; else, of the first codec in its list that the stream has, the
-// tallest that fits its lines, or the smallest if none fits. ok is false when the stream has nothing the viewer can decode.
+// Choose picks the rendition for a viewer: the pinned one while it exists; else, of the first codec in its list that the
+// stream has, the tallest that fits its lines, or the smallest if none fits. ok is false when the stream has nothing the
+// viewer can decode.
 func Choose(w Wishes, ladder []media.Rendition) (id media.RenditionID, ok bool) {
 	decodes := func(r media.Rendition) bool { return slices.Contains(w.Codecs, r.Codec.String()) }
 	if w.Pinned {

@@ -30,7 +30,8 @@ func ParseStreamID(s string) (StreamID, error) {
 	}
 	for part := range strings.SplitSeq(s, "/") {
 		if !segment.MatchString(part) {
-			return "", fmt.Errorf("%w %.80q: each part between slashes must start with a-z or 0-9 and hold at most 64 of a-z 0-9 . _ -", ErrStreamID, s)
+			return "", fmt.Errorf("%w %.80q: each part between slashes must start with a-z or 0-9 "+
+				"and hold at most 64 of a-z 0-9 . _ -", ErrStreamID, s)
 		}
 	}
 	return StreamID(s), nil
@@ -101,7 +102,8 @@ func (e Epoch) At(t time.Time) Timestamp { return Timestamp(t.Sub(e.origin) / ti
 // State is what a stream is doing, in words that the pages and the API show.
 type State string
 
-// The states of a stream. A publisher reports all but StateWaiting and StateRestarting, which are the server's own words.
+// The states of a stream. A publisher reports all but StateWaiting and StateRestarting, which are the server's own
+// words.
 const (
 	StateWaiting    State = "waiting"    // known, but nobody publishes it
 	StateConnecting State = "connecting" // the source is being opened

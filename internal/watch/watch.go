@@ -1,5 +1,5 @@
-// Package watch is a viewer without a screen: it joins a stream as the player does, checks that what arrives can be decoded, and measures
-// it. It decodes nothing. Dialling and credentials are the caller's.
+// Package watch is a viewer without a screen: it joins a stream as the player does, checks that what arrives can be
+// decoded, and measures it. It decodes nothing. Dialling and credentials are the caller's. Run owns its goroutines.
 package watch
 
 import (
@@ -60,8 +60,8 @@ type Viewer struct {
 	// Owned by the reader.
 	partial []byte
 	head    wire.MediaHeader
-	next    uint16 // chunk index expected, 0 when between access units
-	good    map[media.RenditionID]uint32
+	next    uint16                       // chunk index expected, 0 when between access units
+	good    map[media.RenditionID]uint32 // the last one decodable that is not DISCARDABLE
 	configs map[media.RenditionID]wire.Config
 
 	mu        sync.Mutex
@@ -85,12 +85,16 @@ func New(conn transport.Conn, opts Options) *Viewer {
 		opts.Codecs = []string{media.CodecH264.String(), media.CodecJPEG.String()}
 	}
 	now := time.Now()
-	return &Viewer{conn: conn, opts: opts, zero: now, since: now, good: map[media.RenditionID]uint32{}, configs: map[media.RenditionID]wire.Config{}}
+	return &Viewer{
+		conn: conn, opts: opts, zero: now, since: now,
+		good: map[media.RenditionID]uint32{}, configs: map[media.RenditionID]wire.Config{},
+	}
 }
 
 func (v *Viewer) now() int64 { return time.Since(v.zero).Microseconds() }
 
-// Run watches until the server ends it or ctx is done. The error is never nil: a *transport.CloseError tells why the server ended it.
+// Run watches until the server ends it or ctx is done, and closes the connection. The error is never nil: a
+// *transport.CloseError tells why the server ended it.
 func (v *Viewer) Run(ctx context.Context) error {
 	hello := wire.ViewerHello{Player: v.opts.Player, Codecs: v.opts.Codecs, MaxHeight: v.opts.MaxHeight, Mode: "live"}
 	if err := v.conn.WriteMessage(wire.AppendJSON(nil, wire.TypeHello, hello)); err != nil {
@@ -213,8 +217,9 @@ func (v *Viewer) takeMedia(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if h.ChunkIndex != v.next || (v.next > 0 && h.Seq != v.head.Seq) {
-		return &wire.MalformedError{Message: "MEDIA", Problem: fmt.Sprintf("chunk %d of access unit %d, want chunk %d", h.ChunkIndex, h.Seq, v.next)}
+	if h.ChunkIndex != v.next || (v.next > 0 && (h.Seq != v.head.Seq || h.Rendition != v.head.Rendition)) {
+		problem := fmt.Sprintf("chunk %d of access unit %d, want chunk %d", h.ChunkIndex, h.Seq, v.next)
+		return &wire.MalformedError{Message: "MEDIA", Problem: problem}
 	}
 	if h.ChunkIndex == 0 {
 		v.head = h
@@ -232,12 +237,15 @@ func (v *Viewer) takeMedia(b []byte) error {
 	v.next = 0
 	config, configured := v.configs[h.Rendition]
 	last, known := v.good[h.Rendition]
-	decodable := configured && config.Generation == h.Generation && (h.Key() || (known && h.Seq-uint32(h.DepDelta) == last))
+	decodable := configured && config.Generation == h.Generation &&
+		(h.Key() || (known && h.Seq-uint32(h.DepDelta) == last))
 	v.count(h, decodable)
 	if !decodable {
 		return nil
 	}
-	v.good[h.Rendition] = h.Seq
+	if h.Key() || h.Flags&wire.FlagDiscardable == 0 {
+		v.good[h.Rendition] = h.Seq
+	}
 	if v.opts.Sink != nil {
 		return v.opts.Sink(config, h, v.partial)
 	}
@@ -270,7 +278,7 @@ func (v *Viewer) Stats() Stats {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now := time.Now()
-	seconds := now.Sub(v.since).Seconds()
+	seconds := max(now.Sub(v.since), time.Millisecond).Seconds()
 	st := Stats{
 		State: v.status.State, Detail: v.status.Detail,
 		Width: v.config.Width, Height: v.config.Height,
