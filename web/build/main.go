@@ -38,6 +38,7 @@ func buildPages(dir string) error {
 			{InputPath: filepath.Join(src, "app", "app.ts"), OutputPath: "app"},
 			{InputPath: filepath.Join(src, "app", "app.css"), OutputPath: "app"},
 			{InputPath: filepath.Join(src, "player", "worker.ts"), OutputPath: "worker"},
+			{InputPath: filepath.Join(src, "publisher", "worker.ts"), OutputPath: "publisher"},
 		},
 		Outdir:            dist,
 		Format:            api.FormatESModule,

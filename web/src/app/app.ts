@@ -4,6 +4,7 @@ import { definePlayer, warmUp } from "../player/element.ts";
 import { APIError, login } from "./api.ts";
 import { Door } from "./door.ts";
 import type { Navigation, Page } from "./page.ts";
+import { Publish } from "./publish.ts";
 import { codeIn, routeOf } from "./route.ts";
 import { Wall } from "./wall.ts";
 import { Watch } from "./watch.ts";
@@ -33,6 +34,8 @@ function showRoute(): void {
   if (route.page === "watch") {
     lastWatched = route.stream;
     show(new Watch(navigation, route.stream));
+  } else if (route.page === "publish") {
+    show(new Publish(navigation, route.stream));
   } else {
     show(new Wall(navigation, lastWatched));
   }
@@ -65,7 +68,7 @@ async function start(): Promise<void> {
   if (problem !== "") navigation.loggedOut(problem);
 }
 
-warmUp();
+if (routeOf(location.pathname).page !== "publish") warmUp();
 definePlayer();
 addEventListener("popstate", () => {
   if (location.hash === "") showRoute();
@@ -74,7 +77,7 @@ addEventListener("hashchange", () => {
   if (location.hash !== "") void start();
 });
 addEventListener("keydown", (e) => {
-  const typing = e.target instanceof HTMLInputElement;
+  const typing = e.target instanceof HTMLInputElement || e.target instanceof HTMLSelectElement;
   if (typing || e.ctrlKey || e.metaKey || e.altKey) return;
   if (page?.key(e) === true) e.preventDefault();
 });

@@ -19,3 +19,15 @@ export function brand(): HTMLElement {
   mark.width = mark.height = 28;
   return el("span", "brand", mark, "Sightline");
 }
+
+/** A line drawing of 24 by 24. */
+export function icon(path: string): SVGElement {
+  const namespace = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(namespace, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS(namespace, "path");
+  line.setAttribute("d", path);
+  svg.append(line);
+  return svg;
+}

@@ -1,19 +1,29 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { codeIn, routeOf, socketPath, watchPath } from "./route.ts";
+import { codeIn, nameProblem, publishPath, publishSocketPath, routeOf, socketPath, watchPath } from "./route.ts";
 
 test("addresses and streams belong to each other", () => {
   for (const stream of ["door", "site/door", "a.b_c-1/d"]) {
     assert.deepEqual(routeOf(watchPath(stream)), { page: "watch", stream });
+    assert.deepEqual(routeOf(publishPath(stream)), { page: "publish", stream });
+    assert.equal(nameProblem(stream), "");
   }
   assert.equal(socketPath("site/door"), "/ws/watch/site/door");
+  assert.equal(publishSocketPath("site/door"), "/ws/publish/site/door");
 });
 
 test("what names no stream is the wall", () => {
-  for (const path of ["/", "/watch", "/watch/", "/watch/%E0%A4", "/other"]) assert.deepEqual(routeOf(path), { page: "wall" });
+  for (const path of ["/", "/watch", "/watch/", "/watch/%E0%A4", "/publish", "/publish/", "/other"]) assert.deepEqual(routeOf(path), { page: "wall" });
 });
 
 test("a code is found in whatever was pasted", () => {
   for (const pasted of ["abc-1", "#abc-1", " https://h:8443/#abc-1\n", "https://h/watch/door#abc-1"]) assert.equal(codeIn(pasted), "abc-1");
   for (const nothing of ["", "#", "  "]) assert.equal(codeIn(nothing), "");
+});
+
+test("names outside of the grammar are refused in words", () => {
+  for (const name of ["", "Door", "-door", ".door", "a b", "a//b", "/a", "a/", "tür", "a".repeat(65), `${"a/".repeat(127)}aa`]) {
+    assert.match(nameProblem(name), /^[A-Z].*\.$/, name);
+  }
+  assert.equal(nameProblem("a".repeat(64)), "");
 });

@@ -1,24 +1,38 @@
 // Addresses of the pages, and the one-time code that may come behind the #. Pure.
 
-export type Route = { readonly page: "wall" } | { readonly page: "watch"; readonly stream: string };
+export type Route = { readonly page: "wall" } | { readonly page: "watch" | "publish"; readonly stream: string };
 
-const watch = "/watch/";
+const pages = ["watch", "publish"] as const;
 
 export function routeOf(path: string): Route {
-  if (!path.startsWith(watch)) return { page: "wall" };
+  const page = pages.find((p) => path.startsWith(`/${p}/`));
+  if (page === undefined) return { page: "wall" };
   try {
-    const stream = decodeURIComponent(path.slice(watch.length)).replace(/\/+$/, "");
-    return stream === "" ? { page: "wall" } : { page: "watch", stream };
+    const stream = decodeURIComponent(path.slice(page.length + 2)).replace(/\/+$/, "");
+    return stream === "" ? { page: "wall" } : { page, stream };
   } catch {
     return { page: "wall" }; // a broken escape names no stream
   }
 }
 
+const namePart = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const longestName = 255;
+
+/** What is wrong with a new stream's name, in a sentence; empty when nothing is. */
+export function nameProblem(name: string): string {
+  if (name === "") return "Give the camera a name.";
+  if (name.length > longestName) return `This name is too long: ${longestName} characters are the most.`;
+  if (name.split("/").every((part) => namePart.test(part))) return "";
+  return "Use small letters, digits, dots, dashes and underscores, beginning with a letter or digit. A slash makes a group: garden/door.";
+}
+
 /** Stream names may hold slashes, which stay slashes. */
 const escaped = (stream: string): string => stream.split("/").map(encodeURIComponent).join("/");
 
-export const watchPath = (stream: string): string => watch + escaped(stream);
+export const watchPath = (stream: string): string => `/watch/${escaped(stream)}`;
+export const publishPath = (stream: string): string => `/publish/${escaped(stream)}`;
 export const socketPath = (stream: string): string => `/ws/watch/${escaped(stream)}`;
+export const publishSocketPath = (stream: string): string => `/ws/publish/${escaped(stream)}`;
 
 /** The code in what was pasted or stands in the address: bare, behind a #, or in a whole link. */
 export function codeIn(pasted: string): string {

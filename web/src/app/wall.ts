@@ -2,10 +2,11 @@
 
 import type { SightlinePlayer } from "../player/element.ts";
 import { APIError, logout, streams, type Stream } from "./api.ts";
-import { brand, el, setText } from "./dom.ts";
+import { brand, el, icon, setText } from "./dom.ts";
 import { layout, nextTile, type Direction } from "./grid.ts";
 import type { Navigation, Page } from "./page.ts";
-import { socketPath, watchPath } from "./route.ts";
+import { NameDialog } from "./name.ts";
+import { publishPath, socketPath, watchPath } from "./route.ts";
 
 const pollEvery = 3_000; // ms
 
@@ -25,6 +26,7 @@ export class Wall implements Page {
   readonly #note = el("div", "note");
   readonly #count = el("p", "count");
   readonly #problem = el("p", "problem");
+  readonly #name: NameDialog;
   readonly #tiles = new Map<string, Tile>();
   /** The stream whose tile gets the focus when it appears. */
   #focus: string | undefined;
@@ -35,6 +37,7 @@ export class Wall implements Page {
   constructor(navigation: Navigation, focus: string | undefined) {
     this.#navigation = navigation;
     this.#focus = focus;
+    this.#name = new NameDialog((name) => navigation.go(publishPath(name)));
     const out = el("button", "plain", "Log out");
     out.type = "button";
     out.addEventListener("click", () => void this.#logout());
@@ -44,7 +47,8 @@ export class Wall implements Page {
     this.#note.hidden = true;
     this.#grid.setAttribute("role", "list");
     this.#grid.setAttribute("aria-label", "Cameras");
-    this.element = el("main", "wall", el("header", "bar", brand(), this.#count, out), this.#problem, this.#grid, this.#note);
+    const header = el("header", "bar", brand(), this.#count, this.#publishButton(), out);
+    this.element = el("main", "wall", header, this.#problem, this.#grid, this.#note, this.#name.element);
   }
 
   shown(): void {
@@ -151,6 +155,17 @@ export class Wall implements Page {
     return tile;
   }
 
+  #publishButton(): HTMLButtonElement {
+    const label = "Use this device's camera";
+    const lens = icon("M3 7h3l2-3h8l2 3h3v13H3zM12 17a4 4 0 1 0 0-8 4 4 0 0 0 0 8z");
+    const b = el("button", "plain lens", lens, el("span", "", label));
+    b.type = "button";
+    b.title = label;
+    b.setAttribute("aria-label", label);
+    b.addEventListener("click", () => this.#name.ask());
+    return b;
+  }
+
   #showEmpty(empty: boolean): void {
     this.#note.hidden = !empty;
     if (!empty || this.#note.hasChildNodes()) return;
@@ -158,6 +173,9 @@ export class Wall implements Page {
       el("h1", "", "No cameras yet"),
       el("p", "", "There is no stream that you may watch. When one is added, or you are allowed to see one, it appears here by itself."),
     );
+    const own = this.#publishButton();
+    own.classList.add("always");
+    this.#note.append(el("p", "", own));
   }
 
   #move(direction: Direction): boolean {
