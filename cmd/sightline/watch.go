@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ const envToken = "SIGHTLINE_TOKEN"
 
 type watchFlags struct {
 	tokenFile, ca, out, codec string
+	pictures                  string
 	maxHeight                 int
 	duration                  time.Duration
 	asJSON                    bool
@@ -60,6 +62,7 @@ The view token is read from --token-file or from $SIGHTLINE_TOKEN.`,
 	fs.StringVar(&f.ca, "ca", "", "PEM file with the server's certificate authority; default: those the system trusts")
 	fs.StringVar(&f.out, "out", "", "file to write the video to; - for standard output")
 	fs.StringVar(&f.codec, "codec", "", "h264 or jpeg; default: h264 if there is one")
+	fs.StringVar(&f.pictures, "pictures", "", "file to write one JSON line for each picture to: when it came, how old it was, its size")
 	fs.IntVar(&f.maxHeight, "max-height", 0, "lines wanted at most; 0 for no limit")
 	fs.DurationVar(&f.duration, "duration", 0, "stop after so long; 0 for never")
 	fs.BoolVar(&f.asJSON, "json", false, "print statistics as one JSON object a line")
@@ -104,6 +107,17 @@ func (f *watchFlags) run(cmd *cobra.Command, address string) error {
 		if f.out == "-" {
 			report = cmd.ErrOrStderr()
 		}
+	}
+	if f.pictures != "" {
+		file, err := os.OpenFile(f.pictures, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		if err != nil {
+			return errors.Join(fmt.Errorf("--pictures: %w", err), closeOut())
+		}
+		lines := json.NewEncoder(file)
+		// A line that cannot be written shows when the file is closed or read; the pictures go on.
+		opts.Observe = func(p watch.Picture) { _ = lines.Encode(p) }
+		closeVideo := closeOut
+		closeOut = func() error { return errors.Join(closeVideo(), file.Close()) }
 	}
 	ctx := cmd.Context()
 	if f.duration > 0 {

@@ -24,6 +24,17 @@ type Options struct {
 	MaxHeight int      // lines; 0: no limit
 	// Sink, if not nil, takes each whole access unit that can be decoded. The bytes are its own to keep.
 	Sink func(wire.Config, wire.MediaHeader, []byte) error
+	// Observe, if not nil, is told of each picture that can be decoded. It is called by the goroutine that reads.
+	Observe func(Picture)
+}
+
+// Picture is what was measured of one picture.
+type Picture struct {
+	At     time.Time `json:"at"`     // when its last byte was here
+	Age    float64   `json:"age_ms"` // from capture to the last byte; -1 while the server's clock is not known
+	Bytes  int       `json:"bytes"`
+	Height int       `json:"height"`
+	Key    bool      `json:"key"`
 }
 
 // Stats are what a viewer saw since the last call of Viewer.Stats.
@@ -60,9 +71,12 @@ type Viewer struct {
 	// Owned by the reader.
 	partial []byte
 	head    wire.MediaHeader
+	pace    pace
 	next    uint16                       // chunk index expected, 0 when between access units
 	good    map[media.RenditionID]uint32 // the last one decodable that is not DISCARDABLE
 	configs map[media.RenditionID]wire.Config
+
+	hurry chan struct{} // from the reader: acknowledge now
 
 	mu        sync.Mutex
 	sync      clock.Sync
@@ -88,6 +102,7 @@ func New(conn transport.Conn, opts Options) *Viewer {
 	return &Viewer{
 		conn: conn, opts: opts, zero: now, since: now,
 		good: map[media.RenditionID]uint32{}, configs: map[media.RenditionID]wire.Config{},
+		hurry: make(chan struct{}, 1),
 	}
 }
 
@@ -139,18 +154,27 @@ func (v *Viewer) talk(ctx context.Context) error {
 				clockTimer.Reset(laterSpacing)
 			}
 		case <-feedback.C:
-			v.mu.Lock()
-			f, fresh := v.feedback, v.fresh
-			v.fresh = false
-			v.mu.Unlock()
-			if !fresh {
-				continue
+			if err := v.acknowledge(); err != nil {
+				return err
 			}
-			if err := v.conn.WriteMessage(wire.AppendFeedback(nil, f)); err != nil {
+		case <-v.hurry:
+			if err := v.acknowledge(); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// acknowledge tells what arrived, if anything did since the last time.
+func (v *Viewer) acknowledge() error {
+	v.mu.Lock()
+	f, fresh := v.feedback, v.fresh
+	v.fresh = false
+	v.mu.Unlock()
+	if !fresh {
+		return nil
+	}
+	return v.conn.WriteMessage(wire.AppendFeedback(nil, f))
 }
 
 func (v *Viewer) read() error {
@@ -239,7 +263,7 @@ func (v *Viewer) takeMedia(b []byte) error {
 	last, known := v.good[h.Rendition]
 	decodable := configured && config.Generation == h.Generation &&
 		(h.Key() || (known && h.Seq-uint32(h.DepDelta) == last))
-	v.count(h, decodable)
+	v.count(h, config, decodable)
 	if !decodable {
 		return nil
 	}
@@ -252,7 +276,7 @@ func (v *Viewer) takeMedia(b []byte) error {
 	return nil
 }
 
-func (v *Viewer) count(h wire.MediaHeader, decodable bool) {
+func (v *Viewer) count(h wire.MediaHeader, config wire.Config, decodable bool) {
 	now := time.Now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -267,9 +291,22 @@ func (v *Viewer) count(h wire.MediaHeader, decodable bool) {
 	v.lastFrame = now
 	t := v.now()
 	v.feedback.Rendition, v.feedback.Seq, v.fresh = h.Rendition, h.Seq, true
+	picture := Picture{At: now, Age: -1, Bytes: int(h.TotalLen), Height: config.Height, Key: h.Key()}
 	if at, bound, ok := v.sync.At(t, t); ok {
 		v.latencies = append(v.latencies, at.Sub(h.Capture))
 		v.feedback.Arrival, v.feedback.ClockError = at, uint32(bound.Microseconds())
+		picture.Age = milliseconds(at.Sub(h.Capture))
+	}
+	encoded := time.Duration(int64(h.Capture)+int64(h.EncodeDelay)) * time.Microsecond
+	elapsed := time.Duration(t) * time.Microsecond
+	if v.pace.Arrived(elapsed, elapsed-encoded) {
+		select {
+		case v.hurry <- struct{}{}:
+		default:
+		}
+	}
+	if v.opts.Observe != nil {
+		v.opts.Observe(picture)
 	}
 }
 

@@ -169,6 +169,7 @@ func TestViewer_Measures(t *testing.T) {
 		if again := v.Stats(); again.Frames != 0 || again.FPS != 0 || again.MaxGap != 0 || again.LatencyP50 != 0 || again.Dropped != 3 {
 			t.Errorf("a second look counts again: %+v", again)
 		}
+		time.Sleep(150 * time.Millisecond) // for the last feedback
 		s.mu.Lock()
 		if len(s.hellos) != 1 || s.hellos[0].MaxHeight != 368 || len(s.hellos[0].Codecs) != 2 {
 			t.Errorf("hellos %+v", s.hellos)

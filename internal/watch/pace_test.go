@@ -1,0 +1,70 @@
+package watch
+
+import (
+	"testing"
+	"time"
+)
+
+const frame = 33 * time.Millisecond
+
+// quiet brings p past its start: n access units that took way each.
+func quiet(p *pace, n int, way time.Duration) (end time.Duration) {
+	for i := range n {
+		end = time.Duration(i) * frame
+		p.Arrived(end, way)
+	}
+	return end
+}
+
+func TestPace(t *testing.T) {
+	const way = 20 * time.Millisecond
+	tests := []struct {
+		name  string
+		after int           // quiet access units before
+		later time.Duration // how long after those the one in question comes
+		way   time.Duration
+		want  bool
+	}{
+		{"the first", 0, 0, way, true},
+		{"the tenth", 9, frame, way, true},
+		{"a quiet one", 10, frame, way, false},
+		{"just within", 100, frame, way + eager, false},
+		{"late", 100, frame, way + eager + 1, true},
+		{"early", 100, frame, way - eager, false},
+		{"late, and the least is forgotten only after twice its age", 100, baseAge + frame, way + 2*eager, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var p pace
+			end := quiet(&p, tt.after, way)
+			if got := p.Arrived(end+tt.later, tt.way); got != tt.want {
+				t.Errorf("at once: %t, want %t", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestPace_ANewRouteIsTheNewLeast(t *testing.T) {
+	var p pace
+	end := quiet(&p, 100, 20*time.Millisecond)
+	longer := 60 * time.Millisecond
+	eagerFor := time.Duration(0)
+	for at := end; at < end+3*baseAge; at += frame {
+		if p.Arrived(at, longer) {
+			eagerFor = at - end
+		}
+	}
+	if eagerFor < baseAge || eagerFor > 2*baseAge+frame {
+		t.Errorf("acknowledged at once for %s after the route changed, want between %s and %s", eagerFor, baseAge, 2*baseAge)
+	}
+}
+
+func TestPace_ClockOffsetDoesNotMatter(t *testing.T) {
+	for _, offset := range []time.Duration{-5 * time.Hour, 0, 5 * time.Hour} {
+		var p pace
+		end := quiet(&p, 50, offset)
+		if p.Arrived(end+frame, offset) || !p.Arrived(end+2*frame, offset+2*eager) {
+			t.Errorf("offset %s changes the outcome", offset)
+		}
+	}
+}
