@@ -155,6 +155,7 @@ func ruleset(o Options, libraries []string, r *Report) (*landlock, error) {
 	if err := l.allowAll(readFile|readDir, append(libraries,
 		"/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache",
 		"/etc/localtime", "/usr/share/zoneinfo", "/usr/share/locale", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom",
+		"/sys/devices/system/cpu", "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
 	)...); err != nil {
 		return nil, err
 	}
