@@ -86,7 +86,7 @@ func TestUsage(t *testing.T) {
 		{"no token", []string{"--source", "test:", "--publish", "wss://h/x"}, exitUsage, "no usable publish token"},
 		{"standard output as socket", []string{"--source", "test:", "--publish", "fd:1"}, exitUsage, "want fd:3 or higher"},
 		{"nothing there", []string{"--source", "test:", "--publish", "fd:9999"}, exitUsage, "not a connected stream socket"},
-		{"bad rendition", []string{"--source", "test:", "--publish", "fd:3", "--rendition", "name=x,codec=av1"}, exitUsage, "want h264 or jpeg"},
+		{"bad rendition", []string{"--source", "test:", "--publish", "fd:3", "--rendition", "name=x,codec=av1"}, exitUsage, "want h264, jpeg or source"},
 		{"pipe and source on one input", []string{"--source", "-", "--publish", "fd:3"}, exitUsage, "cannot hold both"},
 		{"bad level", []string{"--source", "test:", "--log-level", "loud"}, exitUsage, "want debug, info"},
 		{"bad sandbox", []string{"--source", "test:", "--publish", "fd:3", "--sandbox", "maybe"}, exitUsage, "want auto, require or off"},

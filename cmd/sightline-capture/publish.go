@@ -60,7 +60,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.publish, "publish", "", "where they go: wss://HOST/ws/publish/STREAM, or fd:N for an inherited socket")
 	fs.StringVar(&f.tokenFile, "token-file", "", "file with the publish token; default: $"+envToken)
 	fs.StringVar(&f.ca, "ca", "", "PEM file with the certificate authority of the server; default: those the system trusts")
-	fs.StringArrayVar(&f.renditions, "rendition", nil, "one encoding to offer, as name=720p,codec=h264,height=720,fps=30,bitrate=2500000,min_bitrate=150000,preset=superfast; may be given again")
+	fs.StringArrayVar(&f.renditions, "rendition", nil, "one encoding to offer, as name=720p,codec=h264,height=720,fps=30,bitrate=2500000,min_bitrate=150000,preset=superfast, or name=source,codec=source for the source's own coding; may be given again; default: a ladder made for the source")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&f.format, "log-format", "text", "text or json")
 	fs.StringVar(&f.sandbox, "sandbox", sandboxAuto, "auto: as far as this system can; require: in full, or end; off")
@@ -156,9 +156,6 @@ func (f *flags) sourceAddress(stdin io.Reader) (string, error) {
 }
 
 func (f *flags) renditionList() ([]capture.Rendition, error) {
-	if len(f.renditions) == 0 {
-		return capture.DefaultRenditions(), nil
-	}
 	var list []capture.Rendition
 	for _, s := range f.renditions {
 		r, err := capture.ParseRendition(s)

@@ -107,6 +107,12 @@ type VideoInfo struct {
 	RateNum, RateDen int
 	// TickNum and TickDen are the length in seconds of one unit of PTS.
 	TickNum, TickDen int
+	// Codec is FFmpeg's name of how the stream is coded, such as "h264" or "mjpeg".
+	Codec string
+	// Reorders tells that pictures are shown in another order than they come in.
+	Reorders bool
+	// Headers are the codec's parameters that are not in the packets, in the form of the container. The caller owns them.
+	Headers []byte
 }
 
 // Video describes the stream that Read gives packets of.
@@ -124,6 +130,8 @@ func (in *Input) Video() VideoInfo {
 		Width: int(p.width), Height: int(p.height),
 		AspectNum: int(aspect.num), AspectDen: int(aspect.den), RateNum: int(rate.num), RateDen: int(rate.den),
 		TickNum: int(in.stream.time_base.num), TickDen: int(in.stream.time_base.den),
+		Codec: C.GoString(C.avcodec_get_name(p.codec_id)), Reorders: p.video_delay > 0,
+		Headers: C.GoBytes(unsafe.Pointer(p.extradata), p.extradata_size),
 	}
 }
 
@@ -180,14 +188,26 @@ func (p *Packet) Key() bool { return p.p.flags&C.AV_PKT_FLAG_KEY != 0 }
 // Size in bytes.
 func (p *Packet) Size() int { return int(p.p.size) }
 
+// Bytes are the access unit, in the form of its container. They are valid until the packet is filled anew or closed.
+func (p *Packet) Bytes() []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(p.p.data)), int(p.p.size))
+}
+
+// Clone gives another packet with the same content, which the two share.
+func (p *Packet) Clone() (*Packet, error) {
+	q := NewPacket()
+	if e := C.av_packet_ref(q.p, p.p); e < 0 {
+		q.Close()
+		return nil, fail("keep packet", e)
+	}
+	return q, nil
+}
+
+// PTS is the packet's presentation time in the units of VideoInfo; ok is false if it has none.
+func (p *Packet) PTS() (pts int64, ok bool) { return int64(p.p.pts), p.p.pts != C.AV_NOPTS_VALUE }
+
 // SetPTS replaces the packet's times; the frame decoded from it gets the same.
 func (p *Packet) SetPTS(pts int64) { p.p.pts, p.p.dts = C.int64_t(pts), C.int64_t(pts) }
-
-// Take moves q's content to p; q is then empty.
-func (p *Packet) Take(q *Packet) {
-	C.av_packet_unref(p.p)
-	C.av_packet_move_ref(p.p, q.p)
-}
 
 // Close frees the packet. Further calls do nothing.
 func (p *Packet) Close() { C.av_packet_free(&p.p) }

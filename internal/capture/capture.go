@@ -50,6 +50,8 @@ type FeedInfo struct {
 	Width, Height int // pixels as displayed
 	// FrameRateMilli is frames a second × 1000, 0 if the source does not tell.
 	FrameRateMilli int
+	// Native is what the source codes its pictures in if they can be passed on as they are, and 0 if not. The Feed is then a Native.
+	Native media.Codec
 }
 
 // Feed is an open source. One goroutine uses it.
@@ -119,7 +121,7 @@ func (p *Picture) Release() {
 // Options say what to capture.
 type Options struct {
 	Source     Source
-	Renditions []Rendition // in order of their ids, from 1
+	Renditions []Rendition // in order of their ids, from 1; none: those of Ladder
 	Agent      string      // name and version for HELLO
 }
 
@@ -131,35 +133,39 @@ type Capture struct {
 	origin time.Time // of the clock that TIME_REQ speaks of
 
 	slot   *slot
+	relay  *relay
 	demand *demand
 
 	mu      sync.Mutex
 	status  wire.PublisherStatus
-	faults  map[media.RenditionID]string // why a rendition cannot be encoded, as a sentence
+	notes   map[string]string // what else people should know, each a sentence
 	feed    FeedInfo
-	changed chan struct{} // closed and replaced when status or feed change
+	unfit   bool                         // the source's own coding cannot be passed on
+	ids     map[string]media.RenditionID // by name, of all renditions ever offered
+	changed chan struct{}                // closed and replaced when status or feed change
 }
 
 // New checks opts and makes a capture.
 func New(opts Options, engine Engine, log *slog.Logger) (*Capture, error) {
-	if len(opts.Renditions) == 0 || len(opts.Renditions) > wire.MaxRenditions {
-		return nil, fmt.Errorf("%d renditions, want 1 to %d", len(opts.Renditions), wire.MaxRenditions)
+	if len(opts.Renditions) > wire.MaxRenditions {
+		return nil, fmt.Errorf("%d renditions, want at most %d", len(opts.Renditions), wire.MaxRenditions)
 	}
-	names := map[string]bool{}
-	for _, r := range opts.Renditions {
+	ids := map[string]media.RenditionID{}
+	for i, r := range opts.Renditions {
 		if err := r.Validate(); err != nil {
 			return nil, err
 		}
-		if names[r.Name] {
+		if ids[r.Name] != 0 {
 			return nil, fmt.Errorf("two renditions are named %q, give each its own name", r.Name)
 		}
-		names[r.Name] = true
+		ids[r.Name] = media.RenditionID(i + 1)
 	}
 	return &Capture{
 		opts: opts, engine: engine, log: log, origin: time.Now(),
-		slot: newSlot(), demand: newDemand(),
+		slot: newSlot(), relay: newRelay(), demand: newDemand(),
 		status:  wire.PublisherStatus{State: media.StateConnecting},
-		faults:  map[media.RenditionID]string{},
+		notes:   map[string]string{},
+		ids:     ids,
 		feed:    opts.Source.known(),
 		changed: make(chan struct{}),
 	}, nil
@@ -222,21 +228,33 @@ func (c *Capture) setStatus(state media.State, detail string) {
 	c.announce()
 }
 
-// setFault takes note that a rendition cannot be encoded, or with an empty sentence that it can.
-func (c *Capture) setFault(id media.RenditionID, sentence string) {
+// note tells people a sentence about something, or with an empty one that it is over.
+func (c *Capture) note(about, sentence string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.faults[id] == sentence {
+	if c.notes[about] == sentence {
 		return
 	}
-	c.faults[id] = sentence
+	c.notes[about] = sentence
 	c.announce()
+}
+
+// refuse withdraws the source's own coding, for the life of this process.
+func (c *Capture) refuse(sentence string) {
+	c.log.Warn("the source's own coding is not passed on", "reason", sentence)
+	c.mu.Lock()
+	c.unfit = true
+	c.mu.Unlock()
+	c.note("passthrough", sentence)
 }
 
 // setFeed takes note of what the source is.
 func (c *Capture) setFeed(info FeedInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.unfit {
+		info.Native = 0
+	}
 	if info == c.feed {
 		return
 	}
@@ -257,13 +275,13 @@ func (c *Capture) current() (wire.PublisherStatus, FeedInfo, <-chan struct{}) {
 	defer c.mu.Unlock()
 	status := c.status
 	if status.Detail == "" {
-		var faults []string
-		for _, id := range slices.Sorted(maps.Keys(c.faults)) {
-			if c.faults[id] != "" {
-				faults = append(faults, c.faults[id])
+		var notes []string
+		for _, about := range slices.Sorted(maps.Keys(c.notes)) {
+			if c.notes[about] != "" {
+				notes = append(notes, c.notes[about])
 			}
 		}
-		status.Detail = clip(strings.Join(faults, " "))
+		status.Detail = clip(strings.Join(notes, " "))
 	}
 	return status, c.feed, c.changed
 }

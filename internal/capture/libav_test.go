@@ -27,7 +27,7 @@ func source(t testing.TB, address string) capture.Source {
 }
 
 func TestLibav_TestPatternIsPublished(t *testing.T) {
-	s := start(t, capture.Options{Source: source(t, "test:?tag=7"), Renditions: capture.DefaultRenditions(), Agent: "t"}, capture.NewLibav())
+	s := start(t, capture.Options{Source: source(t, "test:?tag=7"), Renditions: capture.Ladder(capture.FeedInfo{}), Agent: "t"}, capture.NewLibav())
 	hello := get(t, "HELLO", s.hellos)
 	if hello.Source != "test" || len(hello.Renditions) != 2 || hello.Renditions[0].Width != 1280 || hello.Renditions[1].Height != 544 {
 		t.Fatalf("HELLO %+v", hello)

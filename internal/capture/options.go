@@ -11,10 +11,13 @@ import (
 	"sightline/internal/wire"
 )
 
-// Rendition says how to encode the source once.
+// Rendition says how to encode the source once, or not to.
 type Rendition struct {
-	Name           string
-	Codec          media.Codec
+	Name  string
+	Codec media.Codec
+	// Passthrough publishes the source's own access units untouched. Codec is then the source's, and nothing below counts. A source that cannot be passed
+	// on is offered without this rendition.
+	Passthrough    bool
 	Height         int // lines at most; the source's if it has less
 	FrameRateMilli int // frames a second × 1000 at most; 0: the source's
 	BitrateBps     int // at most, and what it starts with
@@ -27,23 +30,15 @@ func presets() []string {
 	return []string{"ultrafast", "superfast", "veryfast", "faster", "fast", "medium"}
 }
 
-// DefaultRenditions are what a camera offers when it is not told: H.264 for everyone, and JPEG for programs and browsers without
-// a video decoder.
-func DefaultRenditions() []Rendition {
-	h264, jpeg := defaults(media.CodecH264), defaults(media.CodecJPEG)
-	h264.Name, jpeg.Name = "720p", "mjpeg-544p"
-	return []Rendition{h264, jpeg}
-}
-
 func defaults(codec media.Codec) Rendition {
 	if codec == media.CodecJPEG {
-		return Rendition{Codec: codec, Height: 544, FrameRateMilli: 10_000, BitrateBps: 6_000_000, MinBitrateBps: 500_000}
+		return Rendition{Codec: codec, Height: jpegHeight, FrameRateMilli: 10_000, BitrateBps: 6_000_000, MinBitrateBps: 500_000}
 	}
 	return Rendition{Codec: codec, Height: 720, FrameRateMilli: 30_000, BitrateBps: 2_500_000, MinBitrateBps: 150_000, Preset: "superfast"}
 }
 
 // ParseRendition reads "name=720p,codec=h264,height=720,fps=30,bitrate=2500000,min_bitrate=150000,preset=superfast". All but the name
-// may be left out.
+// may be left out. "name=source,codec=source" is the source's own coding.
 func ParseRendition(s string) (Rendition, error) {
 	values := map[string]string{}
 	for field := range strings.SplitSeq(s, ",") {
@@ -64,8 +59,14 @@ func ParseRendition(s string) (Rendition, error) {
 	case "", "h264":
 	case "jpeg":
 		codec = media.CodecJPEG
+	case "source":
+		if len(values) > 2 || values["name"] == "" {
+			return Rendition{}, fmt.Errorf("rendition %.80q: codec source passes the source's own coding on as it is; give it a name and nothing else", s)
+		}
+		r := Rendition{Name: values["name"], Passthrough: true}
+		return r, r.Validate()
 	default:
-		return Rendition{}, fmt.Errorf("rendition %.80q: codec %.40q, want h264 or jpeg", s, values["codec"])
+		return Rendition{}, fmt.Errorf("rendition %.80q: codec %.40q, want h264, jpeg or source", s, values["codec"])
 	}
 	r := defaults(codec)
 	r.Name = values["name"]
@@ -104,8 +105,10 @@ func (r Rendition) Validate() error {
 	switch {
 	case r.Name == "" || len(r.Name) > 64:
 		return errors.New("a rendition needs a name of 1 to 64 bytes, such as name=720p")
+	case r.Passthrough:
+		return nil
 	case !r.Codec.Valid():
-		return fmt.Errorf("rendition %q: %v, want h264 or jpeg", r.Name, r.Codec)
+		return fmt.Errorf("rendition %q: %v, want h264, jpeg or source", r.Name, r.Codec)
 	case r.Height < 64 || r.Height > 4320:
 		return fmt.Errorf("rendition %q: height %d, want 64 to 4320 lines", r.Name, r.Height)
 	case r.FrameRateMilli < 0 || r.FrameRateMilli > maxRateMilli:
@@ -125,7 +128,7 @@ func (r Rendition) Validate() error {
 // size is what the rendition makes of a source of sw by sh pixels as displayed: never larger, both even, and lines divisible by 16 where it
 // scales, so that no coded line is hidden.
 func (r Rendition) size(sw, sh int) (w, h int) {
-	if sh <= r.Height {
+	if sh <= r.Height || r.Passthrough {
 		return sw &^ 1, sh &^ 1
 	}
 	h = (r.Height + 8) &^ 15
@@ -133,6 +136,14 @@ func (r Rendition) size(sw, sh int) (w, h int) {
 		h = r.Height &^ 15
 	}
 	return (sw*h/sh + 1) &^ 1, h
+}
+
+// passes tells whether the rendition of such a source is what the source itself codes.
+func (r Rendition) passes(feed FeedInfo) bool {
+	if feed.Native == 0 || r.Passthrough {
+		return feed.Native != 0
+	}
+	return r.Codec == media.CodecJPEG && feed.Native == media.CodecJPEG && feed.Height <= r.Height
 }
 
 // unknownRateMilli is what the rate control counts on when a source does not tell its frame rate.
@@ -152,11 +163,15 @@ func (r Rendition) rateMilli(source, limit int) int {
 }
 
 // hello lists the renditions as they are for a source; width and height are 0 while the source's size is not known.
-func hello(opts Options, feed FeedInfo) wire.PublisherHello {
+func hello(opts Options, offers []offer, feed FeedInfo) wire.PublisherHello {
 	h := wire.PublisherHello{Agent: opts.Agent, Source: opts.Source.Scheme()}
-	for i, r := range opts.Renditions {
+	for _, o := range offers {
+		r, codec := o.spec, o.spec.Codec
+		if r.Passthrough {
+			codec = feed.Native
+		}
 		info := wire.RenditionInfo{
-			ID: media.RenditionID(i + 1), Name: r.Name, Codec: r.Codec.String(), FrameRateMilli: r.rateMilli(feed.FrameRateMilli, 0),
+			ID: o.id, Name: r.Name, Codec: codec.String(), FrameRateMilli: r.rateMilli(feed.FrameRateMilli, 0),
 			MinBitrateBps: r.MinBitrateBps, MaxBitrateBps: r.BitrateBps,
 		}
 		if feed.Height > 0 {

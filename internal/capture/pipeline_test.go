@@ -27,7 +27,7 @@ func cameraOptions(t testing.TB) capture.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return capture.Options{Source: src, Renditions: capture.DefaultRenditions(), Agent: "test"}
+	return capture.Options{Source: src, Renditions: capture.Ladder(capture.FeedInfo{}), Agent: "test"}
 }
 
 // number is the picture that an access unit of the fake encoder shows.

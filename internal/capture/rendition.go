@@ -32,8 +32,9 @@ type stream struct {
 	enc        Encoder
 	encOpts    EncoderOptions // those enc was made with
 	target     wire.WantedRendition
-	frameRate  int // of the CONFIG sent
+	frameRate  int // the rate control's
 	configured bool
+	config     wire.Config // the last one sent
 	generation uint8
 	seq        uint32
 	lastAt     time.Time
@@ -44,6 +45,7 @@ type stream struct {
 	want    *wire.WantedRendition // nil: not wanted
 	stop    context.CancelFunc    // ends the context of the current want
 	changed chan struct{}         // closed and replaced when want becomes or leaves nil
+	kick    chan struct{}         // after askKey
 	gate    keyGate
 	stats   streamStats
 }
@@ -56,7 +58,7 @@ type streamStats struct {
 func newStream(c *Capture, s *session, id media.RenditionID, spec Rendition) *stream {
 	return &stream{
 		c: c, s: s, id: id, spec: spec, log: c.log.With("rendition", spec.Name),
-		changed: make(chan struct{}), seq: rand.Uint32(), stop: func() {},
+		changed: make(chan struct{}), kick: make(chan struct{}, 1), seq: rand.Uint32(), stop: func() {},
 	}
 }
 
@@ -85,9 +87,13 @@ func (st *stream) askKey() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.gate.ask()
+	select {
+	case st.kick <- struct{}{}:
+	default:
+	}
 }
 
-// run encodes whenever the rendition is wanted. The error is one of the connection.
+// run encodes, or passes on, whenever the rendition is wanted. The error is one of the connection.
 func (st *stream) run(ctx context.Context) error {
 	for {
 		st.mu.Lock()
@@ -105,8 +111,13 @@ func (st *stream) run(ctx context.Context) error {
 			}
 			continue
 		}
-		err := st.encodeWhile(wantCtx)
-		st.closeEncoder()
+		var err error
+		if _, feed, _ := st.c.current(); st.spec.Passthrough || st.spec.passes(feed) {
+			err = st.relayWhile(wantCtx)
+		} else {
+			err = st.encodeWhile(wantCtx)
+			st.closeEncoder()
+		}
 		st.mu.Lock()
 		st.stop()
 		st.mu.Unlock()
@@ -116,8 +127,10 @@ func (st *stream) run(ctx context.Context) error {
 	}
 }
 
-// encodeWhile encodes the newest picture, over and over, until ctx ends.
+// encodeWhile encodes the newest picture, over and over, until ctx ends or the source's own coding will do.
 func (st *stream) encodeWhile(ctx context.Context) error {
+	st.c.demand.addPictures(1)
+	defer st.c.demand.addPictures(-1)
 	var seen uint64
 	st.lastAt, st.due = time.Time{}, time.Time{}
 	if _, feed, _ := st.c.current(); feed.Height > 0 {
@@ -132,6 +145,10 @@ func (st *stream) encodeWhile(ctx context.Context) error {
 			st.count(func(s *streamStats) { s.skipped += int(n - seen - 1) })
 		}
 		seen = n
+		if _, feed, _ := st.c.current(); st.spec.passes(feed) {
+			p.Release()
+			return nil
+		}
 		err := st.encode(ctx, p)
 		p.Release()
 		if err != nil {
@@ -142,11 +159,7 @@ func (st *stream) encodeWhile(ctx context.Context) error {
 
 // prepare makes the encoder that a source of this size needs, unless it is there.
 func (st *stream) prepare(feed FeedInfo) error {
-	st.mu.Lock()
-	if st.want != nil {
-		st.target = *st.want
-	}
-	st.mu.Unlock()
+	st.adoptTarget()
 	w, h := st.spec.size(feed.Width, feed.Height)
 	rate := st.spec.rateMilli(feed.FrameRateMilli, 0)
 	bitrate := st.bitrate()
@@ -171,6 +184,15 @@ func (st *stream) prepare(feed FeedInfo) error {
 	return nil
 }
 
+// adoptTarget takes over the rates that the server asked for last.
+func (st *stream) adoptTarget() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.want != nil {
+		st.target = *st.want
+	}
+}
+
 // bitrate is the one asked for, within what the rendition allows.
 func (st *stream) bitrate() int {
 	if st.target.BitrateBps == 0 {
@@ -191,11 +213,11 @@ func (st *stream) encode(ctx context.Context, p *Picture) error {
 	_, feed, _ := st.c.current()
 	if err := st.prepare(feed); err != nil {
 		st.log.Error("no encoder", "error", err)
-		st.c.setFault(st.id, fmt.Sprintf("Rendition %s cannot be encoded: %v.", st.spec.Name, err))
+		st.c.note("rendition "+st.spec.Name, fmt.Sprintf("Rendition %s cannot be encoded: %v.", st.spec.Name, err))
 		sleep(ctx, encoderRetry)
 		return nil
 	}
-	st.c.setFault(st.id, "")
+	st.c.note("rendition "+st.spec.Name, "")
 	if !p.At.After(st.lastAt) || !st.onTime(p.At, feed) {
 		return nil
 	}
@@ -230,7 +252,7 @@ func (st *stream) encode(ctx context.Context, p *Picture) error {
 		}
 	}
 	h := wire.MediaHeader{
-		Rendition: st.id, Generation: st.generation, Seq: st.seq, Capture: capture,
+		Rendition: st.id, Generation: st.generation, Capture: capture,
 		EncodeDelay: uint32(max(0, done.Sub(p.At)/time.Microsecond)),
 	}
 	switch {
@@ -244,13 +266,19 @@ func (st *stream) encode(ctx context.Context, p *Picture) error {
 	if gap {
 		h.Flags |= wire.FlagDiscontinuity
 	}
-	st.seq++
 	st.count(func(s *streamStats) {
 		s.encoded++
 		s.bytes += len(au)
 		s.delays = append(s.delays, done.Sub(began))
 	})
-	// While these writes wait for a slow network the slot goes on, so the picture after this one is again the newest.
+	return st.send(h, au)
+}
+
+// send gives h the next number and sends it with au. While this waits for a slow network the slot goes on, so the picture after this one is again the
+// newest.
+func (st *stream) send(h wire.MediaHeader, au []byte) error {
+	h.Seq = st.seq
+	st.seq++
 	for i := range wire.Chunks(len(au)) {
 		st.out = wire.AppendChunk(st.out[:0], h, au, i)
 		if err := st.s.conn.WriteMessage(st.out); err != nil {
@@ -270,11 +298,18 @@ func (st *stream) configure(au []byte) error {
 			return fmt.Errorf("rendition %s: the encoder gave a keyframe without parameters", st.spec.Name)
 		}
 	}
-	st.generation++
-	st.out = wire.AppendConfig(st.out[:0], wire.Config{
-		Codec: st.spec.Codec, Rendition: st.id, Generation: st.generation, Width: st.encOpts.Width, Height: st.encOpts.Height,
+	return st.sendConfig(wire.Config{
+		Codec: st.spec.Codec, Rendition: st.id, Width: st.encOpts.Width, Height: st.encOpts.Height,
 		FrameRateMilli: uint32(st.frameRate), TargetBitrateBps: uint32(st.encOpts.BitrateBps), CodecString: codec,
 	})
+}
+
+// sendConfig begins a new generation with c.
+func (st *stream) sendConfig(c wire.Config) error {
+	st.config = c
+	st.generation++
+	c.Generation = st.generation
+	st.out = wire.AppendConfig(st.out[:0], c)
 	if err := st.s.conn.WriteMessage(st.out); err != nil {
 		return fmt.Errorf("send configuration: %w", err)
 	}

@@ -3,6 +3,8 @@ package capture
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,31 +24,28 @@ const (
 
 // session is one connection to the server.
 type session struct {
-	c       *Capture
-	conn    transport.Conn
-	streams []*stream // rendition n is streams[n-1]
+	c     *Capture
+	conn  transport.Conn
+	group *errgroup.Group
 
-	mu    sync.Mutex
-	clock clock.Sync
+	mu      sync.Mutex
+	clock   clock.Sync
+	streams map[media.RenditionID]*stream // all that were offered on this connection
 }
 
 // serve speaks the publish protocol on conn until it or ctx ends, closes it, and gives the reason.
 func (c *Capture) serve(ctx context.Context, conn transport.Conn) error {
-	s := &session{c: c, conn: conn}
-	for i, spec := range c.opts.Renditions {
-		s.streams = append(s.streams, newStream(c, s, media.RenditionID(i+1), spec))
-	}
 	g, ctx := errgroup.WithContext(ctx)
+	s := &session{c: c, conn: conn, group: g, streams: map[media.RenditionID]*stream{}}
 	g.Go(func() error {
 		<-ctx.Done()
 		_ = conn.Close(transport.CodeGoingAway, "the publisher stops")
 		return nil
 	})
+	_, feed, _ := c.current()
+	s.ready(ctx, c.offers(feed))
 	g.Go(func() error { return s.report(ctx) })
 	g.Go(s.read)
-	for _, st := range s.streams {
-		g.Go(func() error { return st.run(ctx) })
-	}
 	err := g.Wait()
 	for _, st := range s.streams {
 		st.setWant(nil)
@@ -90,29 +89,55 @@ func (s *session) handle(b []byte, arrived int64) error {
 		if err != nil {
 			return err
 		}
-		if i := int(k.Rendition) - 1; i >= 0 && i < len(s.streams) {
-			s.streams[i].askKey()
+		s.mu.Lock()
+		st := s.streams[k.Rendition]
+		s.mu.Unlock()
+		if st != nil {
+			st.askKey()
 		}
 	}
 	return nil
 }
 
 func (s *session) want(w wire.Want) {
-	listed := make([]*wire.WantedRendition, len(s.streams))
-	for i, r := range w.Renditions {
-		if n := int(r.ID) - 1; n >= 0 && n < len(listed) {
-			listed[n] = &w.Renditions[i]
-		}
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	// First what starts, then what stops, so that a source that goes from one rendition to another is not put to rest between.
-	for n, want := range listed {
-		if want != nil {
-			s.streams[n].setWant(want)
+	listed := map[media.RenditionID]bool{}
+	for i, r := range w.Renditions {
+		if st := s.streams[r.ID]; st != nil {
+			listed[r.ID] = true
+			st.setWant(&w.Renditions[i])
 		}
 	}
-	for n, want := range listed {
-		if want == nil {
-			s.streams[n].setWant(nil)
+	for id, st := range s.streams {
+		if !listed[id] {
+			st.setWant(nil)
+		}
+	}
+}
+
+// offer tells the server what there is of such a source.
+func (s *session) offer(ctx context.Context, feed FeedInfo) error {
+	offers := s.c.offers(feed)
+	s.ready(ctx, offers)
+	return s.send(wire.AppendJSON(nil, wire.TypeHello, hello(s.c.opts, offers, feed)))
+}
+
+// ready has a goroutine for each rendition offered, and stops those that no longer are.
+func (s *session) ready(ctx context.Context, offers []offer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range offers {
+		if s.streams[o.id] == nil {
+			st := newStream(s.c, s, o.id, o.spec)
+			s.streams[o.id] = st
+			s.group.Go(func() error { return st.run(ctx) })
+		}
+	}
+	for id, st := range s.streams {
+		if !slices.ContainsFunc(offers, func(o offer) bool { return o.id == id }) {
+			st.setWant(nil)
 		}
 	}
 }
@@ -130,7 +155,7 @@ func (s *session) report(ctx context.Context) error {
 		}
 	}
 	status, feed, changed := s.c.current()
-	if err := s.send(wire.AppendJSON(nil, wire.TypeHello, hello(s.c.opts, feed))); err != nil {
+	if err := s.offer(ctx, feed); err != nil {
 		return err
 	}
 	if err := s.send(wire.AppendJSON(nil, wire.TypeStatus, status)); err != nil {
@@ -157,7 +182,7 @@ func (s *session) report(ctx context.Context) error {
 			before := feed
 			status, feed, changed = s.c.current()
 			if feed != before {
-				if err := s.send(wire.AppendJSON(nil, wire.TypeHello, hello(s.c.opts, feed))); err != nil {
+				if err := s.offer(ctx, feed); err != nil {
 					return err
 				}
 			}
@@ -173,11 +198,13 @@ func (s *session) report(ctx context.Context) error {
 
 func (s *session) sendStats(over time.Duration) error {
 	stats := wire.PublisherStats{Renditions: []wire.RenditionStats{}}
-	for _, st := range s.streams {
-		if r, ok := st.takeStats(over); ok {
+	s.mu.Lock()
+	for _, id := range slices.Sorted(maps.Keys(s.streams)) {
+		if r, ok := s.streams[id].takeStats(over); ok {
 			stats.Renditions = append(stats.Renditions, r)
 		}
 	}
+	s.mu.Unlock()
 	return s.send(wire.AppendJSON(nil, wire.TypeStats, stats))
 }
 

@@ -60,11 +60,11 @@ func (s *slot) next(ctx context.Context, after uint64) (*Picture, uint64) {
 	}
 }
 
-// demand counts the renditions wanted now.
+// demand counts the renditions wanted now, and those of them that need decoded pictures.
 type demand struct {
-	mu      sync.Mutex
-	n       int
-	changed chan struct{} // closed and replaced when n becomes or leaves 0
+	mu          sync.Mutex
+	n, pictures int
+	changed     chan struct{} // closed and replaced when n becomes or leaves 0
 }
 
 func newDemand() *demand { return &demand{changed: make(chan struct{})} }
@@ -80,9 +80,16 @@ func (d *demand) add(delta int) {
 	}
 }
 
-// now tells whether anything is wanted, and gives a channel that closes when that changes.
-func (d *demand) now() (wanted bool, changed <-chan struct{}) {
+// addPictures counts those that need decoded pictures.
+func (d *demand) addPictures(delta int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.n > 0, d.changed
+	d.pictures += delta
+}
+
+// now tells whether anything is wanted and whether that needs decoded pictures, and gives a channel that closes when the former changes.
+func (d *demand) now() (wanted, pictures bool, changed <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.n > 0, d.pictures > 0, d.changed
 }

@@ -49,11 +49,17 @@ func (c *Capture) feedSlot(ctx context.Context, retry *backoff) error {
 		return err
 	}
 	defer feed.Close()
+	defer c.relay.clear()
+	r := reader{c: c, feed: feed, passage: passage{codec: feed.Info().Native}}
+	if r.native, _ = feed.(Native); r.native != nil {
+		r.check(r.passage.learn(r.native.Headers()))
+	}
 	for {
 		c.setFeed(feed.Info())
-		wanted, changed := c.demand.now()
+		wanted, pictures, changed := c.demand.now()
 		if !wanted {
 			c.slot.clear()
+			c.relay.clear()
 			c.setStatus(media.StateIdle, "")
 			if err := feed.Rest(ctx, changed); err != nil {
 				return err
@@ -63,7 +69,7 @@ func (c *Capture) feedSlot(ctx context.Context, retry *backoff) error {
 			}
 			continue
 		}
-		p, err := feed.Next(ctx)
+		err := r.read(ctx, pictures)
 		if errors.Is(err, ErrPaused) {
 			c.slot.clear()
 			c.setStatus(media.StateStalled, sentence(err))
@@ -74,8 +80,54 @@ func (c *Capture) feedSlot(ctx context.Context, retry *backoff) error {
 		}
 		retry.reset()
 		c.setFeed(feed.Info())
-		c.slot.put(p)
 		c.setStatus(media.StateLive, "")
+	}
+}
+
+// reader takes pictures and access units from one open feed.
+type reader struct {
+	c       *Capture
+	feed    Feed
+	native  Native // feed, if it is one
+	passage passage
+}
+
+// read waits for what comes next, and decodes it if pictures are wanted.
+func (r *reader) read(ctx context.Context, pictures bool) error {
+	_, info, _ := r.c.current()
+	if r.native == nil || info.Native == 0 {
+		p, err := r.feed.Next(ctx)
+		if err == nil {
+			r.c.slot.put(p)
+		}
+		return err
+	}
+	u, p, err := r.native.NextUnit(ctx, pictures)
+	if err != nil {
+		return err
+	}
+	if u != nil {
+		out, err := r.passage.pass(u)
+		if err == nil {
+			r.c.relay.put(out)
+		}
+		r.check(err)
+	}
+	switch {
+	case p != nil:
+		r.c.slot.put(p)
+	case !pictures:
+		r.c.slot.clear()
+	}
+	return nil
+}
+
+// check withdraws the source's own coding if err says that it is unfit. A damaged unit is left out, and what refers to it will look it until the next keyframe, as the
+// source's other viewers see it.
+func (r *reader) check(err error) {
+	var no *unfitError
+	if errors.As(err, &no) {
+		r.c.refuse(no.sentence)
 	}
 }
 
