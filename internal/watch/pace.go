@@ -22,7 +22,7 @@ type pace struct {
 	aged     bool          // old is meaningful
 }
 
-// Arrived takes in an access unit that was complete at now and took way since its encoding, by a clock of whatever
+// Arrived takes in an access unit that was complete at now and took way since its capture, by a clock of whatever
 // offset.
 func (p *pace) Arrived(now, way time.Duration) (atOnce bool) {
 	switch {

@@ -297,9 +297,8 @@ func (v *Viewer) count(h wire.MediaHeader, config wire.Config, decodable bool) {
 		v.feedback.Arrival, v.feedback.ClockError = at, uint32(bound.Microseconds())
 		picture.Age = milliseconds(at.Sub(h.Capture))
 	}
-	encoded := time.Duration(int64(h.Capture)+int64(h.EncodeDelay)) * time.Microsecond
 	elapsed := time.Duration(t) * time.Microsecond
-	if v.pace.Arrived(elapsed, elapsed-encoded) {
+	if v.pace.Arrived(elapsed, elapsed-time.Duration(h.Capture)*time.Microsecond) {
 		select {
 		case v.hurry <- struct{}{}:
 		default:

@@ -7,6 +7,7 @@ import { Clock } from "./clock.ts";
 import { decodable, newDecoder, type Decoder, type Picture } from "./decode.ts";
 import { Gate } from "./gate.ts";
 import type { Paint, Phase, Report, Surface } from "./messages.ts";
+import { Pace } from "./pace.ts";
 import { newSink, type Sink } from "./sink.ts";
 import { closed } from "./state.ts";
 import { localNow, micros, type Micros } from "./units.ts";
@@ -78,6 +79,7 @@ export class Session {
   #heardAt = micros(0);
   #newest: { rendition: number; seq: number; arrival: Micros } | undefined;
   #acknowledged = true;
+  #pace = new Pace();
   #droppedAtFeedback = 0;
   #overloaded = false;
   #keyReqAt = micros(0);
@@ -219,6 +221,7 @@ export class Session {
     this.#received = 0;
     this.#newest = undefined;
     this.#acknowledged = true;
+    this.#pace = new Pace();
     this.#everOpen = false;
   }
 
@@ -281,6 +284,7 @@ export class Session {
   #accessUnit(u: AccessUnit, now: Micros): void {
     this.#newest = { rendition: u.rendition, seq: u.seq, arrival: now };
     this.#acknowledged = false;
+    if (this.#pace.arrived(now, u.capture)) this.#sendFeedback();
     if (!this.#visible) return;
     const config = this.#configs.get(u.rendition);
     if (config === undefined || config.generation !== u.generation) {

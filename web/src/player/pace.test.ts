@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Pace } from "./pace.ts";
+import { micros } from "./units.ts";
+
+const frame = 33_000;
+const second = 1_000_000;
+
+/** A pace past its start: n access units whose way took way; and when the last of them came. */
+function quiet(n: number, way: number): { pace: Pace; end: number } {
+  const pace = new Pace();
+  let end = 0;
+  for (let i = 0; i < n; i++) {
+    end = i * frame;
+    pace.arrived(micros(end), micros(end - way));
+  }
+  return { pace, end };
+}
+
+test("the first ten are acknowledged at once, and then none that takes no longer than usual", () => {
+  const pace = new Pace();
+  const answers = Array.from({ length: 30 }, (_, i) => pace.arrived(micros(i * frame), micros(i * frame - 20_000)));
+  assert.deepEqual(
+    answers,
+    Array.from({ length: 30 }, (_, i) => i < 10),
+  );
+});
+
+test("one that takes 15 ms longer than the least is not, one that takes more is", () => {
+  const { pace, end } = quiet(100, 20_000);
+  assert.equal(pace.arrived(micros(end + frame), micros(end + frame - 35_000)), false);
+  assert.equal(pace.arrived(micros(end + 2 * frame), micros(end + 2 * frame - 35_001)), true);
+});
+
+test("the clocks' offset does not matter", () => {
+  for (const offset of [-3_600 * second, 3_600 * second]) {
+    const { pace, end } = quiet(50, offset);
+    assert.equal(pace.arrived(micros(end + frame), micros(end + frame - offset)), false);
+    assert.equal(pace.arrived(micros(end + 2 * frame), micros(end + 2 * frame - offset - 30_000)), true);
+  }
+});
+
+test("a longer route becomes the usual one within 15 to 30 s", () => {
+  const { pace, end } = quiet(100, 20_000);
+  let eagerUntil = end;
+  for (let at = end; at < end + 45 * second; at += frame) {
+    if (pace.arrived(micros(at), micros(at - 60_000))) eagerUntil = at;
+  }
+  assert.ok(eagerUntil - end >= 15 * second - frame && eagerUntil - end <= 30 * second + frame, `${eagerUntil - end}`);
+});
