@@ -71,6 +71,12 @@ func needs(scheme, address string) sandbox.Options {
 			rest = rest[2:]
 		}
 		o.Files = []string{rest}
+	case "images":
+		path, _, _ := strings.Cut(rest, "?")
+		if strings.HasPrefix(path, "///") {
+			path = path[2:]
+		}
+		o.Files = []string{path}
 	case "v4l2":
 		path, _, _ := strings.Cut(rest, "?")
 		o.Devices = []string{path}

@@ -57,6 +57,8 @@ func (l Libav) Open(ctx context.Context, src Source) (Feed, error) {
 	switch src.scheme {
 	case "pipe":
 		return openPipe(src, l.Stdin)
+	case "images":
+		return openImages(src, l.Log)
 	}
 	if src.scheme == "test" {
 		return newTestFeed(src.test, func(w, h int) (Canvas, error) { return av.NewPicture(w, h, av.I420) }), nil

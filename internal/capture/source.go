@@ -21,6 +21,7 @@ type Source struct {
 	test   testOptions
 	device deviceOptions
 	pipe   pipeOptions
+	images imagesOptions
 	// trustAnyone leaves a camera's certificate unchecked.
 	trustAnyone bool
 }
@@ -51,7 +52,7 @@ func (r rate) after(n int64) time.Duration {
 	return time.Duration(n/num*den)*time.Second + time.Duration(n%num*den*int64(time.Second)/num)
 }
 
-// Scheme is the kind of source: test, file, rtsp, rtsps, http, https, v4l2 or pipe.
+// Scheme is the kind of source: test, file, rtsp, rtsps, http, https, v4l2, images or pipe.
 func (s Source) Scheme() string { return s.scheme }
 
 // String names the source for people, without credentials.
@@ -74,7 +75,7 @@ func (s Source) known() FeedInfo {
 // ErrSource is wrapped by every error of ParseSource.
 var ErrSource = errors.New("invalid source")
 
-const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, https://…, v4l2:/dev/video0 or pipe:"
+const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, https://…, v4l2:/dev/video0, images:DIR or pipe:"
 
 // ParseSource reads a source's address:
 //
@@ -83,6 +84,7 @@ const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, 
 //	rtsp://user:password@host/path             a network camera, over TCP; also rtsps, http and https (MJPEG and the like).
 //	                                           With #tls-verify=no the camera's certificate is not checked.
 //	v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg
+//	images:DIR?window=4000&level=2000          the newest still of a folder; with mode=play&fps=2 all of them in order
 //	pipe:?format=mjpeg                         JPEGs on standard input, one after the other
 //	pipe:?format=bgr24&size=1280x720&fps=30    raw pictures there; also rgb24, gray8, yuv420p and nv12
 //
@@ -111,6 +113,8 @@ func ParseSource(s string) (Source, error) {
 		return parseDevice(rest)
 	case "pipe":
 		return parsePipe(rest)
+	case "images":
+		return parseImages(rest)
 	case "rtsp", "rtsps", "http", "https":
 		return parseNetwork(scheme, s)
 	}

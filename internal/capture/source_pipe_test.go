@@ -77,7 +77,7 @@ func write(t *testing.T, w *os.File, b []byte) {
 	}
 }
 
-func near(got, want byte) bool { return got >= want-3 && got <= want+3 }
+func near(got, want byte) bool { return max(got, want)-min(got, want) <= 3 }
 
 func TestPipe_RawPicturesOfEveryFormat(t *testing.T) {
 	for name, size := range map[string]int{"bgr24": 64 * 48 * 3 * 4, "rgb24": 64 * 48 * 3 * 4, "gray8": 64 * 48 * 4} {
