@@ -300,24 +300,26 @@ func TestNew_WhatIsWrongIsSaid(t *testing.T) {
 	defer func() { _ = taken.Close() }()
 	for _, tc := range []struct {
 		name   string
-		change func(*config.Config)
+		change func(*testing.T, *config.Config)
 		want   string
 	}{
-		{"port in use", func(c *config.Config) { c.Listen = taken.Addr().String() }, "the port is in use: stop the program that has it, or choose another with --listen"},
-		{"no such address", func(c *config.Config) { c.Listen = "203.0.113.1:0" }, "listen on 203.0.113.1:0"},
-		{"no capture program", func(*config.Config) { t.Setenv("PATH", "/nonexistent") }, "neither beside this program nor on the PATH"},
-		{"a file where the data directory should be", func(c *config.Config) {
+		{"port in use", func(_ *testing.T, c *config.Config) { c.Listen = taken.Addr().String() }, "the port is in use: stop the program that has it, or choose another with --listen"},
+		{"no such address", func(_ *testing.T, c *config.Config) { c.Listen = "203.0.113.1:0" }, "listen on 203.0.113.1:0"},
+		{"no capture program", func(t *testing.T, _ *config.Config) { t.Setenv("PATH", "/nonexistent") }, "neither beside this program nor on the PATH"},
+		{"a file where the data directory should be", func(t *testing.T, c *config.Config) {
 			c.DataDir = filepath.Join(c.DataDir, "file")
 			if err := os.WriteFile(c.DataDir, nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, "file"},
-		{"a certificate that is not there", func(c *config.Config) { c.TLS = config.TLS{Cert: "/nonexistent/cert.pem", Key: "/nonexistent/key.pem"} }, "/nonexistent/cert.pem"},
-		{"an audit file that cannot be", func(c *config.Config) { c.Audit.Path = "/nonexistent/audit" }, "/nonexistent/audit"},
+		{"a certificate that is not there", func(_ *testing.T, c *config.Config) {
+			c.TLS = config.TLS{Cert: "/nonexistent/cert.pem", Key: "/nonexistent/key.pem"}
+		}, "/nonexistent/cert.pem"},
+		{"an audit file that cannot be", func(_ *testing.T, c *config.Config) { c.Audit.Path = "/nonexistent/audit" }, "/nonexistent/audit"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := configure(t)
-			tc.change(&cfg)
+			tc.change(t, &cfg)
 			a, err := app.New(cfg, slog.New(slog.DiscardHandler))
 			if err == nil {
 				_ = a.Close()

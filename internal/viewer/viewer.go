@@ -31,8 +31,9 @@ const (
 	// staleAfter is how old a delta may get while its chunks go out before the rest is abandoned. The rest of a keyframe
 	// is always sent: where the path takes longer than this for one, abandoning it for the next would never end.
 	staleAfter = 500 * time.Millisecond
-	// maxMessages bounds what a viewer may send in a second; the player sends about 15.
-	maxMessages = 60
+	// maxMessages bounds what a viewer may send in a second. A player sends about 15, and on a path that is filling up one
+	// more for each access unit, of which there may be 120.
+	maxMessages = 250
 )
 
 // Options describe a session.
