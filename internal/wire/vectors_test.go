@@ -15,7 +15,7 @@ import (
 	"sightline/internal/wire"
 )
 
-var update = flag.Bool("update", false, "rewrite the good vectors in testdata/wire")
+var update = flag.Bool("update", false, "rewrite the good vectors in testdata/wire") //nolint:gochecknoglobals // a flag of the test program
 
 const vectorDir = "../../testdata/wire"
 
