@@ -192,7 +192,7 @@ func fanOut(t testing.TB, n int) (publish func()) {
 	return func() {
 		cam.pub.Publish(au)
 		for _, sub := range subs {
-			for sub.Next() != nil { //nolint:revive // taking is all
+			for sub.Next() != nil {
 			}
 		}
 	}
