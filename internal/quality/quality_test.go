@@ -4,13 +4,12 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
-
-	"os"
 
 	"sightline/internal/quality"
 )
