@@ -15,8 +15,14 @@ func TestRaw_FillTakesStridesAndRefusesShortBlocks(t *testing.T) {
 		format       string
 		stride, size int
 	}{
-		{"bgr24", 0, 64 * 48 * 3}, {"gray", 0, 64 * 48}, {"nv12", 0, 64 * 48 * 3 / 2}, {"yuv420p", 0, 64 * 48 * 3 / 2},
-		{"yuyv422", 0, 64 * 48 * 2}, {"yuyv422", 160, 160 * 48}, {"yuv420p", 80, 80 * 48 * 3 / 2}, {"nv12", 80, 80 * 48 * 3 / 2},
+		{"bgr24", 0, 64 * 48 * 3},
+		{"gray", 0, 64 * 48},
+		{"nv12", 0, 64 * 48 * 3 / 2},
+		{"yuv420p", 0, 64 * 48 * 3 / 2},
+		{"yuyv422", 0, 64 * 48 * 2},
+		{"yuyv422", 160, 160 * 48},
+		{"yuv420p", 80, 80 * 48 * 3 / 2},
+		{"nv12", 80, 80 * 48 * 3 / 2},
 	} {
 		format, err := av.RawFormat(tc.format)
 		if err != nil {
