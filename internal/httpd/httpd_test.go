@@ -544,7 +544,7 @@ func TestSessions_HowTheyEnd(t *testing.T) {
 				t.Errorf("recorded as %q, want %q", r.Reason, tc.reason)
 			}
 			if tc.stop {
-				<-stopped
+				_ = <-stopped
 			}
 		})
 	}
