@@ -15,7 +15,7 @@ func newConfigCmd() *cobra.Command {
 		Short:   "Work with configuration files",
 		Example: "  sightline config check sightline.yaml",
 		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			return usagef("config needs to be told what to do: check")
 		},
 	}
