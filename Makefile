@@ -46,7 +46,7 @@ fuzz: web ## fuzz every parser of outside bytes, each for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
 
 lint: web bin/lint/$(GOLANGCI_LINT)/golangci-lint web/node_modules ## run the linters over Go and TypeScript
-	bin/lint/$(GOLANGCI_LINT)/golangci-lint run ./...
+	bin/lint/$(GOLANGCI_LINT)/golangci-lint run --allow-parallel-runners ./...
 	npm run --prefix web check
 
 cross: web ## build sightline for Linux, macOS and Windows on amd64 and arm64, into bin/cross
