@@ -294,18 +294,13 @@ func changeUser(o Options, paths []string, landlocked bool, r *Report) error {
 			return fmt.Errorf("limit threads: %w", err)
 		}
 	}
-	if path, closed := unreadable(paths); closed && landlocked {
-		if err := setCapabilities(1 << unix.CAP_DAC_READ_SEARCH); err != nil {
-			return err
+	if path, closed := unreadable(paths); closed {
+		if capability, ok := readingCapability(); ok && landlocked {
+			r.Notes = append(r.Notes, path+" is private, so the process keeps the capability to read private files, which Landlock confines to those it needs")
+			r.on(OwnUser)
+			return keepCapability(capability)
 		}
-		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, unix.CAP_DAC_READ_SEARCH, 0, 0); err != nil {
-			return fmt.Errorf("keep the capability to read %s: %w", path, err)
-		}
-		r.on(OwnUser)
-		r.Notes = append(r.Notes, path+" is private, so the process keeps the capability to read private files, which Landlock confines to those it needs")
-		return nil
-	} else if closed {
-		r.Notes = append(r.Notes, path+" may not be read by the process's own user")
+		r.Notes = append(r.Notes, path+" is private, and may not be read by the process's own user")
 	}
 	if err := setCapabilities(0); err != nil {
 		return err
@@ -358,6 +353,32 @@ func unreadable(paths []string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// readingCapability gives the one this thread has of those that open private files. Containers often lack the first.
+func readingCapability() (capability int, ok bool) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&header, &data[0]) != nil {
+		return 0, false
+	}
+	for _, capability := range []int{unix.CAP_DAC_READ_SEARCH, unix.CAP_DAC_OVERRIDE} {
+		if data[0].Permitted&(1<<capability) != 0 {
+			return capability, true
+		}
+	}
+	return 0, false
+}
+
+// keepCapability drops all capabilities but one, which outlives execution.
+func keepCapability(capability int) error {
+	if err := setCapabilities(1 << capability); err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(capability), 0, 0); err != nil {
+		return fmt.Errorf("keep capability %d: %w", capability, err)
+	}
+	return nil
 }
 
 // setCapabilities leaves this thread the capabilities in set, which are below 32, and none to gain.

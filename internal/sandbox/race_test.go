@@ -2,5 +2,5 @@
 
 package sandbox_test
 
-// raceDetector needs terabytes of addresses, so tests of memory limits are for programs without it.
+// raceDetector takes several times the memory, so what bounds memory is tested without it.
 const raceDetector = true

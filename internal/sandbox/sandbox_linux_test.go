@@ -443,6 +443,22 @@ func works() map[string]func(t task) error {
 			_, err = io.WriteString(conn, strings.ToUpper(line))
 			return err
 		},
+		"device": func(t task) error {
+			f, err := os.OpenFile(t.Allowed, os.O_RDWR, 0)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = f.Close() }()
+			if _, err := f.WriteString("x"); err != nil {
+				return err
+			}
+			// VIDIOC_QUERYCAP reaches the device, which is none of video.
+			var capability [104]byte
+			if err := call(unix.SYS_IOCTL, f.Fd(), 0x80685600, uintptr(unsafe.Pointer(&capability[0]))); !errors.Is(err, unix.ENOTTY) {
+				return fmt.Errorf("control: %w", err)
+			}
+			return nil
+		},
 		"dial": func(t task) error { return connect(local(t.Port)) },
 		"look up": func(task) error {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -693,8 +709,67 @@ func TestEnter_WorkIsPossible(t *testing.T) {
 	}
 }
 
+// A camera's node belongs to a group, which its process keeps; it may come back as another node.
+func TestEnter_Device(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can make a device")
+	}
+	v := victims(t)
+	dir := filepath.Join(v.Open, "dev")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const video = 44
+	for _, name := range []string{"video0", "video1"} {
+		path := filepath.Join(dir, name)
+		if err := unix.Mknod(path, unix.S_IFCHR, int(unix.Mkdev(1, 3))); err != nil { // as /dev/null
+			t.Skipf("this system makes no devices: %v", err)
+		}
+		if err := errors.Join(os.Chown(path, 0, video), os.Chmod(path, 0o660)); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := os.OpenFile(path, os.O_RDWR, 0); err != nil {
+			t.Skipf("devices cannot be used there: %v", err)
+		} else if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := []string{"list /dev", "read the server's key", "create a file", "TIOCSTI", "TIOCSTI by the upper half", "connect", "append to a file"}
+	v.Options.Devices, v.Work, v.Acts, v.Allowed = []string{filepath.Join(dir, "video0")}, "device", names, filepath.Join(dir, "video1")
+	res := runTask(t, v)
+	res.needs(t, sandbox.FileAccess, sandbox.SystemCalls)
+	expectDenied(t, res, names)
+	if !strings.Contains(res.out, "\ndone device\n") {
+		t.Error(res.out)
+	}
+
+	// Without that group, and so without the device.
+	v.Options.Devices, v.Options.Files, v.Acts = nil, []string{dir}, nil
+	if res := runTask(t, v); res.err == nil {
+		t.Errorf("a device that was not asked for can be used:\n%s", res.out)
+	}
+}
+
 // A private file costs the process's own user a capability; it must open nothing else.
-func TestEnter_PrivateFileOpensNoOther(t *testing.T) {
+func TestEnter_PrivateFileOpensNoOther(t *testing.T) { privateFile(t) }
+
+// Containers take the usual capability from root.
+func TestEnter_PrivateFileInAContainer(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root has capabilities to lose")
+	}
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skip(err)
+	}
+	privateFile(t, func(c *exec.Cmd) {
+		c.Args = []string{setpriv, "--bounding-set", "-dac_read_search,-sys_admin", c.Path}
+		c.Path = setpriv
+	})
+}
+
+func privateFile(t *testing.T, prepare ...func(*exec.Cmd)) {
+	t.Helper()
 	v := victims(t)
 	private := filepath.Join(v.Open, "private")
 	if err := os.WriteFile(private, []byte("picture"), 0o600); err != nil {
@@ -705,7 +780,7 @@ func TestEnter_PrivateFileOpensNoOther(t *testing.T) {
 		names = slices.DeleteFunc(names, func(name string) bool { return name == "4 GiB" || name == "more memory" })
 	}
 	v.Options.Files, v.Allowed, v.Work, v.Acts = []string{private}, private, "read", names
-	res := runTask(t, v)
+	res := runTask(t, v, prepare...)
 	res.needs(t, sandbox.FileAccess, sandbox.SystemCalls, sandbox.NoNewCode)
 	expectDenied(t, res, names)
 	if os.Getuid() == 0 && len(res.report.Notes) == 0 {
