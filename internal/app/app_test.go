@@ -223,7 +223,13 @@ func TestApp_FromTheLinkToThePictures(t *testing.T) {
 	agent := dial("/ws/publish/yard", bearer)
 	published := make(chan error, 1)
 	go func() { published <- publish(agent, 0) }()
-	defer func() { _ = agent.Close(transport.CodeNormal, ""); _, _ = agent.ReadMessage(); <-published }()
+	defer func() {
+		_ = agent.Close(transport.CodeNormal, "")
+		_, _ = agent.ReadMessage()
+		if err := <-published; err == nil {
+			t.Error("the agent ended before anybody asked it to")
+		}
+	}()
 	if _, err := ws.Dial(ctx, "wss://"+page.Host+"/ws/publish/door", bearer, []string{wire.Subprotocol}, tlsConfig.Clone(), ws.Options{}); err == nil {
 		t.Error("a stream with a source of its own can be published over the network")
 	}

@@ -3,6 +3,7 @@ package httpd
 import (
 	"bufio"
 	"compress/gzip"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -544,7 +545,9 @@ func TestSessions_HowTheyEnd(t *testing.T) {
 				t.Errorf("recorded as %q, want %q", r.Reason, tc.reason)
 			}
 			if tc.stop {
-				_ = <-stopped
+				if err := <-stopped; !errors.Is(err, context.Canceled) {
+					t.Errorf("Serve: %v", err)
+				}
 			}
 		})
 	}

@@ -272,7 +272,9 @@ func TestRun_GrandchildThatHoldsStandardError(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Errorf("kill the grandchild: %v", err)
 	}
-	<-k.ran
+	if err := get(t, "the end of Run", k.ran); !errors.Is(err, context.Canceled) {
+		t.Errorf("Run: %v", err)
+	}
 	for len(k.said) > 0 { // another one may have been started meanwhile
 		if _, err := fmt.Sscan(<-k.said, &pid); err == nil {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
