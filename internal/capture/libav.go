@@ -224,8 +224,45 @@ func missing(err error) error {
 	return err
 }
 
+// NewDecoder implements Decoders.
+func (Libav) NewDecoder(codec media.Codec) (Decoder, error) {
+	name := "h264"
+	if codec == media.CodecJPEG {
+		name = "mjpeg"
+	}
+	dec, err := av.NewDecoder(name, true)
+	if err != nil {
+		return nil, err
+	}
+	return &decoder{dec: dec, frame: av.NewFrame()}, nil
+}
+
+// decoder implements Decoder.
+type decoder struct {
+	dec   *av.Decoder
+	frame *av.Frame
+}
+
+// Decode implements Decoder.
+func (d *decoder) Decode(au []byte) (Canvas, error) {
+	if err := d.dec.SendBytes(au, 0); err != nil {
+		return nil, err
+	}
+	if err := d.dec.Receive(d.frame); err != nil {
+		return nil, err
+	}
+	return d.frame, nil
+}
+
+// Close implements Decoder.
+func (d *decoder) Close() {
+	d.dec.Close()
+	d.frame.Close()
+}
+
 // h264Encoder scales and codes.
 type h264Encoder struct {
+	input     *av.Frame // coded last
 	scaler    *av.Scaler
 	enc       *av.Encoder
 	rateMilli int // that the rate control counts on
@@ -242,8 +279,12 @@ func (e *h264Encoder) Encode(img Image, pts int64, key bool) ([]byte, bool, erro
 	if err != nil {
 		return nil, false, err
 	}
+	e.input = frame
 	return e.enc.Encode(frame, pts, key)
 }
+
+// Input implements Comparable.
+func (e *h264Encoder) Input() Canvas { return e.input }
 
 // SetRate implements Encoder. The rate control goes on counting on its first frame rate, so with fewer frames each may be larger.
 func (e *h264Encoder) SetRate(bitrateBps, frameRateMilli int) {
@@ -259,6 +300,7 @@ func (e *h264Encoder) Close() {
 
 // jpegEncoder scales, codes and finds the quality that its bitrate allows: JPEG's coder has no rate control of its own.
 type jpegEncoder struct {
+	input   *av.Frame // coded last
 	scaler  *av.Scaler
 	enc     *av.Encoder
 	quality float64 // 2 (best) to 31
@@ -271,6 +313,7 @@ func (e *jpegEncoder) Encode(img Image, pts int64, _ bool) ([]byte, bool, error)
 	if err != nil {
 		return nil, false, err
 	}
+	e.input = frame
 	e.enc.SetQuality(e.quality)
 	au, _, err := e.enc.Encode(frame, pts, false)
 	if err != nil {
@@ -289,6 +332,9 @@ const (
 
 // sqrtRatio is the square root of r, which is kept from running away on one odd picture.
 func sqrtRatio(r float64) float64 { return math.Sqrt(min(max(r, 0.25), 4)) }
+
+// Input implements Comparable.
+func (e *jpegEncoder) Input() Canvas { return e.input }
 
 // SetRate implements Encoder.
 func (e *jpegEncoder) SetRate(bitrateBps, frameRateMilli int) {

@@ -211,3 +211,25 @@ func TestLibav_JPEGHoldsItsBitrate(t *testing.T) {
 		t.Errorf("%.0f bit/s, want about 3000000", bps)
 	}
 }
+
+// What the capture process says of its own output is measured on what a viewer decodes.
+func TestLibav_QualityIsReported(t *testing.T) {
+	s := start(t, capture.Options{Source: source(t, "file:"+street), Renditions: []capture.Rendition{
+		{Name: "h", Codec: media.CodecH264, Height: 368, BitrateBps: 1_000_000, MinBitrateBps: 50_000, Preset: "superfast"},
+		{Name: "j", Codec: media.CodecJPEG, Height: 368, BitrateBps: 3_000_000, MinBitrateBps: 50_000},
+	}}, capture.NewLibav())
+	s.want(wire.WantedRendition{ID: 1}, wire.WantedRendition{ID: 2})
+	for {
+		stats := get(t, "STATS", s.stats)
+		if len(stats.Renditions) < 2 || stats.Renditions[0].SSIM == 0 || stats.Renditions[1].SSIM == 0 {
+			continue
+		}
+		for _, r := range stats.Renditions {
+			t.Logf("%+v", r)
+			if r.PSNR < 30 || r.PSNR > 55 || r.SSIM < 0.9 || r.SSIM >= 1 {
+				t.Errorf("%+v: no quality that such a rendition can have", r)
+			}
+		}
+		return
+	}
+}

@@ -30,6 +30,7 @@ type stream struct {
 
 	// Owned by run.
 	enc        Encoder
+	inspector  *inspector     // of enc's output; nil if that cannot be decoded
 	encOpts    EncoderOptions // those enc was made with
 	target     wire.WantedRendition
 	frameRate  int // the rate control's
@@ -53,6 +54,7 @@ type stream struct {
 type streamStats struct {
 	encoded, skipped, bytes int
 	delays                  []time.Duration // of encoding
+	similar                 similarity      // newest; zero: none yet. It stays when the rest is counted anew
 }
 
 func newStream(c *Capture, s *session, id media.RenditionID, spec Rendition) *stream {
@@ -177,6 +179,11 @@ func (st *stream) prepare(feed FeedInfo) error {
 		return err
 	}
 	st.enc, st.encOpts, st.frameRate, st.configured = enc, o, rate, false
+	if e, ok := st.c.engine.(Decoders); ok {
+		if st.inspector, err = newInspector(e, o.Codec); err != nil {
+			st.log.Warn("quality is not measured", "error", err)
+		}
+	}
 	if limited := st.spec.rateMilli(feed.FrameRateMilli, st.target.MaxFrameRateMilli); limited != rate {
 		st.enc.SetRate(bitrate, limited)
 		st.frameRate = limited
@@ -206,6 +213,11 @@ func (st *stream) closeEncoder() {
 		st.enc.Close()
 		st.enc = nil
 	}
+	if st.inspector != nil {
+		st.inspector.close()
+		st.inspector = nil
+	}
+	st.count(func(s *streamStats) { s.similar = similarity{} })
 }
 
 // encode codes one picture and sends it. Only a connection's error is returned; a picture that cannot be coded is reported and left out.
@@ -271,7 +283,15 @@ func (st *stream) encode(ctx context.Context, p *Picture) error {
 		s.bytes += len(au)
 		s.delays = append(s.delays, done.Sub(began))
 	})
-	return st.send(h, au)
+	if err := st.send(h, au); err != nil {
+		return err
+	}
+	if enc, ok := st.enc.(Comparable); ok && st.inspector != nil {
+		if result, ok := st.inspector.see(au, isKey, enc.Input()); ok {
+			st.count(func(s *streamStats) { s.similar = result })
+		}
+	}
+	return nil
 }
 
 // send gives h the next number and sends it with au. While this waits for a slow network the slot goes on, so the picture after this one is again the
@@ -349,7 +369,7 @@ func (st *stream) takeStats(over time.Duration) (wire.RenditionStats, bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	s := st.stats
-	st.stats = streamStats{}
+	st.stats = streamStats{similar: s.similar}
 	if st.want == nil && s.encoded == 0 {
 		return wire.RenditionStats{}, false
 	}
@@ -362,7 +382,7 @@ func (st *stream) takeStats(over time.Duration) (wire.RenditionStats, bool) {
 	}
 	return wire.RenditionStats{
 		ID: st.id, Encoded: s.encoded, Skipped: s.skipped, EncodeP50: quantile(50), EncodeP95: quantile(95),
-		BitrateBps: int(float64(s.bytes*8) / over.Seconds()),
+		BitrateBps: int(float64(s.bytes*8) / over.Seconds()), PSNR: s.similar.psnr, SSIM: s.similar.ssim,
 	}, true
 }
 

@@ -87,6 +87,9 @@ type RenditionStats struct {
 	EncodeP50  int64             `json:"encode_p50_us"`
 	EncodeP95  int64             `json:"encode_p95_us"`
 	BitrateBps int               `json:"bitrate_bps"`
+	// PSNR in dB and SSIM, of the luma of the picture that was last compared with what it was encoded from; 0 if none was.
+	PSNR float64 `json:"psnr_db,omitempty"`
+	SSIM float64 `json:"ssim,omitempty"`
 }
 
 // PublisherStats is the STATS of a publisher.

@@ -58,7 +58,7 @@ func good() map[string]struct {
 	viewerStatus := wire.ViewerStatus{Stream: "site/door", State: media.StateRestarting, Detail: "é", Rendition: 1, Since: 77, Dropped: map[string]uint64{"queue": 3}}
 	want := wire.Want{Renditions: []wire.WantedRendition{{ID: 1, BitrateBps: 2_500_000}, {ID: 2, MaxFrameRateMilli: 5000}}}
 	viewerStats := wire.ViewerStats{PaintP50: 18_000, PaintP95: 24_000, ClockError: 150, Painted: 30, Decoded: 30, BitrateBps: 2_400_000, Renderer: "track"}
-	stats := wire.PublisherStats{Renditions: []wire.RenditionStats{{ID: 1, Encoded: 30, EncodeP50: 2900, EncodeP95: 4800, BitrateBps: 2_400_000}}}
+	stats := wire.PublisherStats{Renditions: []wire.RenditionStats{{ID: 1, Encoded: 30, EncodeP50: 2900, EncodeP95: 4800, BitrateBps: 2_400_000, PSNR: 41.5, SSIM: 0.982}}}
 	return map[string]v{
 		"media-key":        {"MEDIA", "server", key, mediaChunk(key, 40, 0)},
 		"media-delta":      {"MEDIA", "server", delta, mediaChunk(delta, 1, 0)},
