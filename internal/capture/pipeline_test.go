@@ -445,7 +445,7 @@ func TestCapture_MalformedMessageEndsTheConnection(t *testing.T) {
 						break
 					}
 				}
-				get(t, "end of Run", ran)
+				_ = get(t, "end of Run", ran)
 			})
 		})
 	}

@@ -2,7 +2,6 @@ package capture_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net"
 	"testing"
@@ -79,7 +78,7 @@ type logWriter struct{ t *testing.T }
 
 func (w logWriter) Write(p []byte) (int, error) { w.t.Logf("%s", p); return len(p), nil }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func (s *server) read() {
 	var au []byte
