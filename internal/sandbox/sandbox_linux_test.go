@@ -242,6 +242,13 @@ func acts() map[string]act {
 			}
 			return l.Close()
 		}, network: true, control: true},
+		"bind": {do: func(task) error {
+			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP)
+			if err != nil {
+				return err
+			}
+			return unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+		}, network: true, control: true},
 		"listen unbound": {do: func(task) error {
 			fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 			if err != nil {
@@ -552,7 +559,7 @@ func victims(tb testing.TB) task {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		tb.Fatal(err)
 	}
-	t := task{Open: dir, Key: filepath.Join(dir, "key.pem"), Allowed: filepath.Join(dir, "allowed"), Abstract: "@sandbox-test-" + strconv.Itoa(os.Getpid())}
+	t := task{Open: dir, Key: filepath.Join(dir, "key.pem"), Allowed: filepath.Join(dir, "allowed"), Abstract: "@" + filepath.Base(dir)}
 	for path, mode := range map[string]os.FileMode{t.Key: 0o600, t.Allowed: 0o644, filepath.Join(dir, "file"): 0o666, filepath.Join(dir, "second"): 0o666, filepath.Join(dir, "third"): 0o666} {
 		if err := os.WriteFile(path, []byte("picture"), 0o600); err != nil {
 			tb.Fatal(err)
@@ -672,7 +679,8 @@ func TestEnter_WallsStandWithoutTheFilter(t *testing.T) {
 			t.Fatalf("no act %q", name)
 		}
 	}
-	network := []string{"connect elsewhere", "listen", "raw socket", "packet socket", "Unix socket"}
+	// Not "listen": Go listens with MPTCP, which Landlock does not see.
+	network := []string{"connect elsewhere", "bind", "raw socket", "packet socket", "Unix socket"}
 	if os.Getuid() != 0 {
 		t.Skip("without a user of its own only the filter stands before some")
 	}
