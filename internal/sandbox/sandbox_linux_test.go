@@ -36,18 +36,19 @@ const envTask = "SANDBOX_TEST_TASK"
 // task is what a child is to do.
 type task struct {
 	Options  sandbox.Options
-	Free     bool     // not in the sandbox, to prove that the acts succeed outside
-	Half     bool     // without the second stage, and so without the filter
-	Acts     []string // forbidden ones to try
-	Work     string   // "" or a permitted thing to do
-	Parent   int      // process to attack
-	Key      string   // private file of the parent
-	Open     string   // directory open to everyone, with a file "file" in it
-	Allowed  string   // file that may be read
-	Port     int      // that may be connected to, if Options allow any
-	Other    int      // port of another listener
-	Abstract string   // name of a Unix listener
-	Memory   bool     // whether memory is bounded
+	Free     bool      // not in the sandbox, to prove that the acts succeed outside
+	Half     bool      // without the second stage, and so without the filter
+	Lack     []uintptr // system calls that the kernel is not to have
+	Acts     []string  // forbidden ones to try
+	Work     string    // "" or a permitted thing to do
+	Parent   int       // process to attack
+	Key      string    // private file of the parent
+	Open     string    // directory open to everyone, with a file "file" in it
+	Allowed  string    // file that may be read
+	Port     int       // that may be connected to, if Options allow any
+	Other    int       // port of another listener
+	Abstract string    // name of a Unix listener
+	Memory   bool      // whether memory is bounded
 }
 
 func TestMain(m *testing.M) {
@@ -67,6 +68,12 @@ func child(s string) int {
 	if t.Half && sandbox.Inside() {
 		fmt.Println("report", os.Getenv("SIGHTLINE_SANDBOX"))
 	} else if !t.Free {
+		if len(t.Lack) > 0 && !sandbox.Inside() {
+			if err := sandbox.Without(t.Lack); err != nil {
+				fmt.Println("lack:", err)
+				return 1
+			}
+		}
 		t.Options.Env = []string{envTask + "=" + s}
 		if raceDetector {
 			t.Options.Memory = math.MaxUint64
@@ -507,8 +514,17 @@ type result struct {
 	err    error
 }
 
-// runTask starts this test program as a child that does t.
+// runTask starts this test program as a child that does t, and that has to enter the sandbox if it is to.
 func runTask(tb testing.TB, t task, prepare ...func(*exec.Cmd)) result {
+	tb.Helper()
+	res := run(tb, t, prepare...)
+	if !t.Free && len(res.report.On) == 0 {
+		tb.Fatalf("the child did not enter: %v\n%s", res.err, res.out)
+	}
+	return res
+}
+
+func run(tb testing.TB, t task, prepare ...func(*exec.Cmd)) result {
 	tb.Helper()
 	t.Parent = os.Getpid()
 	t.Memory = !raceDetector
@@ -531,9 +547,6 @@ func runTask(tb testing.TB, t task, prepare ...func(*exec.Cmd)) result {
 				tb.Fatal(err)
 			}
 		}
-	}
-	if !t.Free && len(res.report.On) == 0 {
-		tb.Fatalf("the child did not enter: %v\n%s", err, out)
 	}
 	return res
 }
@@ -941,6 +954,57 @@ func TestEnter_RequireIsMetHere(t *testing.T) {
 		t.Errorf("%v\n%s", res.err, res.out)
 	}
 	t.Logf("%+v", res.report)
+}
+
+// Older kernels and stricter containers: what is lacking is told, the rest stands, and --sandbox require refuses.
+func TestEnter_WhatThisKernelLacks(t *testing.T) {
+	tests := []struct {
+		name    string
+		lack    []uintptr
+		missing sandbox.Measure
+		fatal   bool // for those who require the sandbox
+		acts    []string
+	}{
+		{
+			"no Landlock", []uintptr{unix.SYS_LANDLOCK_CREATE_RULESET}, sandbox.FileAccess, true,
+			[]string{"write to /tmp", "create a file", "append to a file", "unlink a file", "truncate a file", "signal the parent", "connect", "fork", "setuid 0"},
+		},
+		{
+			"no filters", []uintptr{unix.SYS_SECCOMP}, sandbox.SystemCalls, true,
+			[]string{"read /etc/shadow", "write to /tmp", "create a file", "unlink a file", "signal the parent", "list /", "start a program"},
+		},
+		{
+			"no network namespaces", []uintptr{unix.SYS_UNSHARE}, sandbox.EmptyNetwork, false,
+			[]string{"connect", "socket of any kind", "read /etc/shadow"},
+		},
+		{
+			"no close_range", []uintptr{unix.SYS_CLOSE_RANGE}, sandbox.Descriptors, false,
+			[]string{"connect", "read /etc/shadow"},
+		},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			v := victims(t)
+			v.Lack, v.Acts, v.Options.Files = test.lack, test.acts, []string{v.Allowed}
+			v.Work = "read"
+			res := runTask(t, v)
+			res.needs(t, sandbox.OwnUser)
+			expectDenied(t, res, test.acts)
+			i := slices.IndexFunc(res.report.Missing, func(l sandbox.Lack) bool { return l.Measure == test.missing })
+			if i < 0 || res.report.Missing[i].Why == "" {
+				t.Errorf("%s is not told to be missing: %+v", test.missing, res.report)
+			}
+			if res.report.Complete() == test.fatal {
+				t.Errorf("complete is %v", res.report.Complete())
+			}
+			v.Options.Require = true
+			res = run(t, v)
+			refused := res.err != nil && strings.Contains(res.out, "the sandbox that is required cannot be made here: "+string(test.missing)+": ")
+			if refused != test.fatal {
+				t.Errorf("required: %v\n%s", res.err, res.out)
+			}
+		})
+	}
 }
 
 // A report that somebody put into the environment does not stand for a sandbox.
