@@ -184,7 +184,10 @@ func (s *Server) secureHeaders(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		if !strings.EqualFold(hostName(r.Host), "localhost") {
+			// For localhost browsers would hold every other program there, on any port, to TLS.
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		h.Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})
@@ -205,11 +208,17 @@ func (s *Server) checkHost(next http.Handler) http.Handler {
 }
 
 func (s *Server) knownHost(hostport string) bool {
+	host := hostName(hostport)
+	return slices.ContainsFunc(s.opts.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
+// hostName is hostport without its port, if it has one, and without the brackets of an IPv6 address.
+func hostName(hostport string) string {
 	host, _, err := net.SplitHostPort(hostport)
 	if err != nil {
-		host = strings.Trim(hostport, "[]")
+		return strings.Trim(hostport, "[]")
 	}
-	return slices.ContainsFunc(s.opts.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
+	return host
 }
 
 // sameOrigin reports whether origin is that of the server itself, as the request names it.

@@ -660,6 +660,15 @@ func TestHeaders_OnEveryAnswer(t *testing.T) {
 	}
 }
 
+func TestHeaders_LocalhostIsNotHeldToTLS(t *testing.T) {
+	s := newSite(t)
+	r := s.request("GET", "/", "")
+	r.Host = "localhost"
+	if got := s.do(r).header.Get("Strict-Transport-Security"); got != "" {
+		t.Errorf("localhost gets %q, which would bind every program on it", got)
+	}
+}
+
 func TestFiles(t *testing.T) {
 	s := newSite(t)
 	for path, want := range map[string]string{
