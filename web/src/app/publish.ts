@@ -16,6 +16,8 @@ const sizes = [
   { label: "1080p", width: 1920, height: 1080 },
 ] as const;
 const defaultSize = "720p";
+/** Before the browser tells their names. */
+const anyCamera = "This device's camera";
 const frameRate = 30;
 const pollEvery = 2_000; // ms
 const copiedFor = 2_000; // ms
@@ -72,6 +74,11 @@ export class Publish implements Page {
     this.#video.autoplay = true;
     this.#video.playsInline = true;
     this.#video.setAttribute("aria-label", "Preview of this device's camera");
+    // The stage takes the picture's shape, which changes when a phone is turned.
+    this.#video.addEventListener("resize", () => {
+      const { videoWidth, videoHeight } = this.#video;
+      if (videoWidth > 0) this.#stage.style.setProperty("--ratio", String(videoWidth / videoHeight));
+    });
     this.#stage.append(this.#video, this.#absent);
 
     this.#told.setAttribute("role", "status");
@@ -80,6 +87,7 @@ export class Publish implements Page {
     this.#button.addEventListener("click", () => (this.#worker === undefined ? this.#start() : this.#stop()));
     this.#again.addEventListener("click", () => this.#tryAgain());
     this.#copy.addEventListener("click", () => void this.#copyLink());
+    this.#cameras.append(new Option(anyCamera, ""));
     for (const { label } of sizes) this.#sizes.append(new Option(label, label, label === defaultSize, label === defaultSize));
     for (const choice of [this.#cameras, this.#sizes]) choice.addEventListener("change", () => void this.#open());
 
@@ -185,7 +193,7 @@ export class Publish implements Page {
     this.#cameras.replaceChildren(
       ...cameras.map((d, i) => new Option(d.label || `Camera ${i + 1}`, d.deviceId, false, d.deviceId === current)),
     );
-    if (cameras.length === 0) this.#cameras.append(new Option("This device's camera", ""));
+    if (cameras.length === 0) this.#cameras.append(new Option(anyCamera, ""));
   }
 
   async #devicesChanged(): Promise<void> {
@@ -333,7 +341,7 @@ export class Publish implements Page {
     const r = this.#report;
     const sending = r?.wanted === true && r.phase.name === "open";
     const say = (name: string, text: string | undefined) => setText(this.#figures.get(name) ?? el("dd", ""), text ?? "–");
-    say("Sent", sending ? `${(r.bitrateBps / 1e6).toFixed(2)} Mbit/s · ${r.fps.toFixed(1)} /s` : undefined);
+    say("Sent", sending ? `${(r.bitrateBps / 1e6).toFixed(2)} Mbit/s · ${r.fps.toFixed(1)} fps` : undefined);
     const settings = this.#media?.getVideoTracks()[0]?.getSettings();
     const codec = r === undefined || r.codec === "" ? "" : r.codec === "jpeg" ? " · JPEG" : " · H.264";
     const [width, height] = r !== undefined && r.width > 0 ? [r.width, r.height] : [settings?.width, settings?.height];

@@ -174,7 +174,6 @@ export class Wall implements Page {
       el("p", "", "There is no stream that you may watch. When one is added, or you are allowed to see one, it appears here by itself."),
     );
     const own = this.#publishButton();
-    own.classList.add("always");
     this.#note.append(el("p", "", own));
   }
 
