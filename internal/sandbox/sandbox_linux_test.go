@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -55,7 +54,41 @@ func TestMain(m *testing.M) {
 	if s := os.Getenv(envTask); s != "" {
 		os.Exit(child(s))
 	}
-	os.Exit(m.Run())
+	os.Exit(runTests(m))
+}
+
+// runTests has children without the race detector, which takes several times their memory and most of their time; they have no
+// goroutines to race.
+func runTests(m *testing.M) int {
+	if !raceDetector {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "sandbox-test")
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	plain := filepath.Join(dir, "plain.test")
+	if out, err := exec.Command("go", "test", "-c", "-o", plain, ".").CombinedOutput(); err != nil {
+		fmt.Printf("build the children: %v\n%s", err, out)
+		return 1
+	}
+	if err := os.Setenv(envProgram, plain); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return m.Run()
+}
+
+// envProgram names the program that children run, if it is not this one.
+const envProgram = "SANDBOX_TEST_PROGRAM"
+
+func childProgram() string {
+	if p := os.Getenv(envProgram); p != "" {
+		return p
+	}
+	return os.Args[0]
 }
 
 // child is the main function of a confined process. It answers on standard output, a line for each act.
@@ -75,9 +108,6 @@ func child(s string) int {
 			}
 		}
 		t.Options.Env = []string{envTask + "=" + s}
-		if raceDetector {
-			t.Options.Memory = math.MaxUint64
-		}
 		r, err := sandbox.Enter(t.Options)
 		if err != nil {
 			fmt.Println("enter:", err)
@@ -301,12 +331,7 @@ func acts() map[string]act {
 		"priority": {do: plain(unix.SYS_SETPRIORITY, 0, 0, 1), control: true},
 
 		// Memory.
-		"4 GiB": {do: func(t task) error {
-			if !t.Memory {
-				return errors.New("not bounded in this test")
-			}
-			return allocate(unix.MAP_PRIVATE | unix.MAP_ANONYMOUS)
-		}},
+		"4 GiB":                  {do: func(task) error { return allocate(unix.MAP_PRIVATE | unix.MAP_ANONYMOUS) }},
 		"4 GiB shared":           {do: func(task) error { return allocate(unix.MAP_SHARED | unix.MAP_ANONYMOUS) }, control: true},
 		"4 GiB of System V":      {do: plain(unix.SYS_SHMGET, 0, 4<<30, 0o1600)},
 		"writable code":          {do: plain(unix.SYS_MMAP, 0, 4096, 7, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uintptr(0), 0), control: true},
@@ -527,14 +552,13 @@ func runTask(tb testing.TB, t task, prepare ...func(*exec.Cmd)) result {
 func run(tb testing.TB, t task, prepare ...func(*exec.Cmd)) result {
 	tb.Helper()
 	t.Parent = os.Getpid()
-	t.Memory = !raceDetector
 	b, err := json.Marshal(t)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(tb.Context(), 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd := exec.CommandContext(ctx, childProgram())
 	cmd.Env = []string{envTask + "=" + string(b)}
 	for _, p := range prepare {
 		p(cmd)
@@ -661,9 +685,6 @@ func TestActs_SucceedOutside(t *testing.T) {
 
 func TestEnter_ForbiddenActsAreDenied(t *testing.T) {
 	names := wanted(func(a act) bool { return !a.kills && !a.network })
-	if raceDetector {
-		names = slices.DeleteFunc(names, func(name string) bool { return name == "4 GiB" || name == "more memory" })
-	}
 	v := victims(t)
 	v.Options.Files, v.Acts = []string{v.Allowed}, names
 	res := runTask(t, v)
@@ -832,9 +853,6 @@ func privateFile(t *testing.T, prepare ...func(*exec.Cmd)) {
 		t.Fatal(err)
 	}
 	names := wanted(func(a act) bool { return !a.kills && !a.network })
-	if raceDetector {
-		names = slices.DeleteFunc(names, func(name string) bool { return name == "4 GiB" || name == "more memory" })
-	}
 	v.Options.Files, v.Allowed, v.Work, v.Acts = []string{private}, private, "read", names
 	res := runTask(t, v, prepare...)
 	res.needs(t, sandbox.FileAccess, sandbox.SystemCalls, sandbox.NoNewCode)
@@ -895,7 +913,7 @@ func TestEnter_EndsWithItsParent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", `"$0" & wait`, os.Args[0])
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", `"$0" & wait`, childProgram())
 	cmd.Env = []string{envTask + "=" + string(b)}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -926,11 +944,8 @@ func TestEnter_AsAnOrdinaryUser(t *testing.T) {
 		t.Skip("the other tests are run by one")
 	}
 	names := wanted(func(a act) bool { return !a.kills && !a.network })
-	if raceDetector {
-		names = slices.DeleteFunc(names, func(name string) bool { return name == "4 GiB" || name == "more memory" })
-	}
 	v := victims(t)
-	program, err := os.Open(os.Args[0]) // its directory is closed to others
+	program, err := os.Open(childProgram()) // its directory is closed to others
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -966,19 +981,27 @@ func TestEnter_WhatThisKernelLacks(t *testing.T) {
 		acts    []string
 	}{
 		{
-			"no Landlock", []uintptr{unix.SYS_LANDLOCK_CREATE_RULESET}, sandbox.FileAccess, true,
+			"no Landlock",
+			[]uintptr{unix.SYS_LANDLOCK_CREATE_RULESET},
+			sandbox.FileAccess, true,
 			[]string{"write to /tmp", "create a file", "append to a file", "unlink a file", "truncate a file", "signal the parent", "connect", "fork", "setuid 0"},
 		},
 		{
-			"no filters", []uintptr{unix.SYS_SECCOMP}, sandbox.SystemCalls, true,
+			"no filters",
+			[]uintptr{unix.SYS_SECCOMP},
+			sandbox.SystemCalls, true,
 			[]string{"read /etc/shadow", "write to /tmp", "create a file", "unlink a file", "signal the parent", "list /", "start a program"},
 		},
 		{
-			"no network namespaces", []uintptr{unix.SYS_UNSHARE}, sandbox.EmptyNetwork, false,
+			"no network namespaces",
+			[]uintptr{unix.SYS_UNSHARE},
+			sandbox.EmptyNetwork, false,
 			[]string{"connect", "socket of any kind", "read /etc/shadow"},
 		},
 		{
-			"no close_range", []uintptr{unix.SYS_CLOSE_RANGE}, sandbox.Descriptors, false,
+			"no close_range",
+			[]uintptr{unix.SYS_CLOSE_RANGE},
+			sandbox.Descriptors, false,
 			[]string{"connect", "read /etc/shadow"},
 		},
 	}
@@ -1013,7 +1036,7 @@ func TestEnter_ForgedReportIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd := exec.CommandContext(t.Context(), childProgram())
 	cmd.Env = []string{envTask + "=" + string(b), `SIGHTLINE_SANDBOX={"on":["system-calls"]}`}
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "the process is not confined") {
