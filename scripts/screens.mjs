@@ -15,7 +15,6 @@ const server = await Server.start();
 const browser = await launch("chromium", { authorities: [server.ca], width: 960, height: 340 });
 try {
   const page = await browser.newPage();
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
   await page.goto(server.link);
   await Promise.all(["test", "street"].map((name) => new Player(page, name).state("live")));
   await running(new Player(page, "test"));
