@@ -223,8 +223,8 @@ func (t *tape) Close() {
 // liveFeed is a camera: pictures are stamped when their packets arrive.
 type liveFeed struct {
 	*tape
-	seen   bool // a packet of use has come
-	origin time.Time
+	seen   bool      // a packet of use has come
+	origin time.Time // the time 0 of its packets: when the first came
 }
 
 // Next implements Feed.
@@ -252,9 +252,6 @@ func (f *liveFeed) deadline() time.Time {
 }
 
 func (f *liveFeed) next(ctx context.Context, decode bool, deadline time.Time) (*Unit, *Picture, error) {
-	if f.origin.IsZero() {
-		f.origin = time.Now()
-	}
 	u, frame, at, err := f.fromKept(decode)
 	if err == nil && u == nil && frame == nil {
 		if at, err = f.read(ctx, deadline); err != nil {
@@ -294,7 +291,11 @@ func (f *liveFeed) read(ctx context.Context, deadline time.Time) (time.Time, err
 		}
 		switch {
 		case err == nil && left > 0:
-			return time.Now(), nil
+			now := time.Now()
+			if f.origin.IsZero() {
+				f.origin = now
+			}
+			return now, nil
 		case ctx.Err() != nil:
 			return time.Time{}, ctx.Err()
 		case errors.Is(err, av.ErrAgain) && left > 0:
