@@ -111,31 +111,43 @@ func NewScaler(w, h int, format Format) (*Scaler, error) {
 	return &Scaler{dst: dst}, nil
 }
 
+// Fits tells whether src has the scaler's size and format already.
+func (s *Scaler) Fits(src *Frame) bool {
+	planar := src.Format() == I420 || src.Format() == I420Full
+	return planar && src.full() == (s.dst.Format() == I420Full) && src.Width() == s.dst.Width() && src.Height() == s.dst.Height()
+}
+
 // Scale gives src in the scaler's size and format: src itself if it is so already, otherwise a frame that belongs to the scaler
 // and holds until the next call.
 func (s *Scaler) Scale(src *Frame) (*Frame, error) {
-	full := src.full()
-	wantFull := s.dst.Format() == I420Full
-	planar := src.Format() == I420 || src.Format() == I420Full
-	if planar && full == wantFull && src.Width() == s.dst.Width() && src.Height() == s.dst.Height() {
+	if s.Fits(src) {
 		return src, nil
 	}
+	if err := s.ScaleTo(s.dst, src); err != nil {
+		return nil, err
+	}
+	return s.dst, nil
+}
+
+// ScaleTo puts src, scaled, into dst, which is of the scaler's size and format.
+func (s *Scaler) ScaleTo(dst, src *Frame) error {
+	full := src.full()
 	if s.sws == nil || src.f.width != s.sw || src.f.height != s.sh || src.f.format != s.sfmt || full != s.sfull {
 		C.sws_freeContext(s.sws)
 		s.sw, s.sh, s.sfmt, s.sfull = src.f.width, src.f.height, src.f.format, full
-		s.sws = C.sl_scaler(s.sw, s.sh, s.sfmt, flag(full), s.dst.f.width, s.dst.f.height, s.dst.f.format, flag(wantFull))
+		s.sws = C.sl_scaler(s.sw, s.sh, s.sfmt, flag(full), s.dst.f.width, s.dst.f.height, s.dst.f.format, flag(s.dst.Format() == I420Full))
 		if s.sws == nil {
-			return nil, &Error{Act: "scale", Code: int(C.SL_INVALIDDATA), kind: ErrInvalidData}
+			return &Error{Act: "scale", Code: int(C.SL_INVALIDDATA), kind: ErrInvalidData}
 		}
 	}
-	// An encoder may still hold the last result.
-	if e := C.av_frame_make_writable(s.dst.f); e < 0 {
-		return nil, fail("scale", e)
+	// An encoder may still hold what dst has.
+	if e := C.av_frame_make_writable(dst.f); e < 0 {
+		return fail("scale", e)
 	}
-	if e := C.sl_scale(s.sws, s.dst.f, src.f); e < 0 {
-		return nil, fail("scale", e)
+	if e := C.sl_scale(s.sws, dst.f, src.f); e < 0 {
+		return fail("scale", e)
 	}
-	return s.dst, nil
+	return nil
 }
 
 // Close frees the scaler and its last result.

@@ -133,6 +133,7 @@ type Capture struct {
 	origin time.Time // of the clock that TIME_REQ speaks of
 
 	slot   *slot
+	scales *scaleChain
 	relay  *relay
 	demand *demand
 
@@ -162,7 +163,7 @@ func New(opts Options, engine Engine, log *slog.Logger) (*Capture, error) {
 	}
 	return &Capture{
 		opts: opts, engine: engine, log: log, origin: time.Now(),
-		slot: newSlot(), relay: newRelay(), demand: newDemand(),
+		slot: newSlot(), scales: newScaleChain(engine), relay: newRelay(), demand: newDemand(),
 		status:  wire.PublisherStatus{State: media.StateConnecting},
 		notes:   map[string]string{},
 		ids:     ids,

@@ -224,6 +224,50 @@ func missing(err error) error {
 	return err
 }
 
+// NewScaler implements Scalers.
+func (Libav) NewScaler(w, h int) (Scaler, error) {
+	s, err := av.NewScaler(w, h, av.I420)
+	if err != nil {
+		return nil, err
+	}
+	return &scaler{w: w, h: h, scaler: s}, nil
+}
+
+// scaler implements Scaler.
+type scaler struct {
+	w, h   int
+	scaler *av.Scaler
+	pool   imagePool
+}
+
+// Scale implements Scaler.
+func (s *scaler) Scale(p *Picture) (*Picture, error) {
+	src := p.Image.(*av.Frame)
+	if s.scaler.Fits(src) {
+		p.refs.Add(1)
+		return p, nil
+	}
+	img := s.pool.get()
+	if img == nil {
+		frame, err := av.NewPicture(s.w, s.h, av.I420)
+		if err != nil {
+			return nil, err
+		}
+		img = frame
+	}
+	if err := s.scaler.ScaleTo(img.(*av.Frame), src); err != nil {
+		s.pool.put(img)
+		return nil, err
+	}
+	return NewPicture(img, p.At, s.pool.put), nil
+}
+
+// Close implements Scaler.
+func (s *scaler) Close() {
+	s.scaler.Close()
+	s.pool.close()
+}
+
 // NewDecoder implements Decoders.
 func (Libav) NewDecoder(codec media.Codec) (Decoder, error) {
 	name := "h264"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,7 +20,7 @@ type nativeEngine struct {
 	fakeEngine
 	gop     int
 	slice   func(n int) byte
-	decodes int
+	decodes atomic.Int64
 }
 
 func (e *nativeEngine) Open(ctx context.Context, src capture.Source) (capture.Feed, error) {
@@ -66,7 +67,7 @@ func (f *nativeFeed) NextUnit(ctx context.Context, decode bool) (*capture.Unit, 
 		p.Release()
 		return u, nil, nil
 	}
-	f.e.decodes++
+	f.e.decodes.Add(1)
 	return u, p, nil
 }
 
@@ -115,8 +116,8 @@ func TestPassthrough_IsSentUntouchedAndNothingIsDecoded(t *testing.T) {
 				t.Fatalf("age %v", age)
 			}
 		}
-		if e.decodes != 0 || e.alive() != 0 || len(s.configs) != 0 {
-			t.Fatalf("%d pictures decoded, %d encoders, %d more CONFIGs", e.decodes, e.alive(), len(s.configs))
+		if e.decodes.Load() != 0 || e.alive() != 0 || len(s.configs) != 0 {
+			t.Fatalf("%d pictures decoded, %d encoders, %d more CONFIGs", e.decodes.Load(), e.alive(), len(s.configs))
 		}
 		other := hello.Renditions[2].ID
 		s.want(wire.WantedRendition{ID: id}, wire.WantedRendition{ID: other})
@@ -124,10 +125,10 @@ func TestPassthrough_IsSentUntouchedAndNothingIsDecoded(t *testing.T) {
 		}
 		s.want(wire.WantedRendition{ID: id})
 		time.Sleep(3 * interval)
-		decoded := e.decodes
+		decoded := e.decodes.Load()
 		time.Sleep(10 * interval)
-		if e.decodes != decoded || e.alive() != 0 || e.images.Load() != 0 {
-			t.Fatalf("%d pictures decoded for nobody, %d encoders, %d pictures held", e.decodes-decoded, e.alive(), e.images.Load())
+		if e.decodes.Load() != decoded || e.alive() != 0 || e.images.Load() != 0 {
+			t.Fatalf("%d pictures decoded for nobody, %d encoders, %d pictures held", e.decodes.Load()-decoded, e.alive(), e.images.Load())
 		}
 	})
 }

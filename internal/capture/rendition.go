@@ -30,6 +30,7 @@ type stream struct {
 
 	// Owned by run.
 	enc        Encoder
+	doneScale  func()         // ends enc's use of the scales
 	inspector  *inspector     // of enc's output; nil if that cannot be decoded
 	encOpts    EncoderOptions // those enc was made with
 	target     wire.WantedRendition
@@ -178,7 +179,14 @@ func (st *stream) prepare(feed FeedInfo) error {
 	if err != nil {
 		return err
 	}
-	st.enc, st.encOpts, st.frameRate, st.configured = enc, o, rate, false
+	st.enc, st.encOpts, st.frameRate, st.configured, st.doneScale = enc, o, rate, false, func() {}
+	if o.Codec == media.CodecH264 { // JPEG's pictures have a format of their own
+		if st.doneScale, err = st.c.scales.use(w, h); err != nil {
+			st.doneScale = func() {}
+			st.closeEncoder()
+			return err
+		}
+	}
 	if e, ok := st.c.engine.(Decoders); ok {
 		if st.inspector, err = newInspector(e, o.Codec); err != nil {
 			st.log.Warn("quality is not measured", "error", err)
@@ -212,6 +220,7 @@ func (st *stream) closeEncoder() {
 	if st.enc != nil {
 		st.enc.Close()
 		st.enc = nil
+		st.doneScale()
 	}
 	if st.inspector != nil {
 		st.inspector.close()
@@ -241,7 +250,13 @@ func (st *stream) encode(ctx context.Context, p *Picture) error {
 	st.mu.Lock()
 	key := st.gate.due(began) || !st.configured
 	st.mu.Unlock()
-	au, isKey, err := st.enc.Encode(p.Image, st.c.micros(p.At), key)
+	scaled, err := st.c.scales.get(p, st.encOpts.Width, st.encOpts.Height)
+	if err != nil {
+		st.log.Error("picture not scaled", "error", err)
+		return nil
+	}
+	defer scaled.Release()
+	au, isKey, err := st.enc.Encode(scaled.Image, st.c.micros(p.At), key)
 	done := time.Now()
 	if err != nil {
 		st.log.Error("picture not encoded", "error", err)

@@ -50,7 +50,8 @@ func (c *Capture) feedSlot(ctx context.Context, retry *backoff) error {
 	}
 	defer feed.Close()
 	defer c.relay.clear()
-	r := reader{c: c, feed: feed, passage: passage{codec: feed.Info().Native}}
+	defer c.note("frozen", "")
+	r := reader{c: c, feed: feed, frozen: newFrozen(), passage: passage{codec: feed.Info().Native}}
 	if r.native, _ = feed.(Native); r.native != nil {
 		r.check(r.passage.learn(r.native.Headers()))
 	}
@@ -90,6 +91,15 @@ type reader struct {
 	feed    Feed
 	native  Native // feed, if it is one
 	passage passage
+	frozen  *frozen
+}
+
+// show makes p the newest picture.
+func (r *reader) show(p *Picture) {
+	if img, ok := p.Image.(Canvas); ok && r.c.opts.Source.sensor() {
+		r.c.note("frozen", r.frozen.see(img, p.At))
+	}
+	r.c.slot.put(p)
 }
 
 // read waits for what comes next, and decodes it if pictures are wanted.
@@ -98,7 +108,7 @@ func (r *reader) read(ctx context.Context, pictures bool) error {
 	if r.native == nil || info.Native == 0 {
 		p, err := r.feed.Next(ctx)
 		if err == nil {
-			r.c.slot.put(p)
+			r.show(p)
 		}
 		return err
 	}
@@ -115,7 +125,7 @@ func (r *reader) read(ctx context.Context, pictures bool) error {
 	}
 	switch {
 	case p != nil:
-		r.c.slot.put(p)
+		r.show(p)
 	case !pictures:
 		r.c.slot.clear()
 	}
