@@ -141,9 +141,11 @@ func (f figure) pass() bool {
 func most(name string, value, limit float64) figure {
 	return figure{name: name, value: value, limit: limit}
 }
+
 func least(name string, value, limit float64) figure {
 	return figure{name: name, value: value, limit: limit, least: true}
 }
+
 func report(name string, value float64) figure { return figure{name: name, value: value, free: true} }
 
 // scenario is one row of the table.

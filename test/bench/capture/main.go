@@ -19,8 +19,13 @@ import (
 // limits are what the figures must keep to on a machine that has nothing else to do.
 func limits() []limit {
 	return []limit{
-		{"encode_p50_ms", 8, false}, {"encode_p95_ms", 15, false}, {"passthrough_p50_ms", 1, false}, {"cpu_vs_ffmpeg", 1.15, false},
-		{"idle_core_percent", 1, false}, {"ssim_1mbit", 0.975, true}, {"psnr_1mbit", 40, true},
+		{"encode_p50_ms", 8, false},
+		{"encode_p95_ms", 15, false},
+		{"passthrough_p50_ms", 1, false},
+		{"cpu_vs_ffmpeg", 1.15, false},
+		{"idle_core_percent", 1, false},
+		{"ssim_1mbit", 0.975, true},
+		{"psnr_1mbit", 40, true},
 	}
 }
 
@@ -56,8 +61,11 @@ func main() {
 		name string
 		run  func(context.Context) error
 	}{
-		{"delay of encoding", b.encodeDelay}, {"delay of passing on", b.passDelay}, {"processor beside ffmpeg", b.besideFFmpeg},
-		{"processor unwatched", b.idle}, {"quality", b.quality},
+		{"delay of encoding", b.encodeDelay},
+		{"delay of passing on", b.passDelay},
+		{"processor beside ffmpeg", b.besideFFmpeg},
+		{"processor unwatched", b.idle},
+		{"quality", b.quality},
 	} {
 		began := time.Now()
 		if err := part.run(ctx); err != nil {
