@@ -64,6 +64,12 @@ bench-viewers: build ## measure ten viewers of one stream; the last line is JSON
 bench-restart: build test/e2e/node_modules ## measure how long a killed capture process is away; the last line is JSON
 	node test/bench/restart.mjs
 
+bench-capture: capture ## measure what capturing costs in time, processor and quality; the last line is JSON
+	go run ./test/bench/capture
+
+bench-networks: build ## measure viewers behind bad networks, in network namespaces, as root; the last line is JSON
+	go run ./test/networks
+
 screens: build test/e2e/node_modules ## take the pictures of the README anew
 	node scripts/screens.mjs
 
@@ -81,4 +87,4 @@ clean: ## remove what was built and fetched into this folder
 bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 
-.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart screens check clean
+.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart bench-capture bench-networks screens check clean
