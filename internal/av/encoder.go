@@ -13,10 +13,14 @@ import (
 	"unsafe"
 )
 
-// Names of the encoders, for HasEncoder.
+// Names of the encoders. Those but libx264 and mjpeg are hardware's.
 const (
-	EncoderH264  = "libx264"
-	EncoderMJPEG = "mjpeg"
+	EncoderH264    = "libx264"
+	EncoderNVENC   = "h264_nvenc"
+	EncoderQSV     = "h264_qsv"
+	EncoderVAAPI   = "h264_vaapi"
+	EncoderV4L2M2M = "h264_v4l2m2m"
+	EncoderMJPEG   = "mjpeg"
 )
 
 // H264Options describe an H.264 encoder.
@@ -32,9 +36,10 @@ type H264Options struct {
 
 // Encoder turns frames into access units, one in, one out.
 type Encoder struct {
-	ctx   *C.AVCodecContext
-	frame *C.AVFrame // refers to the caller's frame while it is encoded
-	pkt   *C.AVPacket
+	ctx    *C.AVCodecContext
+	frame  *C.AVFrame // refers to the caller's frame while it is encoded
+	upload *C.AVFrame // the same in the hardware's memory; nil for encoders that read ours
+	pkt    *C.AVPacket
 }
 
 // NewH264 makes an H.264 encoder without reordering or lookahead. What it gives is Annex B with parameter sets in every keyframe. Without libx264
@@ -56,6 +61,36 @@ func NewH264(o H264Options) (*Encoder, error) {
 		// sc_threshold 0: a cut costs bits in a delta, not a keyframe that nobody asked for.
 		"sc_threshold": "0",
 	})
+}
+
+// NewHardware makes an H.264 encoder that hardware runs, by its name. Frames for it are NV12. It may not put parameter sets into every keyframe, and takes a
+// new bitrate while running only if its driver does. Without such hardware the error says so in FFmpeg's words.
+func NewHardware(name string, o H264Options) (*Encoder, error) {
+	e, codec, err := newEncoder(name, o.Width, o.Height, NV12)
+	if err != nil {
+		return nil, err
+	}
+	e.ctx.framerate = C.AVRational{num: C.int(o.FrameRateMilli), den: 1000}
+	e.ctx.gop_size = C.int(o.GOPFrames)
+	e.ctx.max_b_frames = 0
+	e.SetBitrate(o.BitrateBps, o.BufferBits)
+	options := map[string]string{}
+	switch name {
+	case EncoderNVENC:
+		options = map[string]string{"preset": "p3", "tune": "ull", "zerolatency": "1", "delay": "0", "forced-idr": "1", "rc": "cbr"}
+	case EncoderQSV:
+		options = map[string]string{"async_depth": "1", "forced_idr": "1", "look_ahead": "0"}
+	case EncoderVAAPI:
+		if c := C.sl_vaapi(e.ctx); c < 0 {
+			e.Close()
+			return nil, fail("open encoder", c)
+		}
+		if e.upload = C.av_frame_alloc(); e.upload == nil {
+			e.Close()
+			return nil, fail("open encoder", C.SL_ENOMEM)
+		}
+	}
+	return e.open(codec, options)
 }
 
 // NewMJPEG makes an encoder of baseline JPEG pictures, full range. Its quality is that of the last SetQuality.
@@ -127,8 +162,17 @@ func (e *Encoder) Encode(f *Frame, pts int64, key bool) (au []byte, isKey bool, 
 	if key {
 		e.frame.pict_type = C.AV_PICTURE_TYPE_I
 	}
-	c := C.avcodec_send_frame(e.ctx, e.frame)
+	send := e.frame
+	var c C.int
+	if e.upload != nil {
+		c = C.sl_upload(e.ctx, e.upload, e.frame)
+		send = e.upload
+	}
+	if c >= 0 {
+		c = C.avcodec_send_frame(e.ctx, send)
+	}
 	C.av_frame_unref(e.frame)
+	C.av_frame_unref(send)
 	if c < 0 {
 		return nil, false, fail("encode", c)
 	}
@@ -142,5 +186,6 @@ func (e *Encoder) Encode(f *Frame, pts int64, key bool) (au []byte, isKey bool, 
 func (e *Encoder) Close() {
 	C.avcodec_free_context(&e.ctx)
 	C.av_frame_free(&e.frame)
+	C.av_frame_free(&e.upload)
 	C.av_packet_free(&e.pkt)
 }

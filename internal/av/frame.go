@@ -12,9 +12,11 @@ import "unsafe"
 // Format is a pixel format.
 type Format int
 
-// The formats that encoders are fed with: planar 4:2:0 of limited range (16 to 235), and of full range for JPEG.
+// The formats that encoders are fed with: planar 4:2:0 of limited range (16 to 235), of full range for JPEG, and with the two chroma planes in
+// one for hardware.
 const (
 	I420     Format = C.AV_PIX_FMT_YUV420P
+	NV12     Format = C.AV_PIX_FMT_NV12
 	I420Full Format = C.AV_PIX_FMT_YUVJ420P
 )
 
@@ -113,8 +115,8 @@ func NewScaler(w, h int, format Format) (*Scaler, error) {
 
 // Fits tells whether src has the scaler's size and format already.
 func (s *Scaler) Fits(src *Frame) bool {
-	planar := src.Format() == I420 || src.Format() == I420Full
-	return planar && src.full() == (s.dst.Format() == I420Full) && src.Width() == s.dst.Width() && src.Height() == s.dst.Height()
+	same := src.Format() == s.dst.Format() || s.dst.Format() != NV12 && (src.Format() == I420 || src.Format() == I420Full)
+	return same && src.full() == (s.dst.Format() == I420Full) && src.Width() == s.dst.Width() && src.Height() == s.dst.Height()
 }
 
 // Scale gives src in the scaler's size and format: src itself if it is so already, otherwise a frame that belongs to the scaler

@@ -110,3 +110,38 @@ struct SwsContext *sl_scaler(int sw, int sh, int sfmt, int sfull, int dw, int dh
 int sl_scale(struct SwsContext *sws, AVFrame *dst, const AVFrame *src) {
 	return sws_scale(sws, (const uint8_t *const *)src->data, src->linesize, 0, src->height, dst->data, dst->linesize);
 }
+
+int sl_vaapi(AVCodecContext *c) {
+	AVBufferRef *device = NULL, *frames = NULL;
+	int err = av_hwdevice_ctx_create(&device, AV_HWDEVICE_TYPE_VAAPI, NULL, NULL, 0);
+	if (err < 0)
+		return err;
+	frames = av_hwframe_ctx_alloc(device);
+	av_buffer_unref(&device); // frames holds one of its own
+	if (!frames)
+		return AVERROR(ENOMEM);
+	AVHWFramesContext *f = (AVHWFramesContext *)frames->data;
+	f->format = AV_PIX_FMT_VAAPI;
+	f->sw_format = c->pix_fmt;
+	f->width = c->width;
+	f->height = c->height;
+	f->initial_pool_size = 8;
+	if ((err = av_hwframe_ctx_init(frames)) < 0) {
+		av_buffer_unref(&frames);
+		return err;
+	}
+	c->pix_fmt = AV_PIX_FMT_VAAPI;
+	c->hw_frames_ctx = frames;
+	return 0;
+}
+
+int sl_upload(AVCodecContext *c, AVFrame *dst, const AVFrame *src) {
+	int err = av_hwframe_get_buffer(c->hw_frames_ctx, dst, 0);
+	if (err >= 0)
+		err = av_hwframe_transfer_data(dst, src, 0);
+	if (err >= 0)
+		err = av_frame_copy_props(dst, src);
+	if (err >= 0)
+		dst->pict_type = src->pict_type;
+	return err;
+}

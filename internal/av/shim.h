@@ -7,6 +7,7 @@
 #include <libavcodec/avcodec.h>
 #include <libavdevice/avdevice.h>
 #include <libavformat/avformat.h>
+#include <libavutil/hwcontext.h>
 #include <libavutil/imgutils.h>
 #include <libavutil/opt.h>
 #include <libavutil/pixdesc.h>
@@ -55,5 +56,9 @@ void sl_log_setup(void);
 // sl_scaler makes a scaler with the ranges given (0 limited, 1 full); sws_getContext cannot.
 struct SwsContext *sl_scaler(int sw, int sh, int sfmt, int sfull, int dw, int dh, int dfmt, int dfull);
 int sl_scale(struct SwsContext *sws, AVFrame *dst, const AVFrame *src);
+
+// sl_vaapi gives an encoder the first VA-API device and frames in its memory; sl_upload copies a frame into such a one, properties included.
+int sl_vaapi(AVCodecContext *c);
+int sl_upload(AVCodecContext *c, AVFrame *dst, const AVFrame *src);
 
 #endif

@@ -85,6 +85,14 @@ type EncoderOptions struct {
 	FrameRateMilli int
 	BitrateBps     int
 	Preset         string
+	Encoder        string // as in Rendition
+}
+
+// Substitute is an Encoder that may stand in for the one asked for.
+type Substitute interface {
+	Encoder
+	// Instead is a sentence for people that says so, or empty.
+	Instead() string
 }
 
 // Encoder turns pictures into access units. One goroutine uses it.

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 
@@ -44,12 +43,14 @@ const (
 type Libav struct {
 	Stdin *os.File     // what pipe: reads
 	Log   *slog.Logger // for what a source leaves out, one line each
+
+	broken *brokenEncoders
 }
 
 // NewLibav readies FFmpeg's libraries. Call it once in a process.
 func NewLibav() Libav {
 	av.Setup()
-	return Libav{Stdin: os.Stdin, Log: slog.New(slog.DiscardHandler)}
+	return Libav{Stdin: os.Stdin, Log: slog.New(slog.DiscardHandler), broken: &brokenEncoders{reasons: map[string]error{}}}
 }
 
 // Open implements Engine.
@@ -186,34 +187,21 @@ func explain(src Source, err error) error {
 }
 
 // NewEncoder implements Engine.
-func (Libav) NewEncoder(o EncoderOptions) (Encoder, error) {
-	format := av.I420
-	if o.Codec == media.CodecJPEG {
-		format = av.I420Full
+func (l Libav) NewEncoder(o EncoderOptions) (Encoder, error) {
+	if o.Codec == media.CodecH264 {
+		return l.newH264(o)
 	}
-	scaler, err := av.NewScaler(o.Width, o.Height, format)
+	scaler, err := av.NewScaler(o.Width, o.Height, av.I420Full)
 	if err != nil {
 		return nil, err
 	}
-	if o.Codec == media.CodecJPEG {
-		enc, err := av.NewMJPEG(o.Width, o.Height)
-		if err != nil {
-			scaler.Close()
-			return nil, missing(err)
-		}
-		e := &jpegEncoder{scaler: scaler, enc: enc, quality: 5}
-		e.SetRate(o.BitrateBps, o.FrameRateMilli)
-		return e, nil
-	}
-	e := &h264Encoder{scaler: scaler, rateMilli: o.FrameRateMilli, floor: o.Width * o.Height / pixelsForEachBit}
-	e.enc, err = av.NewH264(av.H264Options{
-		Width: o.Width, Height: o.Height, FrameRateMilli: o.FrameRateMilli, BitrateBps: o.BitrateBps, Preset: o.Preset,
-		GOPFrames: max(1, gopSeconds*o.FrameRateMilli/1000), BufferBits: e.bufferBits(o.BitrateBps), Threads: min(maxSlices, runtime.NumCPU()),
-	})
+	enc, err := av.NewMJPEG(o.Width, o.Height)
 	if err != nil {
 		scaler.Close()
 		return nil, missing(err)
 	}
+	e := &jpegEncoder{scaler: scaler, enc: enc, quality: 5}
+	e.SetRate(o.BitrateBps, o.FrameRateMilli)
 	return e, nil
 }
 
@@ -302,44 +290,6 @@ func (d *decoder) Decode(au []byte) (Canvas, error) {
 func (d *decoder) Close() {
 	d.dec.Close()
 	d.frame.Close()
-}
-
-// h264Encoder scales and codes.
-type h264Encoder struct {
-	input     *av.Frame // coded last
-	scaler    *av.Scaler
-	enc       *av.Encoder
-	rateMilli int // that the rate control counts on
-	floor     int // of the rate control's buffer, in bits
-}
-
-func (e *h264Encoder) bufferBits(bps int) int {
-	return max(e.floor, int(int64(bps)*1000*bufferFrames/int64(e.rateMilli)))
-}
-
-// Encode implements Encoder.
-func (e *h264Encoder) Encode(img Image, pts int64, key bool) ([]byte, bool, error) {
-	frame, err := e.scaler.Scale(img.(*av.Frame))
-	if err != nil {
-		return nil, false, err
-	}
-	e.input = frame
-	return e.enc.Encode(frame, pts, key)
-}
-
-// Input implements Comparable.
-func (e *h264Encoder) Input() Canvas { return e.input }
-
-// SetRate implements Encoder. The rate control goes on counting on its first frame rate, so with fewer frames each may be larger.
-func (e *h264Encoder) SetRate(bitrateBps, frameRateMilli int) {
-	bps := int(int64(bitrateBps) * int64(e.rateMilli) / int64(max(1, frameRateMilli)))
-	e.enc.SetBitrate(bps, e.bufferBits(bps))
-}
-
-// Close implements Encoder.
-func (e *h264Encoder) Close() {
-	e.enc.Close()
-	e.scaler.Close()
 }
 
 // jpegEncoder scales, codes and finds the quality that its bitrate allows: JPEG's coder has no rate control of its own.

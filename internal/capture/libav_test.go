@@ -233,3 +233,110 @@ func TestLibav_QualityIsReported(t *testing.T) {
 		return
 	}
 }
+
+// The machines that run this have no hardware encoder; where one has, what is checked is that it works.
+func TestLibav_HardwareEncoderOrItsSubstitute(t *testing.T) {
+	engine := capture.NewLibav()
+	feed, err := engine.Open(t.Context(), source(t, "test:?size=640x360"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer feed.Close()
+	p, err := feed.Next(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Release()
+	for _, name := range []string{"auto", "h264_nvenc", "h264_qsv", "h264_vaapi", "h264_v4l2m2m", "libx264"} {
+		enc, err := engine.NewEncoder(capture.EncoderOptions{
+			Codec: media.CodecH264, Width: 640, Height: 360, FrameRateMilli: 30_000, BitrateBps: 1_000_000, Preset: "superfast", Encoder: name,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		instead := enc.(capture.Substitute).Instead()
+		t.Logf("%s: %s", name, instead)
+		if (name == "auto" || name == "libx264") && instead != "" || instead != "" && !strings.Contains(instead, name) {
+			t.Errorf("%s: %q", name, instead)
+		}
+		if au, key, err := enc.Encode(p.Image, 0, false); err != nil || !key || len(au) == 0 {
+			t.Errorf("%s: key %t, %d bytes, %v", name, key, len(au), err)
+		}
+		enc.Close()
+	}
+}
+
+// A new bitrate and a lower frame rate show in the second picture after WANT at the latest, without a keyframe or a new CONFIG.
+func TestLibav_WantChangesRatesWithinTwoPictures(t *testing.T) {
+	s := start(t, capture.Options{Source: source(t, "test:?size=1280x720&fps=30"), Renditions: []capture.Rendition{
+		{Name: "h", Codec: media.CodecH264, Height: 720, BitrateBps: 8_000_000, MinBitrateBps: 50_000, Preset: "superfast"},
+	}}, capture.NewLibav())
+	s.want(wire.WantedRendition{ID: 1})
+	get(t, "CONFIG", s.configs)
+	for range 60 {
+		get(t, "MEDIA", s.units)
+	}
+	mean := func(n int) (bytes float64, from, to unit) {
+		for i := range n {
+			u := get(t, "MEDIA", s.units)
+			if u.Key() {
+				t.Fatalf("%+v: a keyframe", u.MediaHeader)
+			}
+			if i == 0 {
+				from = u
+			}
+			to = u
+			bytes += float64(len(u.data)) / float64(n)
+		}
+		return bytes, from, to
+	}
+	before, _, _ := mean(15)
+	for len(s.units) > 0 { // what was coded before the server spoke
+		<-s.units
+	}
+	s.want(wire.WantedRendition{ID: 1, BitrateBps: 800_000})
+	get(t, "MEDIA", s.units)
+	get(t, "MEDIA", s.units)
+	after, _, _ := mean(10)
+	t.Logf("%.0f bytes a picture, then %.0f", before, after)
+	if after > before/2 {
+		t.Errorf("%.0f bytes a picture at 8 Mbit/s, %.0f at 0.8", before, after)
+	}
+	s.want(wire.WantedRendition{ID: 1, BitrateBps: 800_000, MaxFrameRateMilli: 10_000})
+	get(t, "MEDIA", s.units)
+	get(t, "MEDIA", s.units)
+	_, from, to := mean(10)
+	if rate := 9 / to.Capture.Sub(from.Capture).Seconds(); rate > 10.5 {
+		t.Errorf("%.1f pictures a second, want at most 10", rate)
+	}
+	if len(s.configs) != 0 {
+		t.Error("a rate that changed made a new generation")
+	}
+}
+
+// A rendition that starts beside another does not disturb it.
+func TestLibav_RenditionsStartWithin300ms(t *testing.T) {
+	s := start(t, capture.Options{Source: source(t, "test:?size=1280x720&fps=30")}, capture.NewLibav())
+	id, hello := s.find("720p")
+	small := hello.Renditions[2].ID
+	s.want(wire.WantedRendition{ID: id})
+	for range 10 {
+		get(t, "MEDIA", s.units)
+	}
+	asked := s.epoch.Now()
+	s.want(wire.WantedRendition{ID: id}, wire.WantedRendition{ID: small})
+	for {
+		u := get(t, "MEDIA", s.units)
+		if u.Rendition == id && u.Key() {
+			t.Fatal("the running rendition begins anew")
+		}
+		if u.Rendition == small {
+			if took := u.arrived.Sub(asked); !u.Key() || took > time.Second { // 300 ms on a machine that has nothing else to do
+				t.Fatalf("%+v %v after WANT", u.MediaHeader, took)
+			} else {
+				t.Logf("first access unit %v after WANT", took)
+			}
+			return
+		}
+	}
+}

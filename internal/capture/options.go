@@ -23,6 +23,14 @@ type Rendition struct {
 	BitrateBps     int // at most, and what it starts with
 	MinBitrateBps  int // the least a viewer's network may bring it down to
 	Preset         string
+	// Encoder is libx264, one of hardware's by FFmpeg's name, or auto for the first of these that works here; empty: libx264. Where the one named does not work
+	// libx264 takes its place, and the stream's status says so.
+	Encoder string
+}
+
+// encoderNames are those an H.264 rendition may name.
+func encoderNames() []string {
+	return []string{"auto", "libx264", "h264_nvenc", "h264_qsv", "h264_vaapi", "h264_v4l2m2m"}
 }
 
 // presets are those of x264 that keep up with a camera.
@@ -37,7 +45,7 @@ func defaults(codec media.Codec) Rendition {
 	return Rendition{Codec: codec, Height: 720, FrameRateMilli: 30_000, BitrateBps: 2_500_000, MinBitrateBps: 150_000, Preset: "superfast"}
 }
 
-// ParseRendition reads "name=720p,codec=h264,height=720,fps=30,bitrate=2500000,min_bitrate=150000,preset=superfast". All but the name
+// ParseRendition reads "name=720p,codec=h264,height=720,fps=30,bitrate=2500000,min_bitrate=150000,preset=superfast,encoder=auto". All but the name
 // may be left out. "name=source,codec=source" is the source's own coding.
 func ParseRendition(s string) (Rendition, error) {
 	values := map[string]string{}
@@ -46,8 +54,8 @@ func ParseRendition(s string) (Rendition, error) {
 		if !ok || value == "" {
 			return Rendition{}, fmt.Errorf("rendition %.80q: %.40q is not key=value", s, field)
 		}
-		if !slices.Contains([]string{"name", "codec", "height", "fps", "bitrate", "min_bitrate", "preset"}, key) {
-			return Rendition{}, fmt.Errorf("rendition %.80q: unknown key %.40q, known are name, codec, height, fps, bitrate, min_bitrate and preset", s, key)
+		if !slices.Contains([]string{"name", "codec", "height", "fps", "bitrate", "min_bitrate", "preset", "encoder"}, key) {
+			return Rendition{}, fmt.Errorf("rendition %.80q: unknown key %.40q, known are name, codec, height, fps, bitrate, min_bitrate, preset and encoder", s, key)
 		}
 		if _, twice := values[key]; twice {
 			return Rendition{}, fmt.Errorf("rendition %.80q: %s is given twice", s, key)
@@ -73,6 +81,7 @@ func ParseRendition(s string) (Rendition, error) {
 	if v, ok := values["preset"]; ok {
 		r.Preset = v
 	}
+	r.Encoder = values["encoder"]
 	for key, into := range map[string]*int{"height": &r.Height, "bitrate": &r.BitrateBps, "min_bitrate": &r.MinBitrateBps} {
 		v, ok := values[key]
 		if !ok {
@@ -119,8 +128,10 @@ func (r Rendition) Validate() error {
 		return fmt.Errorf("rendition %q: min_bitrate %d, want 50000 to the bitrate of %d bit/s", r.Name, r.MinBitrateBps, r.BitrateBps)
 	case r.Codec == media.CodecH264 && !slices.Contains(presets(), r.Preset):
 		return fmt.Errorf("rendition %q: preset %.40q, want one of %s", r.Name, r.Preset, strings.Join(presets(), ", "))
-	case r.Codec == media.CodecJPEG && r.Preset != "":
-		return fmt.Errorf("rendition %q: preset is for h264, leave it out", r.Name)
+	case r.Codec == media.CodecJPEG && (r.Preset != "" || r.Encoder != ""):
+		return fmt.Errorf("rendition %q: preset and encoder are for h264, leave them out", r.Name)
+	case r.Encoder != "" && !slices.Contains(encoderNames(), r.Encoder):
+		return fmt.Errorf("rendition %q: encoder %.40q, want one of %s", r.Name, r.Encoder, strings.Join(encoderNames(), ", "))
 	}
 	return nil
 }

@@ -174,7 +174,7 @@ func (st *stream) prepare(feed FeedInfo) error {
 		return nil
 	}
 	st.closeEncoder()
-	o := EncoderOptions{Codec: st.spec.Codec, Width: w, Height: h, FrameRateMilli: rate, BitrateBps: bitrate, Preset: st.spec.Preset}
+	o := EncoderOptions{Codec: st.spec.Codec, Width: w, Height: h, FrameRateMilli: rate, BitrateBps: bitrate, Preset: st.spec.Preset, Encoder: st.spec.Encoder}
 	enc, err := st.c.engine.NewEncoder(o)
 	if err != nil {
 		return err
@@ -238,7 +238,11 @@ func (st *stream) encode(ctx context.Context, p *Picture) error {
 		sleep(ctx, encoderRetry)
 		return nil
 	}
-	st.c.note("rendition "+st.spec.Name, "")
+	instead := ""
+	if e, ok := st.enc.(Substitute); ok {
+		instead = e.Instead()
+	}
+	st.c.note("rendition "+st.spec.Name, instead)
 	if !p.At.After(st.lastAt) || !st.onTime(p.At, feed) {
 		return nil
 	}
