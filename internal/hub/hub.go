@@ -138,6 +138,7 @@ type rendition struct {
 	subs       []*Subscription
 	idleSince  media.Timestamp // when the last subscription left
 	active     bool            // wanted from the publisher
+	told       int             // the target that the publisher knows, bit/s; 0 for its most
 	keyWanted  bool
 	keyAsked   media.Timestamp // when the last request went out
 	gop        []*AccessUnit   // since the last keyframe, while worth keeping

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -47,7 +48,7 @@ func (p *Publisher) SetRenditions(list []media.Rendition) {
 // withdraw takes a rendition out of use and sends its viewers away. s.mu is held.
 func (r *rendition) withdraw() {
 	for _, sub := range r.subs {
-		sub.detached()
+		sub.detached(r)
 	}
 	clear(r.subs)
 	r.subs = r.subs[:0]
@@ -124,8 +125,8 @@ func (p *Publisher) Publish(au *AccessUnit) {
 		}
 	}
 	ask := false
-	for _, sub := range r.subs {
-		if sub.push(au) {
+	for i := 0; i < len(r.subs); i++ { // a viewer that goes over to this rendition leaves another's list
+		if r.subs[i].push(r, au) {
 			ask = true
 		}
 	}
@@ -165,6 +166,8 @@ func (p *Publisher) Close(state media.State, detail string) {
 type Demand struct {
 	Renditions []media.RenditionID // to encode; sorted as announced
 	Keys       []media.RenditionID // to send a keyframe of, now
+	// Targets are the bit/s to encode at, of those that are not to be encoded at their most; nil for none.
+	Targets map[media.RenditionID]int
 	// Again is when to ask again though nothing changed; zero for never.
 	Again media.Timestamp
 }
@@ -205,6 +208,12 @@ func (p *Publisher) Demand() Demand {
 			continue
 		}
 		d.Renditions = append(d.Renditions, id)
+		if r.told = r.target(); r.told > 0 {
+			if d.Targets == nil {
+				d.Targets = map[media.RenditionID]int{}
+			}
+			d.Targets[id] = r.told
+		}
 		r.keyWanted = r.keyWanted && watched
 		if !r.keyWanted {
 			continue
@@ -218,6 +227,53 @@ func (p *Publisher) Demand() Demand {
 		// If the keyframe does not come, whoever still waits asks again with the next delta that reaches them.
 	}
 	return d
+}
+
+// target is the bit rate at which the rendition serves its viewers best, 0 for its most: what at least half of them can
+// take, so that one viewer alone is followed and no minority lowers the others. s.mu is held.
+func (r *rendition) target() int {
+	carries := make([]int, 0, 16)
+	for _, sub := range r.subs {
+		if sub.isPaused() {
+			continue
+		}
+		if c := sub.carries; c > 0 {
+			carries = append(carries, c)
+		} else {
+			carries = append(carries, math.MaxInt)
+		}
+	}
+	if len(carries) == 0 || r.info.MinBitrateBps == r.info.MaxBitrateBps {
+		return 0
+	}
+	slices.Sort(carries)
+	bps := max(carries[len(carries)/2], r.info.MinBitrateBps)
+	if bps >= r.info.MaxBitrateBps {
+		return 0
+	}
+	return bps
+}
+
+// apart reports whether two targets differ so much that a publisher should know.
+func apart(a, b int) bool {
+	const notable = 20 // one part in so many
+	return a != b && (a == 0 || b == 0 || max(a-b, b-a) >= b/notable)
+}
+
+// shared gives what the renditions that others than sub watch are encoded at. s.mu is held, and so is sub.mu.
+func (s *stream) shared(sub *Subscription) map[media.RenditionID]int {
+	var shared map[media.RenditionID]int
+	for _, id := range s.order {
+		r := s.renditions[id]
+		others := func(other *Subscription) bool { return other != sub && !other.isPaused() }
+		if slices.ContainsFunc(r.subs, others) {
+			if shared == nil {
+				shared = map[media.RenditionID]int{}
+			}
+			shared[id] = r.told
+		}
+	}
+	return shared
 }
 
 func (p *Publisher) poke() {

@@ -18,6 +18,7 @@ const (
 	DropReference DropReason = "reference" // it refers to one that was dropped
 	DropStale     DropReason = "stale"     // a part was sent, the rest was too old to be worth it
 	DropReplaced  DropReason = "replaced"  // a newer picture took its place before it was sent (JPEG)
+	DropStills    DropReason = "stills"    // the viewer's network carries keyframes alone
 )
 
 // Subscription is one viewer's place at a stream. Its methods are safe for concurrent use; only one goroutine takes
@@ -28,9 +29,12 @@ type Subscription struct {
 
 	// Guarded by s.mu.
 	rendition *rendition // the one this subscription is attached to
+	next      *rendition // the one it goes over to with its next keyframe; nil for none
+	carries   int        // bit/s, 0 if not known to be limited
 	closed    bool
 
 	mu       sync.Mutex
+	stills   bool
 	queue    []queued // oldest first
 	bytes    int
 	needKey  bool
@@ -84,11 +88,23 @@ func (sub *Subscription) enqueue(au *AccessUnit, since media.Timestamp) {
 	sub.bytes += au.Bytes
 }
 
-// push queues au and reports whether a keyframe must be asked for. s.mu is held.
-func (sub *Subscription) push(au *AccessUnit) (askKey bool) {
+// push queues an access unit of rendition r and reports whether a keyframe must be asked for. s.mu is held.
+func (sub *Subscription) push(r *rendition, au *AccessUnit) (askKey bool) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	if sub.paused {
+		return false
+	}
+	if sub.next == r {
+		if !au.Key {
+			return true
+		}
+		sub.dropAll(DropReplaced)
+		sub.goOver()
+	}
+	if sub.stills && !au.Key {
+		sub.dropped[DropStills]++
+		sub.needKey = true
 		return false
 	}
 	if sub.needKey && !au.Key {
@@ -98,7 +114,7 @@ func (sub *Subscription) push(au *AccessUnit) (askKey bool) {
 	opts := sub.s.hub.opts
 	switch {
 	case len(sub.queue) == 0:
-	case au.Config.Rendition.Codec == media.CodecJPEG:
+	case sub.stills || au.Config.Rendition.Codec == media.CodecJPEG:
 		sub.dropAll(DropReplaced)
 	case au.Received.Sub(sub.queue[0].since) > opts.QueueBudget || sub.bytes+au.Bytes > opts.QueueBytes:
 		sub.dropAll(DropQueue)
@@ -133,12 +149,27 @@ func (sub *Subscription) awaitKey() {
 	sub.needKey = true
 }
 
-// detached tells the subscription that its rendition is gone. s.mu is held.
-func (sub *Subscription) detached() {
-	sub.rendition = nil
+// goOver takes the subscription from its rendition to the next. s.mu and sub.mu are held.
+func (sub *Subscription) goOver() {
+	sub.leave(sub.rendition)
+	sub.rendition, sub.next = sub.next, nil
+}
+
+// detached tells the subscription that r, its rendition or its next, is gone. s.mu is held.
+func (sub *Subscription) detached(r *rendition) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	sub.attached = false
+	switch {
+	case sub.next == r:
+		sub.next = nil
+		sub.chosen = sub.rendition.info.ID
+		return
+	case sub.next != nil:
+		sub.rendition, sub.next = sub.next, nil
+		sub.needKey = true
+	default:
+		sub.rendition, sub.attached = nil, false
+	}
 	sub.dropAll(DropReference)
 }
 
@@ -185,7 +216,8 @@ func (s *stream) pokePublisher() {
 }
 
 // Select attaches the viewer to a rendition, from which it gets the pictures since the last keyframe if they are fresh,
-// and otherwise a new keyframe. It reports an error for a rendition that the publisher does not list.
+// and otherwise a new keyframe. A viewer that gets pictures goes on getting them until the other rendition's next
+// keyframe, so that it misses nothing. It reports an error for a rendition that the publisher does not list.
 func (sub *Subscription) Select(id media.RenditionID) error {
 	s := sub.s
 	s.mu.Lock()
@@ -194,16 +226,25 @@ func (sub *Subscription) Select(id media.RenditionID) error {
 	if r == nil {
 		return fmt.Errorf("stream %s has no rendition %d", s.id, id)
 	}
-	if sub.rendition == r {
-		return nil
-	}
-	sub.detach()
-	sub.rendition = r
-	r.subs = append(r.subs, sub)
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
+	if sub.next != nil && sub.next != r {
+		sub.leave(sub.next)
+		sub.next = nil
+	}
 	sub.chosen, sub.attached = id, true
-	sub.startFrom(r)
+	switch {
+	case sub.rendition == r || sub.next == r:
+		return nil
+	case sub.rendition == nil || sub.needKey: // nothing to miss
+		sub.leave(sub.rendition)
+		sub.rendition = r
+		sub.startFrom(r)
+	default:
+		sub.next = r
+		r.keyWanted = true
+	}
+	r.subs = append(r.subs, sub)
 	s.pokePublisher()
 	return nil
 }
@@ -223,17 +264,37 @@ func (sub *Subscription) startFrom(r *rendition) {
 	r.keyWanted = true
 }
 
-// detach takes the subscription off its rendition. s.mu is held.
-func (sub *Subscription) detach() {
-	r := sub.rendition
+// leave takes the subscription off r's list. s.mu is held.
+func (sub *Subscription) leave(r *rendition) {
 	if r == nil {
 		return
 	}
-	sub.rendition = nil
 	if i := slices.Index(r.subs, sub); i >= 0 {
 		r.subs = slices.Delete(r.subs, i, i+1)
 	}
 	r.idleSince = sub.s.hub.now()
+	sub.s.pokePublisher()
+}
+
+// Carries says how many bit/s the viewer's network is believed to carry; 0 for not known to be limited. The renditions it
+// watches may follow.
+func (sub *Subscription) Carries(bps int) {
+	s := sub.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.carries = bps
+	for _, r := range []*rendition{sub.rendition, sub.next} {
+		if r != nil && apart(r.target(), r.told) {
+			s.pokePublisher()
+		}
+	}
+}
+
+// Stills has the viewer get keyframes alone, the newest each time, which RequestKey asks for; or everything again.
+func (sub *Subscription) Stills(on bool) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	sub.stills = on
 }
 
 // Pause stops or resumes the viewer's pictures; they resume from a keyframe.
@@ -247,12 +308,18 @@ func (sub *Subscription) Pause(paused bool) {
 		return
 	}
 	sub.paused = paused
-	if sub.rendition != nil {
-		if paused {
-			sub.dropAll(DropReplaced)
-			sub.rendition.idleSince = s.hub.now()
-		} else {
-			sub.startFrom(sub.rendition)
+	if paused {
+		sub.dropAll(DropReplaced)
+	}
+	for _, r := range []*rendition{sub.rendition, sub.next} {
+		switch {
+		case r == nil:
+		case paused:
+			r.idleSince = s.hub.now()
+		case r == sub.rendition:
+			sub.startFrom(r)
+		default:
+			r.keyWanted = true
 		}
 	}
 	s.pokePublisher()
@@ -269,8 +336,10 @@ type View struct {
 	Version    uint64 // changes whenever Status or Renditions do
 	Status     Status
 	Renditions []media.Rendition
-	Chosen     media.RenditionID
-	Attached   bool // to Chosen; false until Select and after the rendition went away
+	// Shared holds, for each of Renditions that others watch, the bit/s it is encoded at for them; 0 for its most.
+	Shared   map[media.RenditionID]int
+	Chosen   media.RenditionID
+	Attached bool // to Chosen; false until Select and after the rendition went away
 }
 
 // Version is the Version of the View that Look would return now.
@@ -283,7 +352,10 @@ func (sub *Subscription) Look() View {
 	defer s.mu.Unlock()
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	return View{Version: s.version.Load(), Status: s.status, Renditions: s.list(), Chosen: sub.chosen, Attached: sub.attached}
+	return View{
+		Version: s.version.Load(), Status: s.status, Renditions: s.list(), Shared: s.shared(sub),
+		Chosen: sub.chosen, Attached: sub.attached,
+	}
 }
 
 // Dropped counts access units not sent to this viewer, by reason.
@@ -302,7 +374,9 @@ func (sub *Subscription) Close() {
 		return
 	}
 	sub.closed = true
-	sub.detach()
+	sub.leave(sub.rendition)
+	sub.leave(sub.next)
+	sub.rendition, sub.next = nil, nil
 	delete(s.subs, sub)
 	s.pokePublisher()
 	s.mu.Unlock()

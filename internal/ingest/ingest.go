@@ -25,6 +25,9 @@ import (
 // helloTimeout is how long a publisher may take to say what it publishes.
 const helloTimeout = 10 * time.Second
 
+// wantSpacing is the least time between two WANT messages that differ in their targets alone.
+const wantSpacing = 100 * time.Millisecond
+
 // maxClockError is how far a capture time may be from the time of arrival before it is taken for wrong and replaced.
 const maxClockError = 10 * time.Second
 
@@ -135,19 +138,24 @@ func (s *session) steer(ctx context.Context) error {
 		return &transport.CloseError{Code: transport.CodeUnresponsive, Reason: fmt.Sprintf("no HELLO within %s", helloTimeout)}
 	case <-s.hello:
 	}
-	var sent []media.RenditionID
+	var sent wire.Want
+	var sentAt media.Timestamp
 	for first := true; ; first = false {
 		d := s.pub.Demand()
-		if first || !slices.Equal(sent, d.Renditions) {
-			want := wire.Want{Renditions: make([]wire.WantedRendition, 0, len(d.Renditions))}
-			for _, id := range d.Renditions {
-				want.Renditions = append(want.Renditions, wire.WantedRendition{ID: id})
+		want := wanted(d)
+		retargeted := slices.EqualFunc(sent.Renditions, want.Renditions, sameRendition)
+		switch due := sentAt.Add(wantSpacing); {
+		case !first && slices.Equal(sent.Renditions, want.Renditions):
+		case !first && retargeted && s.epoch.Now() < due:
+			if d.Again == 0 || d.Again > due {
+				d.Again = due
 			}
+		default:
 			if err := s.conn.WriteMessage(wire.AppendJSON(nil, wire.TypeWant, want)); err != nil {
 				return err
 			}
-			sent = d.Renditions
-			s.log.Debug("renditions wanted", "renditions", len(sent))
+			sent, sentAt = want, s.epoch.Now()
+			s.log.Debug("renditions wanted", "renditions", want.Renditions)
 		}
 		for _, id := range d.Keys {
 			if err := s.conn.WriteMessage(wire.AppendKeyReq(nil, wire.KeyReq{Rendition: id, Reason: wire.KeyLost})); err != nil {
@@ -167,6 +175,18 @@ func (s *session) steer(ctx context.Context) error {
 		}
 	}
 }
+
+// wanted is what a publisher is told of d.
+func wanted(d hub.Demand) wire.Want {
+	want := wire.Want{Renditions: make([]wire.WantedRendition, 0, len(d.Renditions))}
+	for _, id := range d.Renditions {
+		want.Renditions = append(want.Renditions, wire.WantedRendition{ID: id, BitrateBps: d.Targets[id]})
+	}
+	return want
+}
+
+// sameRendition tells whether a and b differ in their targets at most.
+func sameRendition(a, b wire.WantedRendition) bool { return a.ID == b.ID }
 
 // read takes messages until the connection ends.
 func (s *session) read() error {

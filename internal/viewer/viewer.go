@@ -16,6 +16,7 @@ import (
 	"sightline/internal/hub"
 	"sightline/internal/media"
 	"sightline/internal/transport"
+	"sightline/internal/transport/ws"
 	"sightline/internal/wire"
 )
 
@@ -34,6 +35,12 @@ const (
 	// maxMessages bounds what a viewer may send in a second. A player sends about 15, and on a path that is filling up one
 	// more for each access unit, of which there may be 120.
 	maxMessages = 250
+	// roomAgain is how soon to look at a full window again when nothing is acknowledged meanwhile.
+	roomAgain = 100 * time.Millisecond
+	// padEvery and maxPad shape padding: pieces of at most so many bytes, so often.
+	padEvery, maxPad = 10 * time.Millisecond, 4 << 10
+	// stillEvery is the least time between two stills of a viewer whose network carries no more.
+	stillEvery = time.Second
 )
 
 // Options describe a session.
@@ -54,9 +61,11 @@ type session struct {
 	hello   chan struct{} // closed by the reader once wishes are known
 	control chan []byte   // messages from the reader to the writer, ahead of media
 	rethink chan struct{} // the wishes changed
+	acked   chan struct{} // path took in an acknowledgement
 
 	mu     sync.Mutex
 	wishes adapt.Wishes // guarded by mu
+	path   adapt.Path   // guarded by mu
 }
 
 // Serve runs the session of a viewer of stream id over conn until either side ends it, Expires passes or ctx is done, and
@@ -82,6 +91,7 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 	s := &session{
 		conn: conn, sub: sub, id: id, opts: opts, log: log,
 		hello: make(chan struct{}), control: make(chan []byte, 8), rethink: make(chan struct{}, 1),
+		acked: make(chan struct{}, 1),
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(s.read)
@@ -147,8 +157,11 @@ func (s *session) take(b []byte) error {
 		t2 := s.opts.Epoch.Now()
 		s.send(wire.AppendTimeResp(nil, wire.TimeResp{ID: r.ID, T1: r.T1, T2: t2}))
 	case wire.TypeFeedback:
-		_, err := wire.ParseFeedback(b)
-		return err
+		f, err := wire.ParseFeedback(b)
+		if err != nil {
+			return err
+		}
+		s.acknowledged(f)
 	case wire.TypeKeyReq:
 		if _, err := wire.ParseKeyReq(b); err != nil {
 			return err
@@ -200,14 +213,27 @@ func (s *session) steer(c wire.Ctrl) {
 	}
 }
 
+// acknowledged takes in what a viewer says of arrivals.
+func (s *session) acknowledged(f wire.Feedback) {
+	now := s.opts.Epoch.Now()
+	s.mu.Lock()
+	s.path.Acked(adapt.Ack{Rendition: f.Rendition, Seq: f.Seq, Arrival: f.Arrival, Received: f.Received}, now)
+	s.mu.Unlock()
+	wake(s.acked)
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
 func (s *session) change(f func(*adapt.Wishes)) {
 	s.mu.Lock()
 	f(&s.wishes)
 	s.mu.Unlock()
-	select {
-	case s.rethink <- struct{}{}:
-	default:
-	}
+	wake(s.rethink)
 }
 
 // send hands a control message to the writer; when it is that far behind, the message is not worth sending.
@@ -241,6 +267,8 @@ func (s *session) write(ctx context.Context) error {
 	}
 	status := time.NewTicker(time.Second)
 	defer status.Stop()
+	again := time.NewTimer(0) // to look at the window again, or to send padding
+	defer again.Stop()
 	w := writer{session: s}
 	if err := w.look(true); err != nil {
 		return err
@@ -259,17 +287,29 @@ func (s *session) write(ctx context.Context) error {
 		case <-s.rethink:
 			err = w.look(true)
 		case <-status.C:
-			err = w.tellDrops()
+			if err = w.tellDrops(); err == nil {
+				err = w.adjust()
+			}
+		case <-s.acked:
+			more = always
+			if err = w.adjust(); err == nil {
+				err = w.pad(again)
+			}
+		case <-again.C:
+			more = always
+			err = w.pad(again)
 		case <-s.sub.Ready():
 			more = always
 			if s.sub.Version() != w.view.Version {
 				err = w.look(false)
 			}
 		case <-more:
-			if au := s.sub.Next(); au != nil {
+			more = nil
+			if !w.room() {
+				again.Reset(roomAgain)
+			} else if au := s.sub.Next(); au != nil {
+				more = always
 				err = w.media(au)
-			} else {
-				more = nil
 			}
 		}
 		if err != nil {
@@ -283,16 +323,38 @@ func (s *session) writeControl(b []byte) error {
 	if wire.Type(b[0]) == wire.TypeTimeResp {
 		wire.SetT3(b, s.opts.Epoch.Now())
 	}
+	return s.writeMessage(b)
+}
+
+func (s *session) writeMessage(b []byte) error {
+	s.mu.Lock()
+	s.path.Sent(len(b))
+	s.mu.Unlock()
 	return s.conn.WriteMessage(b)
+}
+
+// writeFramed sends a message that stands behind its frame header.
+func (s *session) writeFramed(b []byte) error {
+	s.mu.Lock()
+	s.path.Sent(len(ws.FramePayload(b)))
+	s.mu.Unlock()
+	return s.conn.WriteFramed(b)
 }
 
 // writer is what only the writing goroutine knows.
 type writer struct {
 	*session
-	view   hub.View
-	config *hub.Config // the last one sent
-	detail string      // as last told
-	drops  uint64      // as last told
+	view    hub.View
+	config  *hub.Config // the last one sent
+	detail  string      // as last told
+	drops   uint64      // as last told
+	rate    adapt.Rate
+	chooser adapt.Chooser
+	choice  adapt.Choice
+	most    int             // bit/s that the viewer could use at best
+	carries int             // as the hub knows it
+	asked   media.Timestamp // when the last still was asked for
+	padding []byte
 }
 
 // look takes the stream's status and renditions, chooses a rendition and tells the viewer what is new.
@@ -301,19 +363,32 @@ func (w *writer) look(force bool) error {
 	changed := force || view.Status != w.view.Status
 	detail := view.Status.Detail
 	w.view = view
+	ladder := offers(view)
 	w.mu.Lock()
-	id, ok := adapt.Choose(w.wishes, view.Renditions)
+	choice, ok := w.chooser.Choose(w.wishes, w.rate.Carries(), ladder, w.opts.Epoch.Now())
+	w.most = adapt.Best(w.wishes, ladder)
 	codecs := w.wishes.Codecs
 	w.mu.Unlock()
-	if ok && (!view.Attached || view.Chosen != id) {
+	if ok && choice.Stills != w.choice.Stills {
+		w.sub.Stills(choice.Stills)
+		if !choice.Stills {
+			w.sub.RequestKey()
+		}
+		changed = true
+	}
+	w.choice = choice
+	if ok && (!view.Attached || view.Chosen != choice.Rendition) {
 		// An error means that the rendition went away since Look: Ready is signalled again.
-		if err := w.sub.Select(id); err == nil {
-			w.view.Chosen, w.view.Attached = id, true
+		if err := w.sub.Select(choice.Rendition); err == nil {
+			w.view.Chosen, w.view.Attached = choice.Rendition, true
 			changed = true
 		}
 	}
-	if !ok && len(view.Renditions) > 0 {
+	switch {
+	case !ok && len(view.Renditions) > 0:
 		detail = fmt.Sprintf("This player decodes %.80q, and the stream has none of them.", codecs)
+	case ok && choice.Stills && detail == "":
+		detail = "Your network carries no moving picture now: still pictures come as fast as it takes them."
 	}
 	if !changed && detail == w.detail {
 		return nil
@@ -322,13 +397,80 @@ func (w *writer) look(force bool) error {
 	return w.tell()
 }
 
+// offers is what adapt needs to know of the renditions.
+func offers(view hub.View) []adapt.Offer {
+	list := make([]adapt.Offer, 0, len(view.Renditions))
+	for _, r := range view.Renditions {
+		bitrate, others := view.Shared[r.ID]
+		list = append(list, adapt.Offer{Rendition: r, Others: others, Bitrate: bitrate})
+	}
+	return list
+}
+
+// adjust takes in what the path has shown: what it carries, what the renditions should be encoded at for it, and which of
+// them the viewer should have.
+func (w *writer) adjust() error {
+	now := w.opts.Epoch.Now()
+	before := w.rate.Carries()
+	w.mu.Lock()
+	if w.choice.Stills {
+		w.rate.Still(&w.path, now)
+	} else {
+		w.rate.Update(&w.path, w.most, now)
+	}
+	empty := w.path.Empty()
+	w.mu.Unlock()
+	carries := w.rate.Send()
+	if carries != w.carries {
+		w.carries = carries
+		w.sub.Carries(carries)
+	}
+	if w.choice.Stills && empty && now.Sub(w.asked) >= stillEvery {
+		w.asked = now
+		w.sub.RequestKey()
+	}
+	if w.rate.Carries() == before && !w.choice.Stills {
+		return nil
+	}
+	return w.look(false)
+}
+
+// room reports whether the window has room for one access unit more.
+func (w *writer) room() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.path.Room(w.rate.Carries(), w.opts.Epoch.Now())
+}
+
+// pad sends the padding that is due, and has again fire while there will be more.
+func (w *writer) pad(again *time.Timer) error {
+	if w.choice.Stills {
+		return nil
+	}
+	now := w.opts.Epoch.Now()
+	w.mu.Lock()
+	n := w.rate.Padding(&w.path, w.most, now)
+	w.mu.Unlock()
+	if w.rate.Probing(now) {
+		again.Reset(padEvery)
+	}
+	if n == 0 {
+		return nil
+	}
+	if w.padding == nil {
+		w.padding = make([]byte, maxPad)
+		w.padding[0] = byte(wire.TypePad)
+	}
+	return w.writeMessage(w.padding[:min(max(n, wire.PadHeaderLen), maxPad)])
+}
+
 // tell sends STATUS.
 func (w *writer) tell() error {
 	dropped := map[string]uint64{}
 	for reason, n := range w.sub.Dropped() {
 		dropped[string(reason)] = n
 	}
-	return w.conn.WriteMessage(wire.AppendJSON(nil, wire.TypeStatus, wire.ViewerStatus{
+	return w.writeMessage(wire.AppendJSON(nil, wire.TypeStatus, wire.ViewerStatus{
 		Stream: w.id, State: w.view.Status.State, Detail: w.detail,
 		Rendition: w.view.Chosen, Since: w.view.Status.Since, Dropped: dropped,
 	}))
@@ -351,11 +493,12 @@ func (w *writer) tellDrops() error {
 // rest of a delta that got too old is abandoned.
 func (w *writer) media(au *hub.AccessUnit) error {
 	if au.Config != w.config {
-		if err := w.conn.WriteFramed(au.Config.Framed); err != nil {
+		if err := w.writeFramed(au.Config.Framed); err != nil {
 			return err
 		}
 		w.config = au.Config
 	}
+	began := w.opts.Epoch.Now()
 	for i, chunk := range au.Chunks {
 		if err := w.drainControl(); err != nil {
 			return err
@@ -363,16 +506,19 @@ func (w *writer) media(au *hub.AccessUnit) error {
 		if i > 0 && !au.Key && w.opts.Epoch.Now().Sub(au.Received) > staleAfter {
 			return w.abandon(au)
 		}
-		if err := w.conn.WriteFramed(chunk); err != nil {
+		if err := w.writeFramed(chunk); err != nil {
 			return err
 		}
 	}
+	w.mu.Lock()
+	w.path.SentUnit(au.Config.Rendition.ID, au.Seq, au.Bytes, began, w.opts.Epoch.Now())
+	w.mu.Unlock()
 	return nil
 }
 
 func (w *writer) abandon(au *hub.AccessUnit) error {
 	w.sub.Abandon(hub.DropStale)
-	return w.conn.WriteMessage(wire.AppendAbort(nil, wire.Abort{Rendition: au.Config.Rendition.ID, Seq: au.Seq}))
+	return w.writeMessage(wire.AppendAbort(nil, wire.Abort{Rendition: au.Config.Rendition.ID, Seq: au.Seq}))
 }
 
 func (w *writer) drainControl() error {

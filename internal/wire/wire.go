@@ -39,6 +39,7 @@ const (
 // Limits, in bytes unless the name says otherwise.
 const (
 	MediaHeaderLen   = 32
+	PadHeaderLen     = 4
 	MaxChunkPayload  = 16256
 	MaxChunkLen      = MediaHeaderLen + MaxChunkPayload
 	MaxAccessUnitLen = 8 << 20

@@ -1,0 +1,269 @@
+package adapt
+
+import (
+	"time"
+
+	"sightline/internal/media"
+)
+
+const (
+	// budget is how much queueing on the way the window allows for.
+	budget = 60 * time.Millisecond
+	// ackEvery is how long a viewer may hold an acknowledgement back while its pictures come on time.
+	ackEvery = 100 * time.Millisecond
+	// hurried is the queueing from which a viewer acknowledges every access unit at once.
+	hurried = 15 * time.Millisecond
+	// firstWindow is how much may be on the way, in bytes, before anything was acknowledged.
+	firstWindow = 256 << 10
+	// silence is how long the window stays closed without any acknowledgement: then one access unit more goes out, so that
+	// a lost or forgetful viewer cannot stop itself for ever.
+	silence = time.Second
+	// standingOver is the time over which the least queueing counts as standing: shorter rises are the path's noise, and
+	// losses that TCP mended.
+	standingOver = 100 * time.Millisecond
+	// busyFrom is the queueing from which a link counts as busy.
+	busyFrom = 8 * time.Millisecond
+	// goodputOver is the longest time over which goodput is measured, and goodputLeast the shortest.
+	goodputOver, goodputLeast = 500 * time.Millisecond, 80 * time.Millisecond
+)
+
+// Path is what is known of the way to one viewer, from what was sent and what the viewer acknowledged. It sees through
+// proxies, since the viewer itself speaks. The zero value is ready. Not safe for concurrent use.
+type Path struct {
+	sent, acked uint32 // bytes of messages, wrapping as FEEDBACK's do
+
+	units    [256]unit // sent last, a ring
+	nUnits   int       // ever sent
+	nAcked   int       // of which so many were acknowledged
+	largest  int       // bytes of the largest on the way
+	lastSent media.Timestamp
+	lastAck  media.Timestamp
+
+	arrivals  [64]arrival // a ring, in the order of arrival
+	nArrivals int
+	judged    int   // of which still has judged so many
+	base      least // of the way's time
+	rtt       least
+}
+
+// unit is an access unit that was sent.
+type unit struct {
+	rendition media.RenditionID
+	seq       uint32
+	began     media.Timestamp // when its first chunk was handed to the socket
+	end       uint32          // Path.sent behind it
+	bytes     int
+}
+
+// arrival is an access unit that was acknowledged.
+type arrival struct {
+	at    media.Timestamp
+	began media.Timestamp
+	way   time.Duration // at − began
+	end   uint32
+	bytes int
+}
+
+// Sent takes in that a message of n bytes was handed to the socket.
+func (p *Path) Sent(n int) { p.sent += uint32(n) }
+
+// SentUnit takes in that an access unit was handed over whole, its n bytes by Sent already.
+func (p *Path) SentUnit(id media.RenditionID, seq uint32, n int, began, now media.Timestamp) {
+	p.units[p.nUnits%len(p.units)] = unit{rendition: id, seq: seq, began: began, end: p.sent, bytes: n}
+	p.nUnits++
+	p.largest = max(p.largest, n)
+	p.lastSent = now
+}
+
+// Ack is what a FEEDBACK message says of arrivals.
+type Ack struct {
+	Rendition media.RenditionID
+	Seq       uint32
+	Arrival   media.Timestamp // of the access unit, on the server's epoch; 0 while the viewer does not know it
+	Received  uint32          // bytes since the connection opened, wrapping
+}
+
+// Acked takes in an acknowledgement that came now. One for something that was not sent, or was acknowledged before, counts
+// as a sign of life and no more.
+func (p *Path) Acked(a Ack, now media.Timestamp) {
+	p.lastAck = now
+	if int32(a.Received-p.acked) > 0 && int32(p.sent-a.Received) >= 0 {
+		p.acked = a.Received
+	}
+	oldest := max(p.nAcked, p.nUnits-len(p.units))
+	for i := p.nUnits - 1; i >= oldest; i-- {
+		u := p.units[i%len(p.units)]
+		if u.rendition != a.Rendition || u.seq != a.Seq {
+			continue
+		}
+		p.nAcked = i + 1
+		p.largest = 0
+		for j := p.nAcked; j < p.nUnits; j++ {
+			p.largest = max(p.largest, p.units[j%len(p.units)].bytes)
+		}
+		p.rtt.add(now.Sub(u.began), now)
+		if a.Arrival != 0 {
+			way := a.Arrival.Sub(u.began)
+			p.base.add(way, now)
+			p.arrivals[p.nArrivals%len(p.arrivals)] = arrival{at: a.Arrival, began: u.began, way: way, end: u.end, bytes: u.bytes}
+			p.nArrivals++
+		}
+		return
+	}
+}
+
+// arrived gives the n-th arrival from the last, 0 being the last itself; ok is false when it is not known any more.
+func (p *Path) arrived(n int) (a arrival, ok bool) {
+	if n >= min(p.nArrivals, len(p.arrivals)) {
+		return arrival{}, false
+	}
+	return p.arrivals[(p.nArrivals-1-n)%len(p.arrivals)], true
+}
+
+func (p *Path) queue(a arrival) time.Duration { return a.way - p.base.value() }
+
+// Standing is the queueing on the way that lasts: the least of the last tenth of a second, and of two access units at
+// least.
+func (p *Path) Standing() time.Duration {
+	last, ok := p.arrived(0)
+	if !ok {
+		return 0
+	}
+	standing := p.queue(last)
+	for n := 1; ; n++ {
+		a, ok := p.arrived(n)
+		if !ok || n > 1 && last.at.Sub(a.at) > standingOver {
+			return standing
+		}
+		standing = min(standing, p.queue(a))
+	}
+}
+
+// WorstSince is the longest queueing of any access unit handed over at t or later; ok is false when none was
+// acknowledged.
+func (p *Path) WorstSince(t media.Timestamp) (worst time.Duration, ok bool) {
+	for n := 0; ; n++ {
+		a, known := p.arrived(n)
+		if !known || a.began < t {
+			return worst, ok
+		}
+		worst, ok = max(worst, p.queue(a)), true
+	}
+}
+
+// Goodput is what arrived lately, bit/s; busy tells that the link had more to carry all the time, so that this is all it
+// carries. 0 when there is too little to tell.
+func (p *Path) Goodput() (bps int, busy bool) {
+	if bps := p.rate(goodputLeast, goodputOver, true); bps > 0 {
+		return bps, true
+	}
+	return p.rate(goodputLeast, 2*goodputOver, false), false
+}
+
+// rate measures over the arrivals of the last while, no shorter than shortest, of a busy link alone if so wanted.
+func (p *Path) rate(shortest, longest time.Duration, busy bool) int {
+	last, ok := p.arrived(0)
+	if !ok || busy && p.queue(last) <= busyFrom {
+		return 0
+	}
+	first := last
+	for n := 1; ; n++ {
+		a, ok := p.arrived(n)
+		if !ok || last.at.Sub(a.at) > longest || busy && p.queue(a) <= busyFrom {
+			break
+		}
+		first = a
+	}
+	over := last.at.Sub(first.at)
+	if over < shortest {
+		return 0
+	}
+	return int(float64(last.end-first.end) * 8 / over.Seconds())
+}
+
+// still is the bit rate at which the last access unit arrived, that had the way to itself; ok is false when there is none
+// that was not judged before.
+func (p *Path) still() (bps float64, ok bool) {
+	last, known := p.arrived(0)
+	if !known || p.judged == p.nArrivals {
+		return 0, false
+	}
+	p.judged = p.nArrivals
+	return float64(last.bytes) * 8 / max(p.queue(last), time.Millisecond).Seconds(), true
+}
+
+// Empty reports whether everything that was sent whole has been acknowledged.
+func (p *Path) Empty() bool { return p.nAcked == p.nUnits }
+
+// Rebase takes the way's present time for the least it can be: what looked like a queue does not drain, so it is none.
+func (p *Path) Rebase(now media.Timestamp) {
+	last, ok := p.arrived(0)
+	if !ok {
+		return
+	}
+	p.base = least{}
+	p.base.add(last.way-p.queue(last)+p.Standing(), now)
+}
+
+// RTT is the least time from handing an access unit over to its acknowledgement; 0 if not known.
+func (p *Path) RTT() time.Duration { return p.rtt.value() }
+
+// InFlight is how many bytes of messages were sent and not acknowledged.
+func (p *Path) InFlight() int { return int(p.sent - p.acked) }
+
+// Room reports whether an access unit may go out now to a viewer whose network is believed to carry bps (0: not known).
+// Two may always be on the way.
+func (p *Path) Room(bps int, now media.Timestamp) bool {
+	if p.nUnits-p.nAcked < 2 {
+		return true
+	}
+	if now.Sub(max(p.lastAck, p.lastSent)) > silence {
+		return true
+	}
+	return p.InFlight() < p.window(bps)
+}
+
+// window is how many bytes may be on the way.
+func (p *Path) window(bps int) int {
+	goodput, busy := p.Goodput()
+	if goodput == 0 {
+		return firstWindow
+	}
+	hold := time.Duration(0)
+	room := 0
+	if !busy || p.Standing() <= hurried {
+		// Nothing says that the network is at its limit: what the viewer has not told yet is not queued either.
+		goodput = max(goodput, bps) * 3 / 2
+		hold = ackEvery
+		room = p.largest
+	}
+	return room + int(float64(goodput)/8*(p.RTT()+budget+hold).Seconds())
+}
+
+// least is the least of the values of the last 15 to 30 seconds. The zero value has none.
+type least struct {
+	since         media.Timestamp
+	current, past time.Duration
+	has, hasPast  bool
+}
+
+const leastAge = 15 * time.Second
+
+func (l *least) add(v time.Duration, now media.Timestamp) {
+	switch {
+	case !l.has:
+		l.since, l.current, l.has = now, v, true
+	case now.Sub(l.since) > leastAge:
+		l.past, l.hasPast = l.current, true
+		l.since, l.current = now, v
+	default:
+		l.current = min(l.current, v)
+	}
+}
+
+func (l *least) value() time.Duration {
+	if l.hasPast {
+		return min(l.current, l.past)
+	}
+	return l.current
+}
