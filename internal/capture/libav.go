@@ -60,6 +60,10 @@ func (l Libav) Open(ctx context.Context, src Source) (Feed, error) {
 		return openPipe(src, l.Stdin)
 	case "images":
 		return openImages(src, l.Log)
+	case "http", "https":
+		if feed, err := openHTTP(ctx, src); feed != nil || err != nil {
+			return feed, err
+		}
 	}
 	if src.scheme == "test" {
 		return newTestFeed(src.test, func(w, h int) (Canvas, error) { return av.NewPicture(w, h, av.I420) }), nil

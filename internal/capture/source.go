@@ -22,6 +22,7 @@ type Source struct {
 	device deviceOptions
 	pipe   pipeOptions
 	images imagesOptions
+	http   httpOptions
 	// trustAnyone leaves a camera's certificate unchecked.
 	trustAnyone bool
 }
@@ -82,7 +83,8 @@ const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, 
 //	test:?size=1280x720&fps=30000/1001&tag=0   the test pattern; every part of the query may be left out
 //	file:PATH                                  a video file, over and over
 //	rtsp://user:password@host/path             a network camera, over TCP; also rtsps, http and https (MJPEG and the like).
-//	                                           With #tls-verify=no the camera's certificate is not checked.
+//	                                           With #tls-verify=no the camera's certificate is not checked, with
+//	                                           #fps=5 an http address of single JPEGs is asked for one so often.
 //	v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg
 //	images:DIR?window=4000&level=2000          the newest still of a folder; with mode=play&fps=2 all of them in order
 //	pipe:?format=mjpeg                         JPEGs on standard input, one after the other
@@ -182,12 +184,8 @@ func parseNetwork(scheme, s string) (Source, error) {
 		return Source{}, fmt.Errorf("%w: %s: needs a host and maybe a path, such as %s://camera.lan/stream; write special characters in user name and password as %%40 and the like", ErrSource, scheme, scheme)
 	}
 	src := Source{scheme: scheme, shown: scheme + "://" + u.Host + u.EscapedPath()}
-	switch u.Fragment {
-	case "":
-	case "tls-verify=no":
-		src.trustAnyone = true
-	default:
-		return Source{}, fmt.Errorf("%w: %s: unknown option behind #, known is tls-verify=no", ErrSource, scheme)
+	if err := parseNetworkOptions(&src, u.Fragment); err != nil {
+		return Source{}, fmt.Errorf("%w: %s: %w", ErrSource, scheme, err)
 	}
 	src.secret, _, _ = strings.Cut(s, "#")
 	return src, nil
