@@ -100,9 +100,10 @@ func Version() string {
 		part("libavdevice", C.avdevice_version()) + ", " + part("libavutil", C.avutil_version()) + ", " + part("libswscale", C.swscale_version())
 }
 
-// Setup readies the libraries: input devices, and the log, of which only errors go to standard error, a few a second and without
+// Setup readies the libraries: input devices, the memory allocator, and the log, of which only errors go to standard error, a few a second and without
 // anything behind a "://". Call it once, before anything else.
 func Setup() {
+	C.sl_memory_setup()
 	C.sl_log_setup()
 	C.avdevice_register_all()
 	C.avformat_network_init()

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include <libavutil/log.h>
 #include <libavutil/time.h>
 
@@ -85,6 +89,12 @@ static void log_line(void *ctx, int level, const char *fmt, va_list args) {
 void sl_log_setup(void) {
 	av_log_set_level(AV_LOG_ERROR);
 	av_log_set_callback(log_line);
+}
+
+void sl_memory_setup(void) {
+#ifdef __GLIBC__
+	mallopt(M_ARENA_MAX, 2);
+#endif
 }
 
 struct SwsContext *sl_scaler(int sw, int sh, int sfmt, int sfull, int dw, int dh, int dfmt, int dfull) {

@@ -53,6 +53,10 @@ int sl_open(AVFormatContext **out, const char *url, const char *format, AVDictio
 // sl_log_setup sends FFmpeg's errors, a few a second, to standard error with everything that looks like a URL taken out.
 void sl_log_setup(void);
 
+// sl_memory_setup keeps glibc from giving each thread that allocates a heap of its own: Go moves calls between threads, and each heap keeps what its largest
+// moment needed.
+void sl_memory_setup(void);
+
 // sl_scaler makes a scaler with the ranges given (0 limited, 1 full); sws_getContext cannot.
 struct SwsContext *sl_scaler(int sw, int sh, int sfmt, int sfull, int dw, int dh, int dfmt, int dfull);
 int sl_scale(struct SwsContext *sws, AVFrame *dst, const AVFrame *src);

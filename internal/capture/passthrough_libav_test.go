@@ -92,13 +92,22 @@ func TestLibav_FirstPictureNeedsNoKeyframe(t *testing.T) {
 	}
 }
 
-func TestLibav_JPEGCameraIsPassedOn(t *testing.T) {
+// jpegPicture is what jpegCamera sends over and over.
+func jpegPicture(t *testing.T) []byte {
+	t.Helper()
 	img := image.NewGray(image.Rect(0, 0, 320, 240))
 	img.SetGray(7, 7, color.Gray{200})
 	var picture bytes.Buffer
 	if err := jpeg.Encode(&picture, img, nil); err != nil {
 		t.Fatal(err)
 	}
+	return picture.Bytes()
+}
+
+// jpegCamera serves Motion JPEG, 25 pictures a second, until the test ends.
+func jpegCamera(t *testing.T) (address string) {
+	t.Helper()
+	picture := jpegPicture(t)
 	camera := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m := multipart.NewWriter(w)
 		w.Header().Set("Content-Type", "multipart/x-mixed-replace; boundary="+m.Boundary())
@@ -107,7 +116,7 @@ func TestLibav_JPEGCameraIsPassedOn(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if _, err := part.Write(picture.Bytes()); err != nil {
+			if _, err := part.Write(picture); err != nil {
 				return
 			}
 			w.(http.Flusher).Flush()
@@ -118,8 +127,13 @@ func TestLibav_JPEGCameraIsPassedOn(t *testing.T) {
 			}
 		}
 	}))
-	t.Cleanup(camera.Close) // after the capture has ended
-	s := start(t, capture.Options{Source: source(t, camera.URL+"/video.mjpg"), Agent: "t"}, capture.NewLibav())
+	t.Cleanup(camera.Close)
+	return camera.URL
+}
+
+func TestLibav_JPEGCameraIsPassedOn(t *testing.T) {
+	picture, camera := jpegPicture(t), jpegCamera(t)
+	s := start(t, capture.Options{Source: source(t, camera+"/video.mjpg"), Agent: "t"}, capture.NewLibav())
 	id, hello := s.find("source")
 	if id == 0 || hello.Renditions[0].Codec != "jpeg" {
 		t.Fatalf("HELLO %+v", hello)
@@ -128,8 +142,8 @@ func TestLibav_JPEGCameraIsPassedOn(t *testing.T) {
 	var times []media.Timestamp
 	for range 12 {
 		u := get(t, "MEDIA", s.units)
-		if !u.Key() || !bytes.Equal(u.data, picture.Bytes()) {
-			t.Fatalf("%+v: %d bytes, want the camera's %d untouched", u.MediaHeader, len(u.data), picture.Len())
+		if !u.Key() || !bytes.Equal(u.data, picture) {
+			t.Fatalf("%+v: %d bytes, want the camera's %d untouched", u.MediaHeader, len(u.data), len(picture))
 		}
 		times = append(times, u.Capture)
 	}
