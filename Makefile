@@ -15,7 +15,7 @@ help: ## say what there is
 run: ## install what is missing, build, and show the demo and this machine's cameras: prints one link
 	@scripts/setup run
 	@$(MAKE) --no-print-directory build
-	bin/sightline serve --demo
+	bin/sightline serve --demo --log-level warn
 
 build: web capture ## build bin/sightline and bin/sightline-capture
 	CGO_ENABLED=0 go build -trimpath -o bin/sightline ./cmd/sightline

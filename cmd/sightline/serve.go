@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -72,14 +73,20 @@ func greet(cmd *cobra.Command, a *app.App, cfg config.Config) error {
 			return err
 		}
 	}
+	self := os.Args[0] // as this program was called, so that the commands below work as they stand
 	if ca := a.Authority(); ca != nil {
 		err := printf(cmd, "This server's own certificate authority has the SHA-256 fingerprint\n  %s\n"+
-			"Your browser will warn of it once. To have this machine's browsers trust it: sightline trust --data-dir %s\n", ca.Fingerprint(), cfg.DataDir)
+			"Your browser will warn of it once. To have this machine's browsers trust it: %s trust --data-dir %s\n", ca.Fingerprint(), self, cfg.DataDir)
 		if err != nil {
 			return err
 		}
 	}
-	return printf(cmd, "Open this link (one use, ten minutes):\n%s\n", link)
+	_, port, err := net.SplitHostPort(a.Addr().String())
+	if err != nil {
+		return fmt.Errorf("listening address: %w", err)
+	}
+	return printf(cmd, "Open this link (one use, ten minutes; another: %s link --data-dir %s --server https://localhost:%s):\n%s\n",
+		self, cfg.DataDir, port, link)
 }
 
 // addDemo adds the demonstration's streams to those configured, where their names are free.

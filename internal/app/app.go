@@ -94,6 +94,7 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
+		NewCode: a.newCode,
 	}, a.log.With("room", "httpd"))
 	if err != nil {
 		return err
@@ -138,13 +139,18 @@ func (a *App) Addr() net.Addr { return a.listener.Addr() }
 // Authority is the server's own certificate authority, nil when it uses the operator's certificate.
 func (a *App) Authority() *authority.Authority { return a.ca }
 
-// Link makes a link with a one-time code that logs its first user in as the operator.
-func (a *App) Link() (string, error) {
-	code, err := a.auth.NewCode(auth.Principal{
+// newCode makes a one-time code that logs its holder in as the operator.
+func (a *App) newCode() (string, error) {
+	return a.auth.NewCode(auth.Principal{
 		Subject: "operator",
 		Grants:  []auth.Grant{{Actions: []auth.Action{auth.View, auth.Publish, auth.Admin}, Streams: []auth.Pattern{"**"}}},
 		Expires: time.Now().Add(a.cfg.Auth.SessionTTL),
 	}, auth.MaxCodeLifetime)
+}
+
+// Link makes a link with a one-time code that logs its first user in as the operator.
+func (a *App) Link() (string, error) {
+	code, err := a.newCode()
 	if err != nil {
 		return "", err
 	}

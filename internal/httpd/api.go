@@ -195,6 +195,16 @@ func (s *Server) newTicket(r *http.Request, c caller, rec *audit.Record) (string
 	return s.opts.Auth.NewTicket(c.principal, action, id, origin)
 }
 
+// code gives an administrator a one-time code, which behind # makes a link that logs its first user in as the operator.
+func (s *Server) code(w http.ResponseWriter, _ *http.Request, _ caller) {
+	code, err := s.opts.NewCode()
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	s.answer(w, http.StatusOK, map[string]any{"code": code, "expires_in": int(auth.MaxCodeLifetime / time.Second)})
+}
+
 func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request, _ caller) {
 	s.answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }

@@ -41,6 +41,8 @@ type Options struct {
 	Hosts []string
 	// Origins are other sites ("https://portal.example.org") whose pages may open streams with tickets.
 	Origins []string
+	// NewCode makes a one-time code that logs its holder in as the operator.
+	NewCode func() (string, error)
 	// MayPublish tells whether a stream may be published over the network.
 	MayPublish func(media.StreamID) bool
 }

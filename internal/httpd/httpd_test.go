@@ -114,6 +114,18 @@ func TestPolicy(t *testing.T) {
 					want, body, records = c.want[1], `{"stream":"door","action":"view"}`, 1
 				case rt.rule.kind == ruleLogin:
 					want = c.want[0]
+				case rt.rule.kind == ruleServer: // the admin token alone is for all streams
+					want, records = c.want[3], 1 // as for publishing, but ...
+					switch {
+					case c.name == "admin token":
+						want = ok
+					case strings.HasPrefix(c.name, "publish token"):
+						want = refused("wrong-kind")
+					case strings.HasPrefix(c.name, "ticket"):
+						want = refused("missing")
+					case strings.HasPrefix(c.name, "session cookie"):
+						want = forbidden
+					}
 				case rt.rule.kind == ruleStream: // a ticket opens WebSockets only; nobody publishes JPEG here
 					want, records = c.want[2], 1
 					switch {

@@ -21,6 +21,7 @@ const (
 	ruleLogin           // a session or a token of any kind
 	ruleStream          // leave for the rule's action on the stream that the path names
 	ruleSocket          // the same, for a WebSocket
+	ruleServer          // leave for the rule's action on every stream: what concerns the whole server
 )
 
 type rule struct {
@@ -64,6 +65,7 @@ func routes() []route {
 		{"GET /api/v1/streams", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).streams},
 		// The ticket itself is recorded.
 		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "ticket", quiet: true}, (*Server).ticket},
+		{"POST /api/v1/codes", rule{kind: ruleServer, action: auth.Admin, event: "code"}, (*Server).code},
 		{"GET /api/v1/streams/{stream}/snapshot.jpg", rule{kind: ruleStream, action: auth.View, event: "snapshot"}, (*Server).snapshot},
 		{"GET /mjpeg/{stream...}", rule{kind: ruleStream, action: auth.View, event: "mjpeg"}, (*Server).mjpeg},
 		{"GET /ws/watch/{stream...}", rule{kind: ruleSocket, action: auth.View, event: "watch"}, (*Server).watch},
@@ -84,8 +86,12 @@ func (s *Server) guard(rt route) http.Handler {
 		c, err := s.identify(r, rt.rule)
 		rec.Stream = string(c.stream)
 		rec.Subject, rec.TokenID, rec.Session = c.principal.Subject, c.principal.ID, c.principal.ID
-		if err == nil && rt.rule.onStream() {
+		switch {
+		case err != nil:
+		case rt.rule.onStream():
 			err = c.principal.Allows(rt.rule.action, c.stream)
+		case rt.rule.kind == ruleServer:
+			err = c.principal.AllowsEverywhere(rt.rule.action)
 		}
 		if err != nil {
 			rec.Verdict, rec.Reason = audit.Refused, reason(err)
@@ -159,7 +165,7 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 			return c, errOrigin
 		}
 		kinds := []auth.Kind{auth.KindView, auth.KindPublish, auth.KindAdmin}
-		if rl.onStream() {
+		if rl.onStream() || rl.kind == ruleServer {
 			kinds = []auth.Kind{auth.KindFor(rl.action)}
 		}
 		c.principal, err = s.opts.Auth.Verify(token, kinds...)

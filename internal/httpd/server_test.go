@@ -136,6 +136,7 @@ func newSite(t *testing.T) *site {
 		},
 		Hosts: []string{"127.0.0.1", "localhost", "::1"}, Origins: []string{"https://portal.example"},
 		MayPublish: func(id media.StreamID) bool { return id != "yard" },
+		NewCode:    func() (string, error) { return s.code(), nil },
 	}, slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { launch } from "./lib/browser.mjs";
 import { Player } from "./lib/page.mjs";
-import { run, Server } from "./lib/server.mjs";
+import { run, scratch, Server } from "./lib/server.mjs";
 
 let server, token, cookie;
 before(async () => {
@@ -33,6 +33,19 @@ test("watch --out writes H.264 that plays, and every line of its statistics says
   // Those after the last line of statistics are in the file only.
   assert.ok(nb_read_frames >= counted && nb_read_frames < counted + 60, `${nb_read_frames} pictures in the file, ${counted} in the statistics`);
   assert.ok(nb_read_frames > 45, `${nb_read_frames} pictures in 3.5 s`);
+});
+
+test("link makes another login for a running server, for one use, and only for who has its key", async () => {
+  const { code, stdout, stderr } = await run("sightline", ["link", "--data-dir", server.dataDir, "--server", server.origin]);
+  assert.equal(code, 0, stderr);
+  const link = new URL(stdout.trim());
+  assert.equal(link.origin, server.origin);
+  const secret = link.hash.slice(1);
+  assert.match((await server.logIn(secret)).name, /^__Host-/);
+  await assert.rejects(server.logIn(secret), /401/);
+  const foreign = await run("sightline", ["link", "--data-dir", scratch(), "--server", server.origin]);
+  assert.equal(foreign.code, 1);
+  assert.equal(foreign.stderr.trim().split("\n").length, 1, foreign.stderr);
 });
 
 test("watch --codec jpeg writes JPEG", async () => {

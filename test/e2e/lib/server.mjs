@@ -160,8 +160,8 @@ export class Server {
   }
 
   /** Spends the printed link's code without opening a page: the session's cookie, as a browser takes it. */
-  async logIn() {
-    const { status, headers, body } = await this.request("POST", "/api/v1/login", { headers: { "Content-Type": "application/json" }, body: { code: this.code } });
+  async logIn(code = this.code) {
+    const { status, headers, body } = await this.request("POST", "/api/v1/login", { headers: { "Content-Type": "application/json" }, body: { code } });
     if (status !== 204) throw new Error(`login: ${status} ${body}`);
     const [name, value] = headers["set-cookie"][0].split(";")[0].split("=");
     return { name, value, domain: "127.0.0.1", path: "/", secure: true, httpOnly: true, sameSite: "Strict" };
