@@ -57,7 +57,7 @@ func NewLibav() Libav {
 func (l Libav) Open(ctx context.Context, src Source) (Feed, error) {
 	switch src.scheme {
 	case "pipe":
-		return openPipe(src, l.Stdin)
+		return openPipe(ctx, src, l.Stdin)
 	case "images":
 		return openImages(src, l.Log)
 	case "http", "https":

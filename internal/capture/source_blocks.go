@@ -70,6 +70,44 @@ func (l *latest) readJPEGs(r io.Reader) error {
 	}
 }
 
+// meet waits for the first picture and learns its size, so that what is offered fits it. It waits for limit, or with 0 for ever.
+func (f *blockFeed) meet(ctx context.Context, limit time.Duration) error {
+	var late <-chan time.Time
+	if limit > 0 {
+		t := time.NewTimer(limit)
+		defer t.Stop()
+		late = t.C
+	}
+	var damage error
+	for f.info.Height == 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late:
+			return f.owner.stalled(limit, damage)
+		case <-f.latest.ready:
+		}
+		f.latest.peek(func(block []byte) {
+			var w, h int
+			if w, h, damage = checkJPEG(block); damage == nil {
+				f.info.Width, f.info.Height = w, h
+			}
+		})
+		if errors.Is(damage, errTooSmall) {
+			return fmt.Errorf("the source %s has %w", f.src, damage)
+		}
+		if f.info.Height > 0 {
+			break
+		}
+		if block, _, err := f.latest.take(); err != nil {
+			return f.owner.over(err)
+		} else if block != nil { // a damaged one
+			f.latest.give(block)
+		}
+	}
+	return nil
+}
+
 // Info implements Feed.
 func (f *blockFeed) Info() FeedInfo { return f.info }
 

@@ -55,6 +55,10 @@ func openHTTP(ctx context.Context, src Source) (Feed, error) {
 	} else {
 		f.reader.Go(func() { f.latest.end(f.stream(resp)) })
 	}
+	if err := f.meet(ctx, firstPicture); err != nil {
+		f.Close()
+		return nil, err
+	}
 	return f, nil
 }
 

@@ -73,6 +73,18 @@ func (l *latest) give(block []byte) {
 	l.spare = block
 }
 
+// peek lets look look at the newest block, if there is one, and leaves it there.
+func (l *latest) peek(look func(block []byte)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fresh {
+		look(l.block)
+	}
+	if l.fresh || l.err != nil {
+		l.wake()
+	}
+}
+
 // ended is the error of end, before or after the last block is taken.
 func (l *latest) ended() error {
 	l.mu.Lock()

@@ -3,6 +3,7 @@
 package capture
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +55,7 @@ type pipeFeed struct {
 	reader sync.WaitGroup
 }
 
-func openPipe(src Source, file *os.File) (Feed, error) {
+func openPipe(ctx context.Context, src Source, file *os.File) (Feed, error) {
 	o := src.pipe
 	f := &pipeFeed{in: &patientReader{file: file}}
 	if o.format == "" {
@@ -65,6 +66,10 @@ func openPipe(src Source, file *os.File) (Feed, error) {
 		f.blockFeed = blocks
 		f.setRate(o.rate.milliOrZero())
 		f.reader.Go(func() { f.latest.end(f.latest.readJPEGs(f.in)) })
+		if err := f.meet(ctx, 0); err != nil {
+			f.Close()
+			return nil, err
+		}
 		return f, nil
 	}
 	format, err := av.RawFormat(o.format)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sightline/internal/av"
+	"sightline/internal/media"
 )
 
 func openSource(t *testing.T, engine Libav, address string) Feed {
@@ -133,9 +134,12 @@ func TestPipe_ProducerNeverWaitsAndTheNewestIsShown(t *testing.T) {
 
 func TestPipe_JPEGsOfChangingSizeAndDamage(t *testing.T) {
 	engine, w := pipeEngine(t)
-	feed := openSource(t, engine, "pipe:?format=mjpeg")
 	a, b := stillJPEG(t, 128, 96, 60), stillJPEG(t, 320, 240, 180)
 	write(t, w, a)
+	feed := openSource(t, engine, "pipe:?format=mjpeg")
+	if info := feed.Info(); info.Height != 96 || info.Native != media.CodecJPEG {
+		t.Errorf("%+v before the first picture is taken", info)
+	}
 	if luma, info := nextLuma(t, feed); !near(luma, 60) || info.Width != 128 || info.Height != 96 {
 		t.Errorf("luma %d, %+v", luma, info)
 	}
