@@ -26,6 +26,7 @@ func limits() []limit {
 		{"idle_core_percent", 1, false},
 		{"ssim_1mbit", 0.975, true},
 		{"psnr_1mbit", 40, true},
+		{"memory_mb", 120, false},
 	}
 }
 
@@ -65,6 +66,7 @@ func main() {
 		{"delay of passing on", b.passDelay},
 		{"processor beside ffmpeg", b.besideFFmpeg},
 		{"processor unwatched", b.idle},
+		{"memory", b.memory},
 		{"quality", b.quality},
 	} {
 		began := time.Now()

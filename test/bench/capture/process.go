@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	warmUp  = 30 // access units that are not measured: caches, and the rate control's first steps
+	warmUp  = 20 // access units that are not measured: caches, and the rate control's first steps
 	rate    = "2500000"
 	rtspKey = "bench"
 )
@@ -66,8 +66,8 @@ func (c *child) end() (time.Duration, error) {
 	return c.cmd.ProcessState.UserTime() + c.cmd.ProcessState.SystemTime(), nil
 }
 
-// watch wants rendition id (none if 0) until the time is over or it has count access units, and gives how long after capture each was here whole.
-func (c *child) watch(id media.RenditionID, count int, until time.Time) ([]time.Duration, error) {
+// watch wants renditions until the time is over or it has count access units, and gives how long after capture each was here whole.
+func (c *child) watch(ids []media.RenditionID, count int, until time.Time) ([]time.Duration, error) {
 	epoch := media.NewEpoch()
 	var ages []time.Duration
 	for (count == 0 || len(ages) < count) && time.Now().Before(until) {
@@ -87,7 +87,7 @@ func (c *child) watch(id media.RenditionID, count int, until time.Time) ([]time.
 			}
 		case wire.TypeHello:
 			want := wire.Want{Renditions: []wire.WantedRendition{}}
-			if id != 0 {
+			for _, id := range ids {
 				want.Renditions = append(want.Renditions, wire.WantedRendition{ID: id})
 			}
 			if err := c.conn.WriteMessage(wire.AppendJSON(nil, wire.TypeWant, want)); err != nil {
@@ -112,7 +112,7 @@ func encoded() []string {
 
 // encodeDelay is from the moment a 720p picture is drawn to the last byte of its access unit in the server's hands.
 func (b *bench) encodeDelay(ctx context.Context) error {
-	ages, err := b.delays(ctx, "test:?size=1280x720&fps=30", 300, encoded()...)
+	ages, err := b.delays(ctx, "test:?size=1280x720&fps=30", 250, encoded()...)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (b *bench) encodeDelay(ctx context.Context) error {
 
 // passDelay is the same for a source's own access units, from their arrival.
 func (b *bench) passDelay(ctx context.Context) error {
-	ages, err := b.delays(ctx, "file:"+b.clip, 80, "--rendition", "name=source,codec=source")
+	ages, err := b.delays(ctx, "file:"+b.clip, 60, "--rendition", "name=source,codec=source")
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (b *bench) delays(ctx context.Context, source string, count int, args ...st
 	if err != nil {
 		return nil, err
 	}
-	ages, err := c.watch(1, count, time.Now().Add(30*time.Second))
+	ages, err := c.watch([]media.RenditionID{1}, count, time.Now().Add(30*time.Second))
 	if _, endErr := c.end(); err == nil {
 		err = endErr
 	}
@@ -157,7 +157,7 @@ func (b *bench) besideFFmpeg(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	const seconds = 10
+	const seconds = 8
 	file := dir + "/1080p30.mp4"
 	if err := ffmpeg(ctx, nil, "-t", strconv.Itoa(seconds+2), "-i", b.clip, "-vf", "scale=1920:1080,minterpolate=fps=30:mi_mode=dup", "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "6M",
 		"-bf", "0", file); err != nil {
@@ -173,7 +173,7 @@ func (b *bench) besideFFmpeg(ctx context.Context) error {
 		done <- ffmpeg(ctx, &theirs, "-re", "-i", file, "-t", strconv.Itoa(seconds), "-vf", "scale=1280:720:flags=bilinear", "-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency",
 			"-threads", "2", "-bf", "0", "-g", "300", "-sc_threshold", "0", "-b:v", rate, "-maxrate", rate, "-bufsize", "250000", "-f", "h264", "/dev/null")
 	}()
-	ages, err := c.watch(1, seconds*30, time.Now().Add(3*seconds*time.Second))
+	ages, err := c.watch([]media.RenditionID{1}, seconds*30, time.Now().Add(3*seconds*time.Second))
 	ours, endErr := c.end()
 	if err := errors.Join(err, endErr, <-done); err != nil {
 		return err
@@ -218,11 +218,11 @@ func (b *bench) idle(ctx context.Context) error {
 		return err
 	}
 	defer func() { _, _ = c.end() }()
-	if _, err := c.watch(0, 0, time.Now().Add(3*time.Second)); err != nil {
+	if _, err := c.watch(nil, 0, time.Now().Add(3*time.Second)); err != nil {
 		return err
 	}
 	before, began := processor(c.cmd.Process.Pid), time.Now()
-	if _, err := c.watch(0, 0, began.Add(8*time.Second)); err != nil {
+	if _, err := c.watch(nil, 0, began.Add(6*time.Second)); err != nil {
 		return err
 	}
 	b.set("idle_core_percent", 100*(processor(c.cmd.Process.Pid)-before).Seconds()/time.Since(began).Seconds())
@@ -246,4 +246,28 @@ func processor(pid int) (sum time.Duration) {
 		}
 	}
 	return sum
+}
+
+// memory is what a 1080p camera with three renditions keeps resident.
+func (b *bench) memory(ctx context.Context) error {
+	c, err := startChild(ctx, b.program, "test:?size=1920x1080&fps=15", "--rendition", "name=a,height=1080", "--rendition", "name=b,height=720", "--rendition", "name=c,height=368")
+	if err != nil {
+		return err
+	}
+	defer func() { _, _ = c.end() }()
+	if _, err := c.watch([]media.RenditionID{1, 2, 3}, 60, time.Now().Add(20*time.Second)); err != nil {
+		return err
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.Atoi(strings.Fields(rest)[0])
+			b.set("memory_mb", float64(kib)/1000)
+			return err
+		}
+	}
+	return errors.New("the system does not tell a process's memory")
 }
