@@ -33,6 +33,7 @@ type fakeEngine struct {
 	size     func(n int) (w, h int)  // of picture n
 	encErr   error
 	encTime  time.Duration
+	closing  time.Duration // that a feed takes to close
 
 	mu       sync.Mutex
 	opens    int
@@ -126,7 +127,7 @@ func (f *fakeFeed) Rest(ctx context.Context, wanted <-chan struct{}) error {
 	return nil
 }
 
-func (f *fakeFeed) Close() {}
+func (f *fakeFeed) Close() { time.Sleep(f.e.closing) }
 
 type fakeEncoder struct {
 	e      *fakeEngine

@@ -277,10 +277,11 @@ func TestCapture_SourceIsOpenedAgainForEver(t *testing.T) {
 
 func TestCapture_StallAndReturn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stalled := false
-		e := &fakeEngine{interval: interval, nextErr: func(n int) error {
-			if n == 10 && !stalled {
-				stalled = true
+		var stalled time.Time
+		// A camera that hangs does not answer when it is left, either.
+		e := &fakeEngine{interval: interval, closing: 2 * time.Second, nextErr: func(n int) error {
+			if n == 10 && stalled.IsZero() {
+				stalled = time.Now()
 				return fmt.Errorf("the source x sends %w: none for 2s", capture.ErrStalled)
 			}
 			return nil
@@ -290,6 +291,9 @@ func TestCapture_StallAndReturn(t *testing.T) {
 		s.state(media.StateLive)
 		if st := s.state(media.StateStalled); st.Detail != "The source x sends no pictures: none for 2s." {
 			t.Fatalf("detail %q", st.Detail)
+		}
+		if late := time.Since(stalled); late > 100*time.Millisecond {
+			t.Errorf("the stall is told after %s", late)
 		}
 		s.state(media.StateLive)
 		get(t, "CONFIG", s.configs)

@@ -25,15 +25,10 @@ func (c *Capture) runSource(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		c.tellLost(err)
 		if errors.Is(err, ErrEnded) {
-			c.setStatus(media.StateEnded, sentence(err))
 			return
 		}
-		state := media.StateOffline
-		if errors.Is(err, ErrStalled) {
-			state = media.StateStalled
-		}
-		c.setStatus(state, sentence(err))
 		wait := retry.next()
 		if errors.Is(err, ErrRefused) {
 			wait = refusedRetry
@@ -42,13 +37,30 @@ func (c *Capture) runSource(ctx context.Context) {
 	}
 }
 
+// tellLost says why the source is not there.
+func (c *Capture) tellLost(err error) {
+	state := media.StateOffline
+	switch {
+	case errors.Is(err, ErrEnded):
+		state = media.StateEnded
+	case errors.Is(err, ErrStalled):
+		state = media.StateStalled
+	}
+	c.setStatus(state, sentence(err))
+}
+
 // feedSlot opens the source once and reads it until it ends or fails. The error is a sentence.
-func (c *Capture) feedSlot(ctx context.Context, retry *backoff) error {
+func (c *Capture) feedSlot(ctx context.Context, retry *backoff) (err error) {
 	feed, err := c.engine.Open(ctx, c.opts.Source)
 	if err != nil {
 		return err
 	}
-	defer feed.Close()
+	defer func() {
+		if ctx.Err() == nil {
+			c.tellLost(err) // before closing, which waits for a camera that may not answer
+		}
+		feed.Close()
+	}()
 	defer c.relay.clear()
 	defer c.note("frozen", "")
 	r := reader{c: c, feed: feed, frozen: newFrozen(), passage: passage{codec: feed.Info().Native}}
