@@ -89,6 +89,7 @@ func TestUsage(t *testing.T) {
 		{"bad rendition", []string{"--source", "test:", "--publish", "fd:3", "--rendition", "name=x,codec=av1"}, exitUsage, "want h264, jpeg or source"},
 		{"pipe and source on one input", []string{"--source", "-", "--publish", "fd:3"}, exitUsage, "cannot hold both"},
 		{"bad level", []string{"--source", "test:", "--log-level", "loud"}, exitUsage, "want debug, info"},
+		{"screen confined", []string{"--source", "screen::7", "--publish", "fd:3", "--sandbox", "require"}, exitUsage, "cannot be confined"},
 		{"bad sandbox", []string{"--source", "test:", "--publish", "fd:3", "--sandbox", "maybe"}, exitUsage, "want auto, require or off"},
 		{"unknown flag", []string{"--frobnicate"}, exitUsage, "unknown flag"},
 		{"stray word", []string{"stray"}, exitUsage, "stray"},

@@ -34,6 +34,14 @@ func (f *flags) enterSandbox(scheme, address, token string, d door, log *slog.Lo
 	default:
 		return usagef("--sandbox %q: want auto, require or off", f.sandbox)
 	}
+	if scheme == "screen" {
+		// Who may read an X11 screen may also type into it, which no sandbox of ours could keep apart.
+		if f.sandbox == sandboxRequire {
+			return usagef("--sandbox require: a program that reads an X11 screen cannot be confined; leave it out for this source")
+		}
+		log.Warn("not confined: a program that reads an X11 screen cannot be", "sandbox", f.sandbox)
+		return nil
+	}
 	o := needs(scheme, address)
 	o.Require = f.sandbox == sandboxRequire
 	o.Env = []string{envSource + "=" + address}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
+	"image/png"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -126,6 +127,18 @@ func child(t *testing.T, source string) {
 }
 
 func TestSandbox_TestPattern(t *testing.T) { child(t, "test:?size=320x180") }
+
+func TestSandbox_Stills(t *testing.T) {
+	dir := t.TempDir()
+	var still bytes.Buffer
+	if err := png.Encode(&still, image.NewGray(image.Rect(0, 0, 320, 180))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a.png"), still.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	child(t, "images:"+dir)
+}
 
 func TestSandbox_PrivateFile(t *testing.T) {
 	clip, err := os.ReadFile("../../internal/demo/street.mp4")
@@ -261,6 +274,7 @@ func TestNeeds(t *testing.T) {
 		{"file", "file:/srv/a.mp4", sandbox.Options{Files: []string{"/srv/a.mp4"}}},
 		{"file", "FILE:///srv/a?b.mp4", sandbox.Options{Files: []string{"/srv/a?b.mp4"}}},
 		{"file", "file:clip.mp4", sandbox.Options{Files: []string{"clip.mp4"}}},
+		{"images", "images:///srv/stills?mode=play", sandbox.Options{Files: []string{"/srv/stills"}}},
 		{"v4l2", "v4l2:/dev/video0?size=640x480", sandbox.Options{Devices: []string{"/dev/video0"}}},
 		{"rtsp", "rtsp://u:p@10.0.0.7/s", sandbox.Options{Ports: []uint16{554}}},
 		{"rtsp", "rtsp://10.0.0.7:8554/s", sandbox.Options{Ports: []uint16{8554}}},

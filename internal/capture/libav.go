@@ -60,6 +60,8 @@ func (l Libav) Open(ctx context.Context, src Source) (Feed, error) {
 		return openPipe(ctx, src, l.Stdin)
 	case "images":
 		return openImages(src, l.Log)
+	case "screen":
+		return openScreen(ctx, src)
 	case "http", "https":
 		if feed, err := openHTTP(ctx, src); feed != nil || err != nil {
 			return feed, err

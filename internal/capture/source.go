@@ -23,6 +23,7 @@ type Source struct {
 	pipe   pipeOptions
 	images imagesOptions
 	http   httpOptions
+	screen screenOptions
 	// trustAnyone leaves a camera's certificate unchecked.
 	trustAnyone bool
 }
@@ -53,7 +54,7 @@ func (r rate) after(n int64) time.Duration {
 	return time.Duration(n/num*den)*time.Second + time.Duration(n%num*den*int64(time.Second)/num)
 }
 
-// Scheme is the kind of source: test, file, rtsp, rtsps, http, https, v4l2, images or pipe.
+// Scheme is the kind of source: test, file, rtsp, rtsps, http, https, v4l2, images, screen or pipe.
 func (s Source) Scheme() string { return s.scheme }
 
 // String names the source for people, without credentials.
@@ -76,7 +77,7 @@ func (s Source) known() FeedInfo {
 // ErrSource is wrapped by every error of ParseSource.
 var ErrSource = errors.New("invalid source")
 
-const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, https://…, v4l2:/dev/video0, images:DIR or pipe:"
+const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, https://…, v4l2:/dev/video0, images:DIR, screen: or pipe:"
 
 // ParseSource reads a source's address:
 //
@@ -87,6 +88,7 @@ const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, 
 //	                                           #fps=5 an http address of single JPEGs is asked for one so often.
 //	v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg
 //	images:DIR?window=4000&level=2000          the newest still of a folder; with mode=play&fps=2 all of them in order
+//	screen::0.0?size=1280x720&fps=30           an X11 screen of this machine, or its upper left part; screen: is $DISPLAY
 //	pipe:?format=mjpeg                         JPEGs on standard input, one after the other
 //	pipe:?format=bgr24&size=1280x720&fps=30    raw pictures there; also rgb24, gray8, yuv420p and nv12
 //
@@ -117,6 +119,8 @@ func ParseSource(s string) (Source, error) {
 		return parsePipe(rest)
 	case "images":
 		return parseImages(rest)
+	case "screen":
+		return parseScreen(rest)
 	case "rtsp", "rtsps", "http", "https":
 		return parseNetwork(scheme, s)
 	}
