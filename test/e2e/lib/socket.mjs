@@ -6,7 +6,8 @@ import WebSocket from "ws";
 import { within } from "./wait.mjs";
 
 export const protocol = "sightline.v1";
-const type = { media: 0x01, config: 0x02, hello: 0x80, timeReq: 0x81 };
+const type = { media: 0x01, config: 0x02, timeResp: 0x03, hello: 0x80, timeReq: 0x81, feedback: 0x82 };
+const micros = () => Math.round(performance.now() * 1000);
 
 /** The handshake was answered with an HTTP status instead. */
 export class Refused extends Error {
@@ -84,7 +85,7 @@ export class Socket {
   }
 }
 
-/** An honest viewer of a stream: takes every access unit and checks that none is missing. */
+/** An honest viewer of a stream: takes every access unit, acknowledges it and checks that none is missing. */
 export class Viewer {
   /** Access units received whole. */
   units = 0;
@@ -94,19 +95,50 @@ export class Viewer {
   missing = 0;
   socket;
   #last = new Map(); // of each rendition
-  #timer;
+  #timers = [];
   #waiting = [];
+  #received = 0; // bytes
+  #newest; // access unit not yet acknowledged
+  #offset; // the server's epoch minus our clock, µs
 
   static async join(server, stream, credential) {
     const viewer = new Viewer();
     viewer.socket = await Socket.open(server, `/ws/watch/${stream}`, credential);
     viewer.socket.on("message", (data, binary) => {
-      if (binary && data[0] === type.media) viewer.#media(data);
+      if (!binary) return;
+      viewer.#received += data.length;
+      if (data[0] === type.media) viewer.#media(data);
+      if (data[0] === type.timeResp) viewer.#time(data);
     });
     viewer.socket.json(type.hello, { player: "e2e/1", codecs: ["h264", "jpeg"], mode: "live" });
-    // The server ends connections that say nothing for long.
-    viewer.#timer = setInterval(() => viewer.socket.send(Buffer.concat([Buffer.from([type.timeReq]), Buffer.alloc(11)])), 2_000);
+    viewer.#askTime();
+    // The server ends connections that say nothing for long, and sends nothing more to viewers that do not acknowledge.
+    viewer.#timers.push(setInterval(() => viewer.#askTime(), 2_000), setInterval(() => viewer.#acknowledge(), 100));
     return viewer;
+  }
+
+  #askTime() {
+    const m = Buffer.alloc(12);
+    m[0] = type.timeReq;
+    m.writeBigInt64BE(BigInt(micros()), 4);
+    this.socket.send(m);
+  }
+
+  #time(m) {
+    const [t1, t2, t3, t4] = [Number(m.readBigInt64BE(4)), Number(m.readBigInt64BE(12)), Number(m.readBigInt64BE(20)), micros()];
+    this.#offset = Math.round((t2 - t1 + t3 - t4) / 2);
+  }
+
+  #acknowledge() {
+    if (this.#newest === undefined || this.#offset === undefined) return;
+    const m = Buffer.alloc(32);
+    m[0] = type.feedback;
+    m[2] = this.#newest.rendition;
+    m.writeUInt32BE(this.#newest.seq, 4);
+    m.writeBigInt64BE(BigInt(this.#newest.arrival + this.#offset), 8);
+    m.writeUInt32BE(this.#received % 2 ** 32, 16);
+    this.#newest = undefined;
+    this.socket.send(m);
   }
 
   #media(m) {
@@ -115,6 +147,7 @@ export class Viewer {
     const last = this.#last.get(rendition);
     if (last !== undefined && !key) this.missing += (seq - last - 1) >>> 0;
     this.#last.set(rendition, seq);
+    this.#newest = { rendition, seq, arrival: micros() };
     this.units++;
     if (key) this.keys++;
     const at = performance.now();
@@ -134,7 +167,7 @@ export class Viewer {
   }
 
   async leave() {
-    clearInterval(this.#timer);
+    for (const t of this.#timers) clearInterval(t);
     return await this.socket.close();
   }
 }
