@@ -32,10 +32,6 @@ const (
 
 	maxSlices = 2 // more cost bits, and some hardware decoders fail on them
 
-	// What is kept undecoded while nobody watches, so that a viewer need not wait for the camera's next keyframe.
-	maxKeptPackets = 600
-	maxKeptBytes   = 16 << 20
-
 	tapePoll = time.Millisecond
 )
 

@@ -16,6 +16,10 @@ const (
 	relayAge = 2 * time.Second
 	// repeatBytes bounds what is sent again for a viewer who comes later, since all viewers get it.
 	repeatBytes = 256 << 10
+
+	// What is kept since a source's last keyframe, for who begins to watch.
+	maxKeptPackets = 600
+	maxKeptBytes   = 16 << 20
 )
 
 // relay holds a source's own access units since its last keyframe, for any number of readers that each have their own pace.
