@@ -1,6 +1,7 @@
 package adapt
 
 import (
+	"math"
 	"time"
 
 	"sightline/internal/media"
@@ -13,18 +14,23 @@ const (
 	ackEvery = 100 * time.Millisecond
 	// hurried is the queueing from which a viewer acknowledges every access unit at once.
 	hurried = 15 * time.Millisecond
-	// firstWindow is how much may be on the way, in bytes, before anything was acknowledged.
-	firstWindow = 256 << 10
+	// firstWindow is how much may be on the way, in bytes, besides the largest access unit, before anything was
+	// acknowledged: half a tenth of a second of a good picture.
+	firstWindow = 16 << 10
+	// boundSlack is how much longer than the clocks allow the way may seem at its least: a picture is no TIME_RESP.
+	boundSlack = 10 * time.Millisecond
+	// rttMost is the longest round trip that the window believes: the first one is measured with a whole keyframe.
+	rttMost = 700 * time.Millisecond
 	// silence is how long the window stays closed without any acknowledgement: then one access unit more goes out, so that
-	// a lost or forgetful viewer cannot stop itself for ever.
-	silence = time.Second
+	// a forgetful viewer does not stop itself for ever.
+	silence = 5 * time.Second
 	// standingOver is the time over which the least queueing counts as standing: shorter rises are the path's noise, and
 	// losses that TCP mended.
 	standingOver = 100 * time.Millisecond
-	// busyFrom is the queueing from which a link counts as busy.
-	busyFrom = 8 * time.Millisecond
-	// goodputOver is the longest time over which goodput is measured, and goodputLeast the shortest.
-	goodputOver, goodputLeast = 500 * time.Millisecond, 80 * time.Millisecond
+	// goodputOver is the time over which goodput is measured, and goodputLeast the shortest, besides two round trips, in
+	// which TCP mends a loss; where access units are further apart than goodputOver it is from one to the next, up to
+	// goodputMost.
+	goodputOver, goodputLeast, goodputMost = 500 * time.Millisecond, 40 * time.Millisecond, 5 * time.Second
 )
 
 // Path is what is known of the way to one viewer, from what was sent and what the viewer acknowledged. It sees through
@@ -41,8 +47,9 @@ type Path struct {
 
 	arrivals  [64]arrival // a ring, in the order of arrival
 	nArrivals int
-	judged    int   // of which still has judged so many
-	base      least // of the way's time
+	judged    int           // of which still has judged so many
+	base      least         // of the way's time
+	bound     time.Duration // what the way's time can be at its least, by the viewer's clock; 0: not known
 	rtt       least
 }
 
@@ -53,6 +60,7 @@ type unit struct {
 	began     media.Timestamp // when its first chunk was handed to the socket
 	end       uint32          // Path.sent behind it
 	bytes     int
+	alone     bool // nothing else was on the way
 }
 
 // arrival is an access unit that was acknowledged.
@@ -62,6 +70,7 @@ type arrival struct {
 	way   time.Duration // at − began
 	end   uint32
 	bytes int
+	alone bool
 }
 
 // Sent takes in that a message of n bytes was handed to the socket.
@@ -69,7 +78,7 @@ func (p *Path) Sent(n int) { p.sent += uint32(n) }
 
 // SentUnit takes in that an access unit was handed over whole, its n bytes by Sent already.
 func (p *Path) SentUnit(id media.RenditionID, seq uint32, n int, began, now media.Timestamp) {
-	p.units[p.nUnits%len(p.units)] = unit{rendition: id, seq: seq, began: began, end: p.sent, bytes: n}
+	p.units[p.nUnits%len(p.units)] = unit{rendition: id, seq: seq, began: began, end: p.sent, bytes: n, alone: p.Empty()}
 	p.nUnits++
 	p.largest = max(p.largest, n)
 	p.lastSent = now
@@ -80,6 +89,7 @@ type Ack struct {
 	Rendition media.RenditionID
 	Seq       uint32
 	Arrival   media.Timestamp // of the access unit, on the server's epoch; 0 while the viewer does not know it
+	Error     time.Duration   // of Arrival: half of the best round trip there was; 0 if not known
 	Received  uint32          // bytes since the connection opened, wrapping
 }
 
@@ -105,7 +115,10 @@ func (p *Path) Acked(a Ack, now media.Timestamp) {
 		if a.Arrival != 0 {
 			way := a.Arrival.Sub(u.began)
 			p.base.add(way, now)
-			p.arrivals[p.nArrivals%len(p.arrivals)] = arrival{at: a.Arrival, began: u.began, way: way, end: u.end, bytes: u.bytes}
+			if a.Error > 0 {
+				p.bound = 3*a.Error + boundSlack
+			}
+			p.arrivals[p.nArrivals%len(p.arrivals)] = arrival{at: a.Arrival, began: u.began, way: way, end: u.end, bytes: u.bytes, alone: u.alone}
 			p.nArrivals++
 		}
 		return
@@ -120,7 +133,17 @@ func (p *Path) arrived(n int) (a arrival, ok bool) {
 	return p.arrivals[(p.nArrivals-1-n)%len(p.arrivals)], true
 }
 
-func (p *Path) queue(a arrival) time.Duration { return a.way - p.base.value() }
+func (p *Path) queue(a arrival) time.Duration { return a.way - p.least() }
+
+// least is the way's time without a queue. The viewer's clock bounds it: what it measured is the least round trip, of
+// which the way is a part, and wrong by half of it at most. That tells a queue from a long way even on a path that never
+// was without one.
+func (p *Path) least() time.Duration {
+	if p.bound > 0 {
+		return min(p.base.value(), p.bound)
+	}
+	return p.base.value()
+}
 
 // Standing is the queueing on the way that lasts: the least of the last tenth of a second, and of two access units at
 // least.
@@ -154,22 +177,26 @@ func (p *Path) WorstSince(t media.Timestamp) (worst time.Duration, ok bool) {
 // Goodput is what arrived lately, bit/s; busy tells that the link had more to carry all the time, so that this is all it
 // carries. 0 when there is too little to tell.
 func (p *Path) Goodput() (bps int, busy bool) {
-	if bps := p.rate(goodputLeast, goodputOver, true); bps > 0 {
+	shortest := min(goodputLeast+2*p.RTT(), goodputOver*4/5)
+	if bps := p.rate(shortest, goodputOver, true); bps > 0 {
 		return bps, true
 	}
-	return p.rate(goodputLeast, 2*goodputOver, false), false
+	return p.rate(shortest, 2*goodputOver, false), false
 }
 
-// rate measures over the arrivals of the last while, no shorter than shortest, of a busy link alone if so wanted.
+// rate measures over the arrivals of the last while, no shorter than shortest; if so wanted, of a busy link alone.
 func (p *Path) rate(shortest, longest time.Duration, busy bool) int {
 	last, ok := p.arrived(0)
-	if !ok || busy && p.queue(last) <= busyFrom {
+	if !ok {
 		return 0
 	}
 	first := last
 	for n := 1; ; n++ {
 		a, ok := p.arrived(n)
-		if !ok || last.at.Sub(a.at) > longest || busy && p.queue(a) <= busyFrom {
+		if !ok || busy && !p.behind(first, a) {
+			break
+		}
+		if span := last.at.Sub(a.at); span > longest && (n > 1 || span > goodputMost) {
 			break
 		}
 		first = a
@@ -181,6 +208,9 @@ func (p *Path) rate(shortest, longest time.Duration, busy bool) int {
 	return int(float64(last.end-first.end) * 8 / over.Seconds())
 }
 
+// behind tells whether b, which came after a, had to wait behind it: without it b would have been there before a was.
+func (p *Path) behind(b, a arrival) bool { return b.began.Add(p.least()) < a.at }
+
 // still is the bit rate at which the last access unit arrived, that had the way to itself; ok is false when there is none
 // that was not judged before.
 func (p *Path) still() (bps float64, ok bool) {
@@ -189,6 +219,9 @@ func (p *Path) still() (bps float64, ok bool) {
 		return 0, false
 	}
 	p.judged = p.nArrivals
+	if !last.alone {
+		return 0, false
+	}
 	return float64(last.bytes) * 8 / max(p.queue(last), time.Millisecond).Seconds(), true
 }
 
@@ -197,12 +230,18 @@ func (p *Path) Empty() bool { return p.nAcked == p.nUnits }
 
 // Rebase takes the way's present time for the least it can be: what looked like a queue does not drain, so it is none.
 func (p *Path) Rebase(now media.Timestamp) {
-	last, ok := p.arrived(0)
-	if !ok {
-		return
+	way := p.least() + p.Standing()
+	p.base, p.bound = least{}, 0
+	p.base.add(way, now)
+}
+
+// Explained is how much of the queueing what is on the way can account for.
+func (p *Path) Explained() time.Duration {
+	goodput, _ := p.Goodput()
+	if goodput == 0 {
+		return math.MaxInt64
 	}
-	p.base = least{}
-	p.base.add(last.way-p.queue(last)+p.Standing(), now)
+	return time.Duration(float64(p.InFlight()) * 8 / float64(goodput) * float64(time.Second))
 }
 
 // RTT is the least time from handing an access unit over to its acknowledgement; 0 if not known.
@@ -227,17 +266,19 @@ func (p *Path) Room(bps int, now media.Timestamp) bool {
 func (p *Path) window(bps int) int {
 	goodput, busy := p.Goodput()
 	if goodput == 0 {
-		return firstWindow
+		return p.largest + firstWindow
 	}
-	hold := time.Duration(0)
+	rtt := min(p.RTT(), rttMost)
+	over := rtt + budget
 	room := 0
 	if !busy || p.Standing() <= hurried {
-		// Nothing says that the network is at its limit: what the viewer has not told yet is not queued either.
+		// Nothing says that the network is at its limit: what the viewer has not told yet is not queued either, and a
+		// loss may hold everything up for a round trip.
 		goodput = max(goodput, bps) * 3 / 2
-		hold = ackEvery
+		over += ackEvery + rtt
 		room = p.largest
 	}
-	return room + int(float64(goodput)/8*(p.RTT()+budget+hold).Seconds())
+	return room + int(float64(goodput)/8*over.Seconds())
 }
 
 // least is the least of the values of the last 15 to 30 seconds. The zero value has none.

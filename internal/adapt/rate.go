@@ -11,6 +11,9 @@ const (
 	// overuse is the standing queue from which the network is given too much, if it lasts for overuseFor.
 	overuse    = 40 * time.Millisecond
 	overuseFor = 60 * time.Millisecond
+	// overuseUnsure is how long it must last where the link was not seen busy: what arrives in a burst was held up by a
+	// loss.
+	overuseUnsure = 300 * time.Millisecond
 	// calm is the standing queue up to which more may be tried.
 	calm = 15 * time.Millisecond
 	// cutTo is what is left of goodput when the network is given too much.
@@ -84,7 +87,7 @@ func (r *Rate) Update(p *Path, most int, now media.Timestamp) {
 	standing := p.Standing()
 	r.factor = 1 - min(drainMost, max(0, (standing-calm).Seconds())/drainOver.Seconds()*drainMost)
 	if standing > overuse {
-		r.over(p, standing, now)
+		r.over(p, now)
 	} else {
 		r.overSince = 0
 	}
@@ -117,20 +120,23 @@ func (r *Rate) Still(p *Path, now media.Timestamp) {
 }
 
 // over acts on a standing queue.
-func (r *Rate) over(p *Path, standing time.Duration, now media.Timestamp) {
+func (r *Rate) over(p *Path, now media.Timestamp) {
 	if r.overSince == 0 {
 		r.overSince = now
 	}
 	lasted := now.Sub(r.overSince)
-	if lasted < overuseFor && standing < 2*overuse {
+	goodput, busy := p.Goodput()
+	if lasted < overuseFor || !busy && lasted < overuseUnsure {
 		return
 	}
-	if lasted > notOurs {
+	if lasted > notOurs && p.Explained() < p.Standing()/2 {
 		p.Rebase(now)
 		r.overSince = 0
 		return
 	}
-	goodput, _ := p.Goodput()
+	if !busy && now.Sub(r.cutAt) < restAfterCut {
+		return // what arrives is what was sent, and that was cut: once more and there is no end to it
+	}
 	if to := max(leastRate, cutTo*float64(goodput)); goodput > 0 && (r.bps == 0 || to < r.bps) {
 		r.bps = to
 	}

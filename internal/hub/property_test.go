@@ -82,7 +82,14 @@ func FuzzNoDeltaWithoutReference(f *testing.F) {
 					subs[i].Abandon(hub.DropStale)
 				}
 			case 12:
-				subs[i].RequestKey()
+				switch arg & 3 {
+				case 0, 1:
+					subs[i].RequestKey()
+				case 2:
+					subs[i].Stills(arg&4 != 0)
+				case 3:
+					subs[i].Hold(arg&4 != 0)
+				}
 			case 13:
 				if cam.pub != nil {
 					cam.configure(id)

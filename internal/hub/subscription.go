@@ -35,6 +35,7 @@ type Subscription struct {
 
 	mu       sync.Mutex
 	stills   bool
+	held     bool
 	queue    []queued // oldest first
 	bytes    int
 	needKey  bool
@@ -97,7 +98,7 @@ func (sub *Subscription) push(r *rendition, au *AccessUnit) (askKey bool) {
 	}
 	if sub.next == r {
 		if !au.Key {
-			return true
+			return !sub.held
 		}
 		sub.dropAll(DropReplaced)
 		sub.goOver()
@@ -109,7 +110,7 @@ func (sub *Subscription) push(r *rendition, au *AccessUnit) (askKey bool) {
 	}
 	if sub.needKey && !au.Key {
 		sub.dropped[DropReference]++
-		return true
+		return !sub.held
 	}
 	opts := sub.s.hub.opts
 	switch {
@@ -121,7 +122,7 @@ func (sub *Subscription) push(r *rendition, au *AccessUnit) (askKey bool) {
 		if !au.Key {
 			sub.dropped[DropReference]++
 			sub.needKey = true
-			return true
+			return !sub.held
 		}
 	}
 	sub.needKey = false
@@ -287,6 +288,21 @@ func (sub *Subscription) Carries(bps int) {
 		if r != nil && apart(r.target(), r.told) {
 			s.pokePublisher()
 		}
+	}
+}
+
+// Hold says that the viewer can be sent nothing for now, so that no keyframe is asked for on its behalf; at the end of it
+// one is, if it needs one.
+func (sub *Subscription) Hold(on bool) {
+	s := sub.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	sub.held = on
+	if !on && sub.needKey && !sub.stills && sub.rendition != nil {
+		sub.rendition.keyWanted = true
+		s.pokePublisher()
 	}
 }
 

@@ -39,8 +39,9 @@ const (
 	roomAgain = 100 * time.Millisecond
 	// padEvery and maxPad shape padding: pieces of at most so many bytes, so often.
 	padEvery, maxPad = 10 * time.Millisecond, 4 << 10
-	// stillEvery is the least time between two stills of a viewer whose network carries no more.
-	stillEvery = time.Second
+	// stillAlone is the least time between two stills of a viewer whose network carries no more, stillShared where others
+	// watch the same rendition.
+	stillAlone, stillShared = 500 * time.Millisecond, 2 * time.Second
 )
 
 // Options describe a session.
@@ -217,7 +218,10 @@ func (s *session) steer(c wire.Ctrl) {
 func (s *session) acknowledged(f wire.Feedback) {
 	now := s.opts.Epoch.Now()
 	s.mu.Lock()
-	s.path.Acked(adapt.Ack{Rendition: f.Rendition, Seq: f.Seq, Arrival: f.Arrival, Received: f.Received}, now)
+	s.path.Acked(adapt.Ack{
+		Rendition: f.Rendition, Seq: f.Seq, Arrival: f.Arrival, Error: time.Duration(f.ClockError) * time.Microsecond,
+		Received: f.Received,
+	}, now)
 	s.mu.Unlock()
 	wake(s.acked)
 }
@@ -354,6 +358,7 @@ type writer struct {
 	most    int             // bit/s that the viewer could use at best
 	carries int             // as the hub knows it
 	asked   media.Timestamp // when the last still was asked for
+	held    bool            // the window was full when last looked at
 	padding []byte
 }
 
@@ -425,7 +430,7 @@ func (w *writer) adjust() error {
 		w.carries = carries
 		w.sub.Carries(carries)
 	}
-	if w.choice.Stills && empty && now.Sub(w.asked) >= stillEvery {
+	if w.choice.Stills && empty && now.Sub(w.asked) >= w.stillEvery() {
 		w.asked = now
 		w.sub.RequestKey()
 	}
@@ -435,11 +440,29 @@ func (w *writer) adjust() error {
 	return w.look(false)
 }
 
-// room reports whether the window has room for one access unit more.
+// stillEvery is the least time between two stills: a keyframe costs the others who watch the rendition.
+func (w *writer) stillEvery() time.Duration {
+	if _, others := w.view.Shared[w.choice.Rendition]; others {
+		return stillShared
+	}
+	return stillAlone
+}
+
+// room reports whether the window has room for one access unit more. While it has none, no keyframe is asked for that
+// could not go out.
 func (w *writer) room() bool {
+	carries := w.rate.Carries()
+	if carries == 0 {
+		carries = w.most
+	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.path.Room(w.rate.Carries(), w.opts.Epoch.Now())
+	room := w.path.Room(carries, w.opts.Epoch.Now())
+	w.mu.Unlock()
+	if room == w.held {
+		w.held = !room
+		w.sub.Hold(w.held)
+	}
+	return room
 }
 
 // pad sends the padding that is due, and has again fire while there will be more.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -93,6 +94,21 @@ func newNetwork(ctx context.Context, rtt time.Duration) (*network, error) {
 func (n *network) rate(ctx context.Context, bps, buffer int) error {
 	burst := max(2000, bps/8/250) // 4 ms of the rate, but more than one packet
 	return n.in(ctx, "router", fmt.Sprintf("tc qdisc replace dev %s root tbf rate %dbit burst %d limit %d", slow, bps, burst, buffer))
+}
+
+// carried is how many bytes the slow viewer's link has carried, headers included.
+func (n *network) carried(ctx context.Context) (int, error) {
+	out, err := exec.CommandContext(ctx, "ip", "netns", "exec", n.ns("router"), "tc", "-s", "-j", "qdisc", "show", "dev", slow).Output()
+	if err != nil {
+		return 0, fmt.Errorf("read what the link carried: %w", err)
+	}
+	var qdiscs []struct {
+		Bytes int `json:"bytes"`
+	}
+	if err := json.Unmarshal(out, &qdiscs); err != nil || len(qdiscs) == 0 {
+		return 0, fmt.Errorf("read what the link carried: %w in %q", err, out)
+	}
+	return qdiscs[0].Bytes, nil
 }
 
 // drop drops packets to the slow viewer: so great a share of them, at random.

@@ -13,6 +13,10 @@ const (
 	notSentLowat = 16 << 10
 	// userTimeout ends a connection whose data nobody acknowledged for so long.
 	userTimeout = 10 * time.Second
+	// tcpRTOMaxMS is TCP_RTO_MAX_MS of Linux 6.15, which the system's headers may not know yet, and rtoMax the least that it
+	// takes: when a path comes back after seconds, TCP must not sleep for seconds more.
+	tcpRTOMaxMS = 44
+	rtoMax      = time.Second
 )
 
 // Tune sets the socket options that keep old data out of the kernel (tcp(7)). BBR is taken where the kernel has it. An option
@@ -29,6 +33,8 @@ func Tune(conn net.Conn) {
 	_ = raw.Control(func(fd uintptr) {
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSentLowat)
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, tcpRTOMaxMS, int(rtoMax.Milliseconds()))
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_THIN_LINEAR_TIMEOUTS, 1)
 		_ = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "bbr")
 	})
 }
