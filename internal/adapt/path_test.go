@@ -1,0 +1,254 @@
+package adapt_test
+
+import (
+	"testing"
+	"time"
+
+	"sightline/internal/adapt"
+	"sightline/internal/media"
+)
+
+const (
+	ms    = time.Millisecond
+	frame = 33 * ms
+)
+
+// way is a path whose acknowledgements a test writes by hand: what is sent at now takes way to arrive and as long for the
+// answer.
+type way struct {
+	path adapt.Path
+	now  media.Timestamp
+	seq  uint32
+	sent uint32
+}
+
+// send sends an access unit of n bytes.
+func (w *way) send(n int) {
+	w.path.Sent(n)
+	w.sent += uint32(n)
+	w.path.SentUnit(1, w.seq, n, w.now, w.now)
+	w.seq++
+}
+
+// ack acknowledges the n-th access unit, of received bytes in all, which arrived at t.
+func (w *way) ack(n, received uint32, t media.Timestamp) {
+	w.path.Acked(adapt.Ack{Rendition: 1, Seq: n, Arrival: t, Received: received}, w.now)
+}
+
+// steady sends n access units of so many bytes, one a frame, each of which takes 20 ms and is acknowledged at once.
+func (w *way) steady(n, bytes int) {
+	for range n {
+		w.send(bytes)
+		arrived := w.now.Add(20 * ms)
+		w.now = w.now.Add(frame)
+		w.ack(w.seq-1, w.sent, arrived)
+	}
+}
+
+func TestPath_TwoMayAlwaysBeOnTheWay(t *testing.T) {
+	var w way
+	for i := range 2 {
+		if !w.path.Room(1000, w.now) {
+			t.Errorf("no room for access unit %d", i+1)
+		}
+		w.send(1 << 20)
+	}
+	w.send(1 << 10)
+	w.send(1 << 20)
+	if w.path.Room(1000, w.now) {
+		t.Error("room for one more, though a megabyte is on the way and nothing was acknowledged")
+	}
+}
+
+func TestPath_AForgetfulViewerDoesNotStopItself(t *testing.T) {
+	var w way
+	for range 4 {
+		w.send(1 << 20)
+	}
+	w.now = w.now.Add(4 * time.Second)
+	if w.path.Room(1000, w.now) {
+		t.Error("room after 4 s")
+	}
+	w.now = w.now.Add(1100 * ms)
+	if !w.path.Room(1000, w.now) {
+		t.Fatal("no room after 5.1 s")
+	}
+	w.send(1 << 20)
+	if w.path.Room(1000, w.now) {
+		t.Error("room for two")
+	}
+}
+
+func TestPath_TheWindowFollowsGoodput(t *testing.T) {
+	var w way
+	w.steady(60, 4000) // about 1 Mbit/s
+	outstanding := 0
+	for w.path.Room(1_000_000, w.now) && outstanding < 1000 {
+		w.send(4000)
+		outstanding++
+	}
+	// 1.5 times 1 Mbit/s over two round trips of 33 ms and 160 ms are 43 kB, and one access unit.
+	if outstanding < 8 || outstanding > 16 {
+		t.Errorf("%d access units of 4 kB on the way without an answer", outstanding)
+	}
+}
+
+func TestPath_BusyGoodputIsWhatTheLinkCarries(t *testing.T) {
+	var w way
+	w.steady(60, 10_000) // 2.4 Mbit/s
+	// The link falls to 1 Mbit/s: each takes 80 ms, one behind the other.
+	arrives := w.now.Add(20 * ms)
+	for range 8 {
+		w.send(10_000)
+		arrives = max(arrives, w.now.Add(20*ms)).Add(80 * ms)
+		due := w.now.Add(frame)
+		w.ack(w.seq-1, w.sent, arrives)
+		w.now = due
+	}
+	if bps, busy := w.path.Goodput(); !busy || bps < 950_000 || bps > 1_050_000 {
+		t.Errorf("goodput %d, busy %t; want 1 Mbit/s of a busy link", bps, busy)
+	}
+	if q := w.path.Standing(); q < 200*ms || q > 500*ms {
+		t.Errorf("standing queue %s", q)
+	}
+}
+
+func TestPath_ALossIsNoStandingQueue(t *testing.T) {
+	var w way
+	w.steady(60, 10_000)
+	began := w.now
+	for range 5 {
+		w.send(10_000)
+		w.now = w.now.Add(frame)
+	}
+	for n := w.seq - 5; n < w.seq; n++ {
+		w.ack(n, w.sent, began.Add(5*frame)) // all at once, when the lost packet came again
+	}
+	w.steady(1, 10_000)
+	if q := w.path.Standing(); q > 15*ms {
+		t.Errorf("standing queue %s after a stall", q)
+	}
+	if _, busy := w.path.Goodput(); busy {
+		t.Error("busy")
+	}
+}
+
+func TestPath_TheClockTellsAQueueFromALongWay(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		error time.Duration
+		want  time.Duration
+	}{{"without a clock", 0, 0}, {"with one", 20 * ms, 430 * ms}} {
+		t.Run(tc.name, func(t *testing.T) {
+			var w way
+			for range 3 { // a path that was full from the first byte on
+				w.send(1000)
+				arrived := w.now.Add(500 * ms)
+				w.path.Acked(adapt.Ack{Rendition: 1, Seq: w.seq - 1, Arrival: arrived, Error: tc.error, Received: w.sent}, arrived)
+				w.now = w.now.Add(frame)
+			}
+			if got := w.path.Standing(); got != tc.want {
+				t.Errorf("standing queue %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestPath_NonsenseIsASignOfLifeAndNoMore(t *testing.T) {
+	var w way
+	w.steady(10, 1000)
+	w.send(1000)
+	inFlight, queue := w.path.InFlight(), w.path.Standing()
+	w.path.Acked(adapt.Ack{Rendition: 1, Seq: 9999, Arrival: 1 << 60, Received: w.sent + 5000}, w.now)      // not sent yet
+	w.path.Acked(adapt.Ack{Rendition: 7, Seq: w.seq - 1, Arrival: 1, Received: w.sent - 5000}, w.now)       // another rendition
+	w.path.Acked(adapt.Ack{Rendition: 1, Seq: w.seq - 5, Arrival: 1 << 60, Received: w.sent - 4000}, w.now) // acknowledged before
+	if w.path.InFlight() != inFlight || w.path.Standing() != queue {
+		t.Errorf("on the way %d, queue %s; before %d, %s", w.path.InFlight(), w.path.Standing(), inFlight, queue)
+	}
+}
+
+func FuzzPath(f *testing.F) {
+	f.Add([]byte{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 250, 251, 252, 253, 254, 255})
+	f.Fuzz(func(t *testing.T, ops []byte) {
+		var w way
+		var r adapt.Rate
+		for i, op := range ops {
+			arg := uint32(i * int(op))
+			w.now = w.now.Add(time.Duration(op) * ms)
+			switch op & 3 {
+			case 0:
+				w.send(int(arg%50_000) + 1)
+			case 1:
+				w.ack(w.seq-arg%8, w.sent-arg%3000, w.now.Add(-time.Duration(arg)))
+			case 2:
+				w.ack(arg, arg<<16, media.Timestamp(int64(arg)<<32*int64(op)))
+			case 3:
+				w.path.Sent(r.Padding(&w.path, 3_000_000, w.now))
+			}
+			if op&4 == 0 {
+				r.Update(&w.path, 3_000_000, w.now)
+			} else {
+				r.Still(&w.path, w.now)
+			}
+			w.path.Room(r.Carries(), w.now)
+			if c := r.Carries(); c < 0 || c > 4_500_000 || r.Send() < 0 || r.Send() > c {
+				t.Fatalf("carries %d, send %d", c, r.Send())
+			}
+		}
+	})
+}
+
+func TestRate(t *testing.T) {
+	// link carries access units at bps, one behind the other, 20 ms away.
+	type link struct{ bps float64 }
+	run := func(w *way, r *adapt.Rate, l *link, free *media.Timestamp, d time.Duration, most int) {
+		for end := w.now.Add(d); w.now < end; w.now = w.now.Add(frame) {
+			send := r.Send()
+			if send == 0 {
+				send = most
+			}
+			n := int(float64(min(send, most)) / 8 * frame.Seconds())
+			if pad := r.Padding(&w.path, most, w.now); pad > 0 {
+				w.path.Sent(pad)
+				w.sent += uint32(pad)
+				*free = max(*free, w.now).Add(time.Duration(float64(pad) * 8 / l.bps * 1e9))
+			}
+			w.send(n)
+			*free = max(*free, w.now).Add(time.Duration(float64(n) * 8 / l.bps * 1e9))
+			arrives := free.Add(20 * ms)
+			now := w.now
+			w.now = max(now, arrives.Add(20*ms))
+			w.ack(w.seq-1, w.sent, arrives)
+			r.Update(&w.path, most, w.now)
+			w.now = max(now, w.now.Add(-20*ms))
+		}
+	}
+	const most = 2_500_000
+	var (
+		w    way
+		r    adapt.Rate
+		free media.Timestamp
+		l    = link{10e6}
+	)
+	run(&w, &r, &l, &free, 5*time.Second, most)
+	if r.Carries() != 0 || r.Send() != 0 {
+		t.Errorf("a good network is limited to %d", r.Carries())
+	}
+	l.bps = 1e6
+	run(&w, &r, &l, &free, 2*time.Second, most)
+	if c := r.Carries(); c < 700_000 || c > 1_050_000 {
+		t.Errorf("2 s on 1 Mbit/s: %d bit/s", c)
+	}
+	run(&w, &r, &l, &free, 20*time.Second, most)
+	if c := r.Carries(); c < 700_000 || c > 1_300_000 {
+		t.Errorf("22 s on 1 Mbit/s: %d bit/s", c)
+	}
+	l.bps = 10e6
+	run(&w, &r, &l, &free, 12*time.Second, most)
+	if c := r.Carries(); c < most {
+		t.Errorf("12 s after the network came back: %d bit/s", c)
+	}
+	if c := r.Carries(); c > 3*most/2 {
+		t.Errorf("more than anybody can use is believed: %d bit/s", c)
+	}
+}
