@@ -66,7 +66,8 @@ Sources:
   test:?size=1280x720&fps=30000/1001&tag=0        the test pattern
   file:PATH                                       a video file, over and over
   rtsp://user:password@host/path                  a network camera; also rtsps, http and https
-  v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg
+  v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg&power_line_frequency=1
+                                                  a camera of this machine; see --list-devices
   images:DIR?window=4000&level=2000               the newest still of a folder; with mode=play&fps=2 all of them in order
   screen::0.0?size=1280x720&fps=30                an X11 screen, without a sandbox
   pipe:?format=mjpeg                              standard input; also format=bgr24&size=1280x720&fps=30
@@ -85,6 +86,9 @@ camera that takes it over gains nothing. Run --sandbox require to start only whe
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.listEncoders {
 				return listEncoders(cmd.OutOrStdout())
+			}
+			if f.listDevices {
+				return listDevices(cmd.OutOrStdout(), f.json)
 			}
 			return f.capture(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr())
 		},

@@ -95,6 +95,7 @@ func TestUsage(t *testing.T) {
 		{"stray word", []string{"stray"}, exitUsage, "stray"},
 		{"version", []string{"version"}, exitDone, "libavcodec "},
 		{"encoders", []string{"--list-encoders"}, exitDone, "libx264\tavailable"},
+		{"devices as JSON", []string{"--list-devices", "--json"}, exitDone, "["},
 		{"help", []string{"--help"}, exitDone, "v4l2:/dev/video0"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -46,12 +46,13 @@ const (
 type flags struct {
 	confine enter
 
-	source, publish  string
-	tokenFile, ca    string
-	renditions       []string
-	logLevel, format string
-	sandbox          string
-	listEncoders     bool
+	source, publish   string
+	tokenFile, ca     string
+	renditions        []string
+	logLevel, format  string
+	sandbox           string
+	listEncoders      bool
+	listDevices, json bool
 }
 
 func (f *flags) register(cmd *cobra.Command) {
@@ -65,6 +66,8 @@ func (f *flags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.format, "log-format", "text", "text or json")
 	fs.StringVar(&f.sandbox, "sandbox", sandboxAuto, "auto: as far as this system can; require: in full, or end; off")
 	fs.BoolVar(&f.listEncoders, "list-encoders", false, "say which encoders this FFmpeg has, and end")
+	fs.BoolVar(&f.listDevices, "list-devices", false, "list this machine's cameras with their formats, sizes, rates and controls, and end")
+	fs.BoolVar(&f.json, "json", false, "with --list-devices: as JSON")
 }
 
 func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) error {

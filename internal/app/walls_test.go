@@ -13,7 +13,7 @@ import (
 
 // levels is the house plan: a room may import those of earlier lines, and nothing of its own line or below.
 var levels = [][]string{ //nolint:gochecknoglobals // a table nobody writes to
-	{"media", "datadir", "audit", "transport", "timestrip", "quality", "h264", "av", "sandbox", "web"},
+	{"media", "datadir", "audit", "transport", "timestrip", "quality", "h264", "av", "sandbox", "v4l2", "web"},
 	{"wire", "auth", "authority", "hub", "adapt", "demo", "transport/ws", "transport/pipe", "transport/transporttest"},
 	{"clock", "supervise", "ingest", "viewer", "mjpeg"},
 	{"capture", "watch", "httpd", "config"},

@@ -56,6 +56,10 @@ func (l Libav) Open(ctx context.Context, src Source) (Feed, error) {
 		return openPipe(ctx, src, l.Stdin)
 	case "images":
 		return openImages(src, l.Log)
+	case "v4l2":
+		if feed, err := openDevice(ctx, src); feed != nil || err != nil {
+			return feed, err
+		}
 	case "screen":
 		return openScreen(ctx, src)
 	case "http", "https":

@@ -36,7 +36,10 @@ type testOptions struct {
 }
 
 // deviceOptions are those of a v4l2: source, each empty for the device's own choice.
-type deviceOptions struct{ size, fps, format string }
+type deviceOptions struct {
+	size, fps, format string
+	controls          map[string]string
+}
 
 // rate is frames a second as a fraction.
 type rate struct{ num, den int }
@@ -86,7 +89,8 @@ const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, 
 //	rtsp://user:password@host/path             a network camera, over TCP; also rtsps, http and https (MJPEG and the like).
 //	                                           With #tls-verify=no the camera's certificate is not checked, with
 //	                                           #fps=5 an http address of single JPEGs is asked for one so often.
-//	v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg
+//	v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg&power_line_frequency=1
+//	                                           a camera of this machine, and the controls it has
 //	images:DIR?window=4000&level=2000          the newest still of a folder; with mode=play&fps=2 all of them in order
 //	screen::0.0?size=1280x720&fps=30           an X11 screen of this machine, or its upper left part; screen: is $DISPLAY
 //	pipe:?format=mjpeg                         JPEGs on standard input, one after the other
@@ -156,29 +160,6 @@ func parseTest(rest string) (Source, error) {
 		s.test.tag = uint8(tag)
 	}
 	return s, nil
-}
-
-func parseDevice(rest string) (Source, error) {
-	path, tail, _ := strings.Cut(rest, "?")
-	if !strings.HasPrefix(path, "/dev/") || strings.Contains(path, "..") {
-		return Source{}, fmt.Errorf("%w: v4l2: needs a device, such as v4l2:/dev/video0", ErrSource)
-	}
-	query, err := parseQuery("?"+tail, "size", "fps", "format")
-	if err != nil {
-		return Source{}, fmt.Errorf("%w: v4l2: %w", ErrSource, err)
-	}
-	d := deviceOptions{size: query.Get("size"), fps: query.Get("fps"), format: query.Get("format")}
-	if d.size != "" {
-		if _, _, err := parseSize(d.size); err != nil {
-			return Source{}, fmt.Errorf("%w: v4l2: %w", ErrSource, err)
-		}
-	}
-	if d.fps != "" {
-		if _, err := parseRate(d.fps); err != nil {
-			return Source{}, fmt.Errorf("%w: v4l2: %w", ErrSource, err)
-		}
-	}
-	return Source{scheme: "v4l2", secret: path, shown: "v4l2:" + path, device: d}, nil
 }
 
 // parseNetwork keeps the address as it is, since cameras are particular about it, and shows only host and path.

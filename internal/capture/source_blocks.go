@@ -28,6 +28,7 @@ type blockFeed struct {
 
 	dec    *av.Decoder // nil: raw pictures
 	format av.Format   // of those
+	stride int         // of their rows; 0: no gap between them
 	pool   imagePool
 }
 
@@ -213,7 +214,7 @@ func (f *blockFeed) decode(block []byte, at time.Time) (*Picture, error) {
 		}
 		fallthrough
 	default:
-		err = frame.Fill(block, 0)
+		err = frame.Fill(block, f.stride)
 	}
 	if err != nil {
 		f.pool.put(frame)
