@@ -128,6 +128,14 @@ func child(t *testing.T, source string) {
 
 func TestSandbox_TestPattern(t *testing.T) { child(t, "test:?size=320x180") }
 
+func TestSandbox_Device(t *testing.T) {
+	path := os.Getenv("SIGHTLINE_V4L2")
+	if path == "" {
+		t.Skip("no device: test/v4l2/run starts a guest that has one")
+	}
+	child(t, "v4l2:"+path+"?size=320x180")
+}
+
 func TestSandbox_Stills(t *testing.T) {
 	dir := t.TempDir()
 	var still bytes.Buffer
