@@ -70,6 +70,7 @@ type renditionView struct {
 	FPS        float64 `json:"fps"`
 	BitrateBps int     `json:"bitrate_bps"`
 	Preset     string  `json:"preset"`
+	Encoder    string  `json:"encoder"`
 }
 
 func viewOf(c config.Config) configView {
@@ -77,8 +78,12 @@ func viewOf(c config.Config) configView {
 	for _, s := range c.Streams {
 		sv := streamView{Name: string(s.ID), Source: s.Source, Publish: s.Publish, Renditions: []renditionView{}}
 		for _, r := range s.Renditions {
+			codec := r.Codec.String()
+			if r.Passthrough {
+				codec = "source"
+			}
 			sv.Renditions = append(sv.Renditions, renditionView{
-				r.Name, r.Codec.String(), r.Height, float64(r.FrameRateMilli) / 1000, r.BitrateBps, r.Preset,
+				r.Name, codec, r.Height, float64(r.FrameRateMilli) / 1000, r.BitrateBps, r.Preset, r.Encoder,
 			})
 		}
 		v.Streams = append(v.Streams, sv)
@@ -98,7 +103,11 @@ func summary(c config.Config) string {
 			s += fmt.Sprintf("stream %s: published from elsewhere\n", stream.ID)
 			continue
 		}
-		s += fmt.Sprintf("stream %s: %s, %d renditions\n", stream.ID, stream.Source, len(stream.Renditions))
+		renditions := "renditions that suit it"
+		if n := len(stream.Renditions); n > 0 {
+			renditions = fmt.Sprintf("%d renditions", n)
+		}
+		s += fmt.Sprintf("stream %s: %s, %s\n", stream.ID, stream.Source, renditions)
 	}
 	return s
 }

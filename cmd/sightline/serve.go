@@ -111,7 +111,7 @@ func addDemo(cfg *config.Config) error {
 		if err != nil {
 			return fmt.Errorf("demo stream %s: %w", name, err)
 		}
-		cfg.Streams = append(cfg.Streams, config.Stream{ID: id, Source: src, Renditions: config.DefaultRenditions()})
+		cfg.Streams = append(cfg.Streams, config.Stream{ID: id, Source: src})
 		return nil
 	}
 	if err := add("test", "test:?size=1280x720&fps=30000/1001"); err != nil {

@@ -241,17 +241,28 @@ func redactor(source config.Source) func(string) string {
 func captureArgs(s config.Stream, level slog.Level) []string {
 	args := []string{"--publish", "fd:3", "--log-level", strings.ToLower(level.String()), "--log-format", "json"}
 	for _, r := range s.Renditions {
-		rate := strconv.FormatFloat(float64(r.FrameRateMilli)/1000, 'f', -1, 64)
-		spec := fmt.Sprintf("name=%s,codec=%s,height=%d,fps=%s", r.Name, r.Codec, r.Height, rate)
-		if r.BitrateBps > 0 {
-			spec += ",bitrate=" + strconv.Itoa(r.BitrateBps)
-		}
-		if r.Preset != "" {
-			spec += ",preset=" + r.Preset
-		}
-		args = append(args, "--rendition", spec)
+		args = append(args, "--rendition", renditionSpec(r))
 	}
 	return args
+}
+
+// renditionSpec writes r as sightline-capture reads it.
+func renditionSpec(r config.Rendition) string {
+	if r.Passthrough {
+		return "name=" + r.Name + ",codec=source"
+	}
+	spec := fmt.Sprintf("name=%s,codec=%s,height=%d,fps=%s",
+		r.Name, r.Codec, r.Height, strconv.FormatFloat(float64(r.FrameRateMilli)/1000, 'f', -1, 64))
+	if r.BitrateBps > 0 {
+		spec += ",bitrate=" + strconv.Itoa(r.BitrateBps)
+	}
+	if r.Preset != "" {
+		spec += ",preset=" + r.Preset
+	}
+	if r.Encoder != "" {
+		spec += ",encoder=" + r.Encoder
+	}
+	return spec
 }
 
 // captureProgram finds sightline-capture: beside this program, or on the PATH.

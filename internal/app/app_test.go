@@ -128,7 +128,7 @@ func configure(t *testing.T) config.Config {
 		Listen: "127.0.0.1:0", DataDir: dir, Auth: config.Auth{SessionTTL: time.Hour}, Limits: config.Limits{Viewers: 10, ViewersPerStream: 10},
 		Audit: config.Audit{Path: filepath.Join(dir, "audit.jsonl")},
 		Streams: []config.Stream{
-			{ID: "door", Source: source, Renditions: config.DefaultRenditions()},
+			{ID: "door", Source: source},
 			{ID: "yard", Publish: true},
 		},
 	}

@@ -44,21 +44,24 @@ type Auth struct {
 // Stream is one camera. Either Source is set, or Publish.
 type Stream struct {
 	ID         media.StreamID
-	Source     Source // what a capture process of this server reads
-	Publish    bool   // a remote agent or browser publishes it
-	Renditions []Rendition
+	Source     Source      // what a capture process of this server reads
+	Publish    bool        // a remote agent or browser publishes it
+	Renditions []Rendition // none: those that suit the source, which only its capture process knows
 }
 
 // Rendition is one encoding of a stream that has a Source.
 type Rendition struct {
-	Name  string
-	Codec media.Codec
+	Name string
+	// Passthrough is the source's own coding, untouched. Nothing below has a meaning then.
+	Passthrough bool
+	Codec       media.Codec
 	// Height, in pixels, and FrameRateMilli, in thousandths of a frame a second, are upper bounds: a source
 	// that has less is never scaled or sped up.
 	Height         int
 	FrameRateMilli int
 	BitrateBps     int    // 0 for JPEG
 	Preset         string // x264's; "" for JPEG
+	Encoder        string // by FFmpeg's name; "" for libx264, and for JPEG
 }
 
 // Limits bound what the server takes on.
@@ -82,11 +85,6 @@ const (
 	defaultJPEGHeight     = 544
 	defaultJPEGRateMilli  = 10_000
 )
-
-// DefaultRenditions are those of a stream that names none.
-func DefaultRenditions() []Rendition {
-	return []Rendition{defaultRendition("auto", media.CodecH264), defaultRendition("mjpeg", media.CodecJPEG)}
-}
 
 func defaultRendition(name string, codec media.Codec) Rendition {
 	if codec == media.CodecJPEG {

@@ -178,17 +178,26 @@ func TestLoad_DefaultDataDir(t *testing.T) {
 	}
 }
 
-func TestDefaultRenditions_AreValid(t *testing.T) {
-	c, err := config.Parse("x", []byte("streams: {a: {source: 'test:'}}"))
+func TestRenditions_Defaults(t *testing.T) {
+	c, err := config.Parse("x", []byte("streams: {a: {source: 'test:'}, b: {source: 'test:', renditions: "+
+		"[{name: x, codec: h264, encoder: auto}, {name: y, codec: jpeg}, {name: z, codec: source}]}}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []config.Rendition{
-		{Name: "auto", Codec: media.CodecH264, Height: 720, FrameRateMilli: 30000, BitrateBps: 2500000, Preset: "superfast"},
-		{Name: "mjpeg", Codec: media.CodecJPEG, Height: 544, FrameRateMilli: 10000},
+	if got := c.Streams[0].Renditions; got != nil {
+		t.Errorf("a stream that names none has %+v: its capture process knows better", got)
 	}
-	if got := c.Streams[0].Renditions; fmt.Sprint(got) != fmt.Sprint(want) {
+	want := []config.Rendition{
+		{Name: "x", Codec: media.CodecH264, Height: 720, FrameRateMilli: 30000, BitrateBps: 2500000, Preset: "superfast", Encoder: "auto"},
+		{Name: "y", Codec: media.CodecJPEG, Height: 544, FrameRateMilli: 10000},
+		{Name: "z", Passthrough: true},
+	}
+	if got := c.Streams[1].Renditions; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %+v", got)
+	}
+	_, err = config.Parse("x", []byte("streams: {a: {source: 'test:', renditions: [{name: z, codec: source, height: 720}]}}"))
+	if err == nil || !strings.Contains(err.Error(), "no meaning for the source's own coding") {
+		t.Errorf("a height for the source's own coding: %v", err)
 	}
 	if c.Auth.SessionTTL != 12*time.Hour || c.Listen != ":8443" || c.Limits.Viewers != 2000 {
 		t.Errorf("defaults: %+v", c)
@@ -263,10 +272,16 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("stream %q: %v", s.ID, err)
 			}
 			seen[s.ID] = true
-			if s.Publish != s.Source.IsZero() || s.Publish != (len(s.Renditions) == 0) {
+			if s.Publish != s.Source.IsZero() || s.Publish && len(s.Renditions) > 0 {
 				t.Fatalf("stream %+v", s)
 			}
 			for _, r := range s.Renditions {
+				if r.Passthrough && (r != config.Rendition{Name: r.Name, Passthrough: true}) {
+					t.Fatalf("rendition %+v", r)
+				}
+				if r.Passthrough {
+					continue
+				}
 				if r.Name == "" || !r.Codec.Valid() || r.Height <= 0 || r.Height%2 != 0 || r.FrameRateMilli <= 0 || (r.BitrateBps > 0) != (r.Codec == media.CodecH264) {
 					t.Fatalf("rendition %+v", r)
 				}

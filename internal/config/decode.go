@@ -57,7 +57,16 @@ func presets() []string {
 	return []string{"ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"}
 }
 
-func codecs() []string { return []string{media.CodecH264.String(), media.CodecJPEG.String()} }
+// passthrough is the codec of a rendition that is the source's own coding.
+const passthrough = "source"
+
+func codecs() []string {
+	return []string{media.CodecH264.String(), media.CodecJPEG.String(), passthrough}
+}
+
+func encoders() []string {
+	return []string{"auto", "libx264", "h264_nvenc", "h264_qsv", "h264_vaapi", "h264_v4l2m2m"}
+}
 
 // Parse reads and checks the text of a configuration file, called name in errors. Paths stay as written and
 // the data directory may be empty: Load completes them. The error joins one *Error for each fault.
@@ -412,8 +421,6 @@ func (d *decoder) stream(n *yaml.Node, id media.StreamID) Stream {
 	}
 	if s.Source.IsZero() {
 		s.Renditions = nil
-	} else if renditions == nil {
-		s.Renditions = DefaultRenditions()
 	}
 	return s
 }
@@ -442,11 +449,19 @@ func (d *decoder) rendition(n *yaml.Node) (Rendition, bool) {
 	var name, codec string
 	// Which defaults hold depends on the codec, which may stand last: read the others after it.
 	var later []func(*Rendition)
-	of := func(read func(*Rendition, *yaml.Node)) func(*yaml.Node) {
-		return func(n *yaml.Node) { later = append(later, func(r *Rendition) { read(r, n) }) }
+	of := func(what string, read func(*Rendition, *yaml.Node)) func(*yaml.Node) {
+		return func(n *yaml.Node) {
+			later = append(later, func(r *Rendition) {
+				if r.Passthrough {
+					d.fail(n, "%s has no meaning for the source's own coding: remove it", what)
+					return
+				}
+				read(r, n)
+			})
+		}
 	}
 	h264Only := func(what string, read func(*Rendition, *yaml.Node)) func(*yaml.Node) {
-		return of(func(r *Rendition, n *yaml.Node) {
+		return of(what, func(r *Rendition, n *yaml.Node) {
 			if r.Codec != media.CodecH264 {
 				d.fail(n, "%s has no meaning for %s: remove it", what, r.Codec)
 				return
@@ -462,17 +477,20 @@ func (d *decoder) rendition(n *yaml.Node) (Rendition, bool) {
 			}
 			return nil
 		})},
-		key{"codec", d.text(&codec, "codec", "h264 or jpeg", oneOf(codecs()))},
-		key{"height", of(func(r *Rendition, n *yaml.Node) {
+		key{"codec", d.text(&codec, "codec", "h264, jpeg or source", oneOf(codecs()))},
+		key{"height", of("height", func(r *Rendition, n *yaml.Node) {
 			d.integer(&r.Height, "height", minHeight, maxHeight)(n)
 			if r.Height%2 != 0 {
 				d.fail(n, "height is %d: want an even number, best a multiple of 16", r.Height)
 			}
 		})},
-		key{"fps", of(func(r *Rendition, n *yaml.Node) { d.number(&r.FrameRateMilli, n, "fps", parseRate) })},
+		key{"fps", of("fps", func(r *Rendition, n *yaml.Node) { d.number(&r.FrameRateMilli, n, "fps", parseRate) })},
 		key{"bitrate", h264Only("bitrate", func(r *Rendition, n *yaml.Node) { d.number(&r.BitrateBps, n, "bitrate", parseBitrate) })},
 		key{"preset", h264Only("preset", func(r *Rendition, n *yaml.Node) {
 			d.text(&r.Preset, "preset", "the name of an x264 preset", oneOf(presets()))(n)
+		})},
+		key{"encoder", h264Only("encoder", func(r *Rendition, n *yaml.Node) {
+			d.text(&r.Encoder, "encoder", "the name of an encoder", oneOf(encoders()))(n)
 		})},
 	)
 	if len(d.errs) == before {
@@ -485,9 +503,14 @@ func (d *decoder) rendition(n *yaml.Node) (Rendition, bool) {
 	if len(d.errs) > before {
 		return Rendition{}, false
 	}
-	r := defaultRendition(name, media.CodecH264)
-	if codec == media.CodecJPEG.String() {
+	var r Rendition
+	switch codec {
+	case passthrough:
+		r = Rendition{Name: name, Passthrough: true}
+	case media.CodecJPEG.String():
 		r = defaultRendition(name, media.CodecJPEG)
+	default:
+		r = defaultRendition(name, media.CodecH264)
 	}
 	for _, read := range later {
 		read(&r)
