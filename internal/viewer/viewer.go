@@ -392,7 +392,7 @@ func (w *writer) look(force bool) error {
 	switch {
 	case !ok && len(view.Renditions) > 0:
 		detail = fmt.Sprintf("This player decodes %.80q, and the stream has none of them.", codecs)
-	case ok && choice.Stills && detail == "":
+	case ok && choice.Stills && view.Status.State == media.StateLive:
 		detail = "Your network carries no moving picture now: still pictures come as fast as it takes them."
 	}
 	if !changed && detail == w.detail {

@@ -1,0 +1,228 @@
+package viewer_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sightline/internal/media"
+	"sightline/internal/viewer"
+	"sightline/internal/wire"
+)
+
+// feedback acknowledges access unit seq of rendition id and everything before it, which arrived at t.
+func (p *player) feedback(id media.RenditionID, seq, received uint32, t media.Timestamp) {
+	p.t.Helper()
+	p.send(wire.AppendFeedback(nil, wire.Feedback{Rendition: id, Seq: seq, Arrival: t, Received: received}))
+}
+
+// received counts the bytes of all that the session sent, from the first on. Read it while the session waits.
+type received struct{ n uint32 }
+
+func (r *received) count(p *player) {
+	p.onWrite(func(b []byte) { r.n += uint32(len(b)) })
+}
+
+// onWrite has f see each message before it is taken.
+func (p *player) onWrite(f func([]byte)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.before = f
+}
+
+func TestServe_AFullWindowSendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		var got received
+		got.count(p)
+		p.send(hello("h264"))
+		p.publish(1, true, 0, 100_000)
+		p.publish(1, false, 1, 20_000)
+		p.take()
+		p.publish(1, false, 2, 10)
+		p.publish(1, false, 3, 10)
+		p.expect("with 120 kB on the way and no word from the viewer")
+		p.feedback(1, 0, got.n-20_000, p.epoch.Now())
+		p.expect("when the viewer has the keyframe", "delta 2", "delta 3")
+		p.leave()
+	})
+}
+
+func TestServe_WhileTheWindowIsFullNoKeyframeIsWasted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		var got received
+		got.count(p)
+		p.send(hello("h264"))
+		p.pub.Demand()
+		p.publish(1, true, 0, 100_000)
+		p.publish(1, false, 1, 20_000)
+		p.take()
+		for seq := range uint32(30) {
+			time.Sleep(33 * time.Millisecond)
+			p.publish(1, false, 2+seq, 10)
+		}
+		if keys := p.pub.Demand().Keys; len(keys) != 0 {
+			t.Errorf("keyframes asked for: %v", keys)
+		}
+		p.feedback(1, 1, got.n, p.epoch.Now())
+		if keys := p.pub.Demand().Keys; len(keys) != 1 {
+			t.Errorf("keyframes asked for when there is room again: %v", keys)
+		}
+		p.publish(1, false, 32, 10)
+		p.publish(1, true, 33, 10)
+		if got := strings.Join(p.take(), "; "); !strings.Contains(got, "key 33") || strings.Contains(got, "delta") {
+			t.Errorf("then: %s", got)
+		}
+		p.leave()
+	})
+}
+
+// slowLink acknowledges what the session sends as a link of bps would deliver it, 20 ms away, and publishes both
+// renditions at 30 pictures a second meanwhile, each of so many bytes as it is to be encoded at.
+func slowLink(t *testing.T, p *player, bps float64, seq *uint32, d time.Duration) {
+	t.Helper()
+	var free media.Timestamp
+	need := map[media.RenditionID]bool{}
+	type answer struct {
+		at media.Timestamp
+		b  []byte
+	}
+	var mu sync.Mutex // the session writes while this reads
+	var answers []answer
+	total := uint32(0)
+	p.onWrite(func(b []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		total += uint32(len(b))
+		free = max(free, p.epoch.Now()).Add(time.Duration(float64(len(b)) * 8 / bps * 1e9))
+		if wire.Type(b[0]) != wire.TypeMedia {
+			return
+		}
+		h, _, err := wire.ParseMedia(b)
+		if err != nil {
+			t.Error(err)
+		}
+		if h.ChunkIndex+1 == h.ChunkCount {
+			arrives := free.Add(20 * time.Millisecond)
+			answers = append(answers, answer{arrives.Add(20 * time.Millisecond), wire.AppendFeedback(nil, wire.Feedback{
+				Rendition: h.Rendition, Seq: h.Seq, Arrival: arrives, Received: total, ClockError: 20_000,
+			})})
+		}
+	})
+	due := func() []byte {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(answers) == 0 || answers[0].at > p.epoch.Now() {
+			return nil
+		}
+		b := answers[0].b
+		answers = answers[1:]
+		return b
+	}
+	for range int(d / (33 * time.Millisecond)) {
+		demand := p.pub.Demand()
+		for _, id := range demand.Keys {
+			need[id] = true
+		}
+		for _, id := range demand.Renditions {
+			rate := demand.Targets[id]
+			if rate == 0 {
+				rate = ranged()[id-1].MaxBitrateBps
+			}
+			n, key := rate/8/30, *seq == 0 || need[id]
+			if key {
+				n *= 3
+			}
+			need[id] = false
+			p.publish(id, key, *seq, n)
+		}
+		*seq++
+		for end := p.epoch.Now().Add(33 * time.Millisecond); p.epoch.Now() < end; time.Sleep(time.Millisecond) {
+			for b := due(); b != nil; b = due() {
+				p.send(b)
+			}
+			synctest.Wait()
+		}
+	}
+}
+
+// ranged is a ladder with ranges.
+func ranged() []media.Rendition {
+	return []media.Rendition{
+		{ID: 1, Name: "720p", Codec: media.CodecH264, Height: 720, MinBitrateBps: 150_000, MaxBitrateBps: 2_500_000},
+		{ID: 2, Name: "368p", Codec: media.CodecH264, Height: 368, MinBitrateBps: 100_000, MaxBitrateBps: 900_000},
+	}
+}
+
+func TestServe_TheEncoderFollowsTheViewersNetwork(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		bps         float64
+		rendition   media.RenditionID
+		least, most int // of the target
+	}{
+		{"a good network", 20e6, 1, 0, 0},
+		{"1 Mbit/s", 1e6, 1, 600_000, 1_100_000},
+		{"300 kbit/s is better spent on fewer lines", 300e3, 2, 170_000, 350_000},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := connect(t, viewer.Options{})
+				p.pub.SetRenditions(ranged())
+				p.send(hello("h264"))
+				var seq uint32
+				slowLink(t, p, tc.bps, &seq, 8*time.Second)
+				p.take()
+				slowLink(t, p, tc.bps, &seq, 2*time.Second)
+				d := p.pub.Demand()
+				if len(d.Renditions) != 1 || d.Renditions[0] != tc.rendition {
+					t.Fatalf("encoded are %v, want %d", d.Renditions, tc.rendition)
+				}
+				if got := d.Targets[tc.rendition]; got < tc.least || got > tc.most {
+					t.Errorf("target %d bit/s, want %d to %d", got, tc.least, tc.most)
+				}
+				pictures := 0
+				for _, word := range p.take() {
+					if strings.HasPrefix(word, "key") || strings.HasPrefix(word, "delta") {
+						pictures++
+					}
+				}
+				if pictures < 50 {
+					t.Errorf("%d pictures in 2 s", pictures)
+				}
+				p.leave()
+			})
+		})
+	}
+}
+
+func TestServe_AStarvedViewerGetsStillsAndIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.pub.SetRenditions(ranged())
+		p.send(hello("h264"))
+		var seq uint32
+		slowLink(t, p, 64e3, &seq, 12*time.Second)
+		got := strings.Join(p.take(), "; ")
+		if !strings.Contains(got, "still pictures") {
+			t.Errorf("the viewer was not told: %s", got)
+		}
+		slowLink(t, p, 64e3, &seq, 8*time.Second)
+		keys, deltas := 0, 0
+		for _, word := range p.take() {
+			switch {
+			case strings.HasPrefix(word, "key"):
+				keys++
+			case strings.HasPrefix(word, "delta"):
+				deltas++
+			}
+		}
+		if keys < 2 || deltas > 0 {
+			t.Errorf("%d keyframes and %d deltas in 8 s, want keyframes alone, and some", keys, deltas)
+		}
+		p.leave()
+	})
+}
