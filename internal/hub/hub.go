@@ -41,6 +41,10 @@ type Options struct {
 const (
 	cachedGOPAge   = keyframeSpacing
 	cachedGOPBytes = 256 << 10
+	// A camera's own coding, whose bitrate nobody sets, makes no keyframes on request: what there is since the last is kept
+	// for longer.
+	ownGOPAge   = 2 * time.Second
+	ownGOPBytes = 4 << 20
 	// keyframeSpacing is the least time between two keyframe requests to a publisher for one rendition.
 	keyframeSpacing = 500 * time.Millisecond
 )
@@ -151,6 +155,14 @@ func (s *stream) find(id media.RenditionID) *rendition {
 		return r
 	}
 	return nil
+}
+
+// keeps is how old and how large the group of pictures may be that joiners are given.
+func (r *rendition) keeps() (age time.Duration, bytes int) {
+	if r.info.MaxBitrateBps == 0 {
+		return ownGOPAge, ownGOPBytes
+	}
+	return cachedGOPAge, cachedGOPBytes
 }
 
 // Declare makes a stream known before anybody publishes it.

@@ -42,8 +42,8 @@ const (
 
 func ladder() []media.Rendition {
 	return []media.Rendition{
-		{ID: tall, Name: "720p", Codec: media.CodecH264, Height: 720},
-		{ID: tiny, Name: "360p", Codec: media.CodecH264, Height: 360},
+		{ID: tall, Name: "720p", Codec: media.CodecH264, Height: 720, MaxBitrateBps: 2_500_000},
+		{ID: tiny, Name: "360p", Codec: media.CodecH264, Height: 360, MaxBitrateBps: 600_000},
 		{ID: jpeg, Name: "mjpeg", Codec: media.CodecJPEG, Height: 544},
 	}
 }
@@ -251,6 +251,28 @@ func TestSelect_LateJoiner(t *testing.T) {
 			key := cam.send(tall, true)
 			want(t, "queue after the keyframe", drain(late), []int{-int(key.Seq)})
 		})
+	}
+}
+
+func TestSelect_LateJoinerOfACamerasOwnCoding(t *testing.T) {
+	for age, cached := range map[time.Duration]bool{1900 * ms: true, 2100 * ms: false} {
+		h, c := newHub(hub.Options{})
+		cam := newCamera(t, h, c, []media.Rendition{{ID: tall, Name: "source", Codec: media.CodecH264, Height: 720}})
+		early := subscribe(t, h)
+		selectRendition(t, early, tall)
+		cam.pub.Demand()
+		seqs := []int{-int(cam.send(tall, true).Seq)}
+		for range 10 {
+			c.advance(age / 10)
+			seqs = append(seqs, int(cam.send(tall, false).Seq))
+			drain(early)
+		}
+		late := subscribe(t, h)
+		selectRendition(t, late, tall)
+		if !cached {
+			seqs = nil
+		}
+		want(t, age.String(), drain(late), seqs)
 	}
 }
 

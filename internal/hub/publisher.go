@@ -120,7 +120,7 @@ func (p *Publisher) Publish(au *AccessUnit) {
 	} else if au.Key || len(r.gop) > 0 {
 		r.gop = append(r.gop, au)
 		r.gopBytes += au.Bytes
-		if r.gopBytes > cachedGOPBytes || au.Received.Sub(r.gop[0].Received) > cachedGOPAge {
+		if age, bytes := r.keeps(); r.gopBytes > bytes || au.Received.Sub(r.gop[0].Received) > age {
 			r.clearGOP()
 		}
 	}

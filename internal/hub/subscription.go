@@ -254,7 +254,8 @@ func (sub *Subscription) Select(id media.RenditionID) error {
 func (sub *Subscription) startFrom(r *rendition) {
 	sub.dropAll(DropReplaced)
 	sub.needKey = true
-	if now := sub.s.hub.now(); len(r.gop) > 0 && now.Sub(r.gop[0].Received) <= cachedGOPAge {
+	age, _ := r.keeps()
+	if now := sub.s.hub.now(); len(r.gop) > 0 && now.Sub(r.gop[0].Received) <= age {
 		for _, au := range r.gop {
 			sub.enqueue(au, now)
 		}

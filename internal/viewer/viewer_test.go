@@ -123,7 +123,7 @@ func connect(t testing.TB, opts viewer.Options) *player {
 
 func ladder() []media.Rendition {
 	return []media.Rendition{
-		{ID: 1, Name: "720p", Codec: media.CodecH264, Height: 720},
+		{ID: 1, Name: "720p", Codec: media.CodecH264, Height: 720, MaxBitrateBps: 2_500_000},
 		{ID: 2, Name: "360p", Codec: media.CodecH264, Height: 360},
 		{ID: 3, Name: "mjpeg", Codec: media.CodecJPEG, Height: 544},
 	}
