@@ -18,7 +18,7 @@ const (
 	// acknowledged: half a tenth of a second of a good picture.
 	firstWindow = 16 << 10
 	// boundSlack is how much longer than the clocks allow the way may seem at its least: a picture is no TIME_RESP.
-	boundSlack = 10 * time.Millisecond
+	boundSlack = 30 * time.Millisecond
 	// rttMost is the longest round trip that the window believes: the first one is measured with a whole keyframe.
 	rttMost = 700 * time.Millisecond
 	// silence is how long the window stays closed without any acknowledgement: then one access unit more goes out, so that
@@ -50,6 +50,7 @@ type Path struct {
 	judged    int           // of which still has judged so many
 	base      least         // of the way's time
 	bound     time.Duration // what the way's time can be at its least, by the viewer's clock; 0: not known
+	rebased   bool          // and the viewer's clock was found to be no help
 	rtt       least
 }
 
@@ -115,7 +116,7 @@ func (p *Path) Acked(a Ack, now media.Timestamp) {
 		if a.Arrival != 0 {
 			way := a.Arrival.Sub(u.began)
 			p.base.add(way, now)
-			if a.Error > 0 {
+			if a.Error > 0 && !p.rebased {
 				p.bound = 3*a.Error + boundSlack
 			}
 			p.arrivals[p.nArrivals%len(p.arrivals)] = arrival{at: a.Arrival, began: u.began, way: way, end: u.end, bytes: u.bytes, alone: u.alone}
@@ -231,17 +232,19 @@ func (p *Path) Empty() bool { return p.nAcked == p.nUnits }
 // Rebase takes the way's present time for the least it can be: what looked like a queue does not drain, so it is none.
 func (p *Path) Rebase(now media.Timestamp) {
 	way := p.least() + p.Standing()
-	p.base, p.bound = least{}, 0
+	p.base, p.bound, p.rebased = least{}, 0, true
 	p.base.add(way, now)
 }
 
-// Explained is how much of the queueing what is on the way can account for.
+// Explained is how much queueing what is on the way accounts for: what takes longer than a round trip and the viewer's
+// patience.
 func (p *Path) Explained() time.Duration {
 	goodput, _ := p.Goodput()
 	if goodput == 0 {
 		return math.MaxInt64
 	}
-	return time.Duration(float64(p.InFlight()) * 8 / float64(goodput) * float64(time.Second))
+	onTheWay := time.Duration(float64(p.InFlight()) * 8 / float64(goodput) * float64(time.Second))
+	return onTheWay - p.RTT() - ackEvery
 }
 
 // RTT is the least time from handing an access unit over to its acknowledgement; 0 if not known.

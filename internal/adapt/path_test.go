@@ -138,7 +138,7 @@ func TestPath_TheClockTellsAQueueFromALongWay(t *testing.T) {
 		name  string
 		error time.Duration
 		want  time.Duration
-	}{{"without a clock", 0, 0}, {"with one", 20 * ms, 430 * ms}} {
+	}{{"without a clock", 0, 0}, {"with one", 20 * ms, 410 * ms}} {
 		t.Run(tc.name, func(t *testing.T) {
 			var w way
 			for range 3 { // a path that was full from the first byte on
@@ -198,57 +198,73 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-func TestRate(t *testing.T) {
-	// link carries access units at bps, one behind the other, 20 ms away.
-	type link struct{ bps float64 }
-	run := func(w *way, r *adapt.Rate, l *link, free *media.Timestamp, d time.Duration, most int) {
-		for end := w.now.Add(d); w.now < end; w.now = w.now.Add(frame) {
-			send := r.Send()
-			if send == 0 {
-				send = most
-			}
-			n := int(float64(min(send, most)) / 8 * frame.Seconds())
-			if pad := r.Padding(&w.path, most, w.now); pad > 0 {
-				w.path.Sent(pad)
-				w.sent += uint32(pad)
-				*free = max(*free, w.now).Add(time.Duration(float64(pad) * 8 / l.bps * 1e9))
-			}
-			w.send(n)
-			*free = max(*free, w.now).Add(time.Duration(float64(n) * 8 / l.bps * 1e9))
-			arrives := free.Add(20 * ms)
-			now := w.now
-			w.now = max(now, arrives.Add(20*ms))
-			w.ack(w.seq-1, w.sent, arrives)
-			r.Update(&w.path, most, w.now)
-			w.now = max(now, w.now.Add(-20*ms))
-		}
+// line is a link that carries access units at bps, one behind the other, and takes way besides.
+type line struct {
+	way
+	rate adapt.Rate
+	bps  float64
+	long time.Duration
+	free media.Timestamp
+}
+
+const top = 2_500_000
+
+// run sends 30 access units a second for d, as large as the rate allows, and padding.
+func (l *line) run(d time.Duration) {
+	carry := func(n int) media.Timestamp {
+		l.free = max(l.free, l.now).Add(time.Duration(float64(n) * 8 / l.bps * 1e9))
+		return l.free.Add(l.long)
 	}
-	const most = 2_500_000
-	var (
-		w    way
-		r    adapt.Rate
-		free media.Timestamp
-		l    = link{10e6}
-	)
-	run(&w, &r, &l, &free, 5*time.Second, most)
-	if r.Carries() != 0 || r.Send() != 0 {
-		t.Errorf("a good network is limited to %d", r.Carries())
+	for end := l.now.Add(d); l.now < end; {
+		send := l.rate.Send()
+		if send == 0 {
+			send = top
+		}
+		if pad := l.rate.Padding(&l.path, top, l.now); pad > 0 {
+			l.path.Sent(pad)
+			l.sent += uint32(pad)
+			carry(pad)
+		}
+		n := int(float64(min(send, top)) / 8 * frame.Seconds())
+		l.send(n)
+		arrives, next := carry(n), l.now.Add(frame)
+		l.now = arrives.Add(l.long)
+		l.ack(l.seq-1, l.sent, arrives)
+		l.rate.Update(&l.path, top, l.now)
+		l.now = next
+	}
+}
+
+func TestRate_FollowsTheLink(t *testing.T) {
+	l := line{bps: 10e6, long: 20 * ms}
+	l.run(5 * time.Second)
+	if l.rate.Carries() != 0 || l.rate.Send() != 0 {
+		t.Errorf("a good network is limited to %d", l.rate.Carries())
 	}
 	l.bps = 1e6
-	run(&w, &r, &l, &free, 2*time.Second, most)
-	if c := r.Carries(); c < 700_000 || c > 1_050_000 {
-		t.Errorf("2 s on 1 Mbit/s: %d bit/s", c)
-	}
-	run(&w, &r, &l, &free, 20*time.Second, most)
-	if c := r.Carries(); c < 700_000 || c > 1_300_000 {
-		t.Errorf("22 s on 1 Mbit/s: %d bit/s", c)
+	for range 10 {
+		l.run(2 * time.Second)
+		if c := l.rate.Carries(); c < 700_000 || c > 1_300_000 {
+			t.Errorf("on 1 Mbit/s: %d bit/s", c)
+		}
 	}
 	l.bps = 10e6
-	run(&w, &r, &l, &free, 12*time.Second, most)
-	if c := r.Carries(); c < most {
-		t.Errorf("12 s after the network came back: %d bit/s", c)
+	l.run(12 * time.Second)
+	if c := l.rate.Carries(); c < top || c > 3*top/2 {
+		t.Errorf("12 s after the network came back: %d bit/s, want what can be used and little more", c)
 	}
-	if c := r.Carries(); c > 3*most/2 {
-		t.Errorf("more than anybody can use is believed: %d bit/s", c)
+}
+
+func TestRate_ALongerWayIsNoLimit(t *testing.T) {
+	l := line{bps: 10e6, long: 20 * ms}
+	l.run(10 * time.Second)
+	l.long = 120 * ms
+	l.run(6 * time.Second)
+	if c := l.rate.Carries(); c != 0 {
+		t.Errorf("6 s after the route changed: limited to %d", c)
+	}
+	l.run(6 * time.Second)
+	if c := l.rate.Carries(); c != 0 {
+		t.Errorf("12 s after the route changed: limited to %d", c)
 	}
 }

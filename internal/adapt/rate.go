@@ -54,6 +54,7 @@ type Rate struct {
 	updated media.Timestamp
 
 	overSince media.Timestamp // 0: no standing queue
+	before    float64         // bps then
 	cutAt     media.Timestamp
 	calmSince media.Timestamp // 0: not calm
 
@@ -122,7 +123,7 @@ func (r *Rate) Still(p *Path, now media.Timestamp) {
 // over acts on a standing queue.
 func (r *Rate) over(p *Path, now media.Timestamp) {
 	if r.overSince == 0 {
-		r.overSince = now
+		r.overSince, r.before = now, r.bps
 	}
 	lasted := now.Sub(r.overSince)
 	goodput, busy := p.Goodput()
@@ -131,7 +132,7 @@ func (r *Rate) over(p *Path, now media.Timestamp) {
 	}
 	if lasted > notOurs && p.Explained() < p.Standing()/2 {
 		p.Rebase(now)
-		r.overSince = 0
+		r.overSince, r.bps = 0, r.before // what was cut was cut for nothing
 		return
 	}
 	if !busy && now.Sub(r.cutAt) < restAfterCut {

@@ -1,0 +1,55 @@
+package ingest_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sightline/internal/ingest"
+	"sightline/internal/wire"
+)
+
+func TestServe_TargetsAreToldTenTimesASecondAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := connect(t, ingest.Options{})
+		info := h264(1)
+		info.MinBitrateBps, info.MaxBitrateBps = 150_000, 2_500_000
+		a.send(hello(info))
+		sub := a.subscribe(1)
+		before, _, _ := a.got()
+		told := len(before)
+		time.Sleep(time.Second)
+		sub.Carries(2_000_000)
+		synctest.Wait()
+		want := func(what string, targets ...int) {
+			t.Helper()
+			wants, _, _ := a.got()
+			wants, told = wants[told:], len(wants)
+			if len(wants) != len(targets) {
+				t.Errorf("%s: %d WANTs %v, want %d", what, len(wants), wants, len(targets))
+				return
+			}
+			for i, w := range wants {
+				if got := []wire.WantedRendition{{ID: 1, BitrateBps: targets[i]}}; len(w.Renditions) != 1 || w.Renditions[0] != got[0] {
+					t.Errorf("%s: told %v, want %v", what, w.Renditions, got)
+				}
+			}
+		}
+		want("the first, at once", 2_000_000)
+		for bps := 1_900_000; bps >= 1_000_000; bps -= 100_000 {
+			time.Sleep(5 * time.Millisecond)
+			sub.Carries(bps)
+		}
+		synctest.Wait()
+		want("within a tenth of a second")
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		want("then the newest alone", 1_000_000)
+		sub.Carries(1_020_000)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		want("no news")
+		sub.Close()
+		a.leave()
+	})
+}
