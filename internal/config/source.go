@@ -26,7 +26,7 @@ func ParseSource(s string) (Source, error) {
 		return Source{}, fmt.Errorf("a source begins with its scheme and a colon: want one of %s", strings.Join(schemes(), ", "))
 	}
 	if scheme == "pipe" {
-		return Source{}, errors.New("a pipe source needs a standard input, which the server's capture processes do not have: run sightline-capture --source pipe:… --publish wss://… beside the program that writes to it, and leave this stream's source out")
+		return Source{}, errors.New("a pipe source needs a standard input, which the server's capture processes do not have: run sightline-capture --source pipe:… --publish wss://… beside the program that writes to it, and write publish: true here in place of the source")
 	}
 	if !slices.Contains(schemes(), scheme) {
 		return Source{}, fmt.Errorf("unknown source scheme %.20q%s: want one of %s", scheme, didYouMean(scheme, schemes()), strings.Join(schemes(), ", "))
