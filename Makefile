@@ -67,6 +67,9 @@ bench-restart: build test/e2e/node_modules ## measure how long a killed capture 
 bench-capture: capture ## measure what capturing costs in time, processor and quality; the last line is JSON
 	go run ./test/bench/capture
 
+v4l2: build ## try cameras of this machine against a real driver, in an emulated guest (a minute; needs QEMU)
+	test/v4l2/run
+
 bench-networks: build ## measure viewers behind bad networks, in network namespaces, as root; the last line is JSON
 	go run ./test/networks
 
@@ -87,4 +90,4 @@ clean: ## remove what was built and fetched into this folder
 bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 
-.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart bench-capture bench-networks screens check clean
+.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart bench-capture v4l2 bench-networks screens check clean
