@@ -50,6 +50,7 @@ func TestServe_TargetsAreToldTenTimesASecondAtMost(t *testing.T) {
 		synctest.Wait()
 		want("no news")
 		sub.Close()
+		synctest.Wait() // what that changes is told before the agent hangs up
 		a.leave()
 	})
 }
