@@ -20,9 +20,10 @@ import (
 // and link are models, each a few lines; the decisions are the real ones. Everything is drawn from fixed seeds, so the
 // scores change only when the code does.
 
+//nolint:gochecknoglobals // a test's flags
 var (
 	update  = flag.Bool("update", false, "write the scores anew")
-	minutes = flag.Int("minutes", 1, "simulated minutes of each case") //nolint:gochecknoglobals // a test's flag
+	minutes = flag.Int("minutes", 1, "simulated minutes of each case")
 )
 
 const (
