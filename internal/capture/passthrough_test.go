@@ -126,7 +126,7 @@ func TestPassthrough_IsSentUntouchedAndNothingIsDecoded(t *testing.T) {
 		s.want(wire.WantedRendition{ID: id})
 		time.Sleep(3 * interval)
 		decoded := e.decodes.Load()
-		time.Sleep(10 * interval)
+		time.Sleep(10*interval + interval/2) // between two pictures of the source
 		if e.decodes.Load() != decoded || e.alive() != 0 || e.images.Load() != 0 {
 			t.Fatalf("%d pictures decoded for nobody, %d encoders, %d pictures held", e.decodes.Load()-decoded, e.alive(), e.images.Load())
 		}
