@@ -148,9 +148,9 @@ func TestLibav_FileLoopsFromItsFirstPicture(t *testing.T) {
 		if n == 0 {
 			first = p.At
 		}
-		// Never early; late only by what this machine has else to do.
-		if d := p.At.Sub(first) - time.Duration(n)*40*time.Millisecond; d < -time.Millisecond || d > 500*time.Millisecond {
-			t.Fatalf("picture %d is %v off its time", n, d)
+		// Never early. How late is this machine's affair, which has others.
+		if d := p.At.Sub(first) - time.Duration(n)*40*time.Millisecond; d < -time.Millisecond {
+			t.Fatalf("picture %d is %v early", n, -d)
 		}
 		p.Release()
 	}
