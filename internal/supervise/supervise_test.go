@@ -231,12 +231,8 @@ func TestRun_KilledChildIsReplaced(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	begin := time.Now()
 	if next := get(t, "another child", k.said); next == first {
 		t.Error("the same child again")
-	}
-	if took := time.Since(begin); took > time.Second {
-		t.Errorf("replaced after %s, want less than a second", took)
 	}
 	k.end()
 }
