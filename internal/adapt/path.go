@@ -209,6 +209,25 @@ func (p *Path) rate(shortest, longest time.Duration, busy bool) int {
 	return int(float64(last.end-first.end) * 8 / over.Seconds())
 }
 
+// Growing tells whether the last access units came further apart than they went out: only then is the link given more than
+// it carries. A delay that stays as it is may have other reasons, such as a busy machine.
+func (p *Path) Growing() bool {
+	last, ok := p.arrived(0)
+	if !ok {
+		return false
+	}
+	first := last
+	for n := 1; last.at.Sub(first.at) < goodputOver; n++ {
+		a, ok := p.arrived(n)
+		if !ok || !p.behind(first, a) {
+			break
+		}
+		first = a
+	}
+	const notable = 1.05
+	return float64(last.at.Sub(first.at)) > notable*float64(last.began.Sub(first.began))
+}
+
 // behind tells whether b, which came after a, had to wait behind it: without it b would have been there before a was.
 func (p *Path) behind(b, a arrival) bool { return b.began.Add(p.least()) < a.at }
 

@@ -55,6 +55,8 @@ type Rate struct {
 
 	overSince media.Timestamp // 0: no standing queue
 	before    float64         // bps then
+	stuckAt   time.Duration   // the standing queue that does not drain
+	stuck     media.Timestamp // since when
 	cutAt     media.Timestamp
 	calmSince media.Timestamp // 0: not calm
 
@@ -88,7 +90,7 @@ func (r *Rate) Update(p *Path, most int, now media.Timestamp) {
 	standing := p.Standing()
 	r.factor = 1 - min(drainMost, max(0, (standing-calm).Seconds())/drainOver.Seconds()*drainMost)
 	if standing > overuse {
-		r.over(p, now)
+		r.over(p, standing, now)
 	} else {
 		r.overSince = 0
 	}
@@ -121,21 +123,25 @@ func (r *Rate) Still(p *Path, now media.Timestamp) {
 }
 
 // over acts on a standing queue.
-func (r *Rate) over(p *Path, now media.Timestamp) {
+func (r *Rate) over(p *Path, standing time.Duration, now media.Timestamp) {
 	if r.overSince == 0 {
 		r.overSince, r.before = now, r.bps
+		r.stuck, r.stuckAt = now, standing
+	}
+	if standing < r.stuckAt*4/5 || standing > r.stuckAt*5/4 {
+		r.stuck, r.stuckAt = now, standing
 	}
 	lasted := now.Sub(r.overSince)
 	goodput, busy := p.Goodput()
 	if lasted < overuseFor || !busy && lasted < overuseUnsure {
 		return
 	}
-	if lasted > notOurs && p.Explained() < p.Standing()/2 {
+	if now.Sub(r.stuck) > notOurs && p.Explained() < standing/2 {
 		p.Rebase(now)
 		r.overSince, r.bps = 0, r.before // what was cut was cut for nothing
 		return
 	}
-	if !busy && now.Sub(r.cutAt) < restAfterCut {
+	if !(busy && p.Growing()) && now.Sub(r.cutAt) < restAfterCut {
 		return // what arrives is what was sent, and that was cut: once more and there is no end to it
 	}
 	if to := max(leastRate, cutTo*float64(goodput)); goodput > 0 && (r.bps == 0 || to < r.bps) {
