@@ -128,11 +128,12 @@ func (p *pattern) gradient(img Canvas, n int64) {
 	}
 }
 
-// words writes the wall clock and the frame number into a dark box at the lower left.
+// words writes the wall clock and the frame number into a dark box at the upper left, below the strip: players lay their words over
+// the lower edge.
 func (p *pattern) words(img Canvas, n int64, t time.Time) {
 	lines := [2]string{t.Format("15:04:05.000"), fmt.Sprintf("%02d-%09d", p.tag%100, n%1e9)}
 	g := p.glyph
-	x0, y0 := (4*g)&^1, (p.h-p.h/24-30*g)&^1
+	x0, y0 := (4*g)&^1, (timestrip.Height(p.h)+4*g)&^1
 	x1, y1 := (x0+76*g)&^1, (y0+26*g)&^1
 	luma, stride := img.Plane(0)
 	fill(luma, stride, x0, y0, x1, y1, 24)
