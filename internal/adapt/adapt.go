@@ -99,6 +99,8 @@ func enough(carries, need float64, better bool) bool {
 func need(rungs []Offer, i int) float64 {
 	o := rungs[i]
 	switch {
+	case i > 0 && i == len(rungs)-1 && o.MinBitrateBps < o.MaxBitrateBps:
+		return float64(o.MinBitrateBps) // it follows the weakest of its viewers, who have nowhere else to go
 	case o.Others && o.Bitrate > 0:
 		return float64(o.Bitrate)
 	case o.Others || o.MinBitrateBps == o.MaxBitrateBps:

@@ -68,6 +68,7 @@ func TestChooser_First(t *testing.T) {
 		{"others are not lowered", adapt.Wishes{Codecs: both}, 1_000_000, watched(1, 0), adapt.Choice{Rendition: 2}, true},
 		{"others who have no more are joined", adapt.Wishes{Codecs: both}, 1_000_000, watched(1, 850_000), adapt.Choice{Rendition: 1}, true},
 		{"no rung below, others on it", adapt.Wishes{Codecs: both}, 1_000_000, watched(1, 0)[:1], adapt.Choice{Rendition: 1, Stills: true}, true},
+		{"the smallest is joined by whom it must serve", adapt.Wishes{Codecs: both}, 300_000, watched(3, 0), adapt.Choice{Rendition: 3}, true},
 		{"a camera's own coding where it fits", adapt.Wishes{Codecs: both}, 5_000_000, native, adapt.Choice{Rendition: 4}, true},
 		{"a camera's own coding cannot follow", adapt.Wishes{Codecs: both}, 4_000_000, native, adapt.Choice{Rendition: 1}, true},
 	} {

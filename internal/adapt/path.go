@@ -50,7 +50,8 @@ type Path struct {
 	judged    int           // of which still has judged so many
 	base      least         // of the way's time
 	bound     time.Duration // what the way's time can be at its least, by the viewer's clock; 0: not known
-	rebased   bool          // and the viewer's clock was found to be no help
+	empty     time.Duration // what it should be; meaningful while bound is
+	rebased   bool          // the viewer's clock was found to be no help
 	rtt       least
 }
 
@@ -117,7 +118,7 @@ func (p *Path) Acked(a Ack, now media.Timestamp) {
 			way := a.Arrival.Sub(u.began)
 			p.base.add(way, now)
 			if a.Error > 0 && !p.rebased {
-				p.bound = 3*a.Error + boundSlack
+				p.empty, p.bound = a.Error, a.Error+boundSlack
 			}
 			p.arrivals[p.nArrivals%len(p.arrivals)] = arrival{at: a.Arrival, began: u.began, way: way, end: u.end, bytes: u.bytes, alone: u.alone}
 			p.nArrivals++
@@ -136,9 +137,9 @@ func (p *Path) arrived(n int) (a arrival, ok bool) {
 
 func (p *Path) queue(a arrival) time.Duration { return a.way - p.least() }
 
-// least is the way's time without a queue. The viewer's clock bounds it: what it measured is the least round trip, of
-// which the way is a part, and wrong by half of it at most. That tells a queue from a long way even on a path that never
-// was without one.
+// least is the way's time without a queue. The viewer's clock bounds it: it was set so that the way there and the way back
+// took the same, half of the least round trip, whatever they took in truth. That tells a queue from a long way even on a
+// path that never was without one.
 func (p *Path) least() time.Duration {
 	if p.bound > 0 {
 		return min(p.base.value(), p.bound)
@@ -242,7 +243,11 @@ func (p *Path) still() (bps float64, ok bool) {
 	if !last.alone {
 		return 0, false
 	}
-	return float64(last.bytes) * 8 / max(p.queue(last), time.Millisecond).Seconds(), true
+	took := p.queue(last)
+	if p.bound > 0 {
+		took = max(took, last.way-p.empty) // where nothing but stills goes out, the least way is a still's
+	}
+	return float64(last.bytes) * 8 / max(took, time.Millisecond).Seconds(), true
 }
 
 // Empty reports whether everything that was sent whole has been acknowledged.

@@ -138,7 +138,7 @@ func TestPath_TheClockTellsAQueueFromALongWay(t *testing.T) {
 		name  string
 		error time.Duration
 		want  time.Duration
-	}{{"without a clock", 0, 0}, {"with one", 20 * ms, 410 * ms}} {
+	}{{"without a clock", 0, 0}, {"with one", 20 * ms, 450 * ms}} {
 		t.Run(tc.name, func(t *testing.T) {
 			var w way
 			for range 3 { // a path that was full from the first byte on

@@ -189,3 +189,15 @@ func TestLook_Shared(t *testing.T) {
 	other.Pause(true)
 	want(t, "who is paused", sub.Look().Shared, map[media.RenditionID]int(nil))
 }
+
+func TestDemand_TheSmallestServesTheWeakest(t *testing.T) {
+	h, c := newHub(hub.Options{})
+	cam := newCamera(t, h, c, ladder())
+	ranged(cam)
+	for _, bps := range []int{0, 300_000, 0} {
+		sub := subscribe(t, h)
+		selectRendition(t, sub, tiny)
+		sub.Carries(bps)
+	}
+	want(t, "targets", cam.pub.Demand().Targets, map[media.RenditionID]int{tiny: 300_000})
+}

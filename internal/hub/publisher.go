@@ -208,7 +208,7 @@ func (p *Publisher) Demand() Demand {
 			continue
 		}
 		d.Renditions = append(d.Renditions, id)
-		if r.told = r.target(); r.told > 0 {
+		if r.told = s.target(r); r.told > 0 {
 			if d.Targets == nil {
 				d.Targets = map[media.RenditionID]int{}
 			}
@@ -229,9 +229,10 @@ func (p *Publisher) Demand() Demand {
 	return d
 }
 
-// target is the bit rate at which the rendition serves its viewers best, 0 for its most: what at least half of them can
-// take, so that one viewer alone is followed and no minority lowers the others. s.mu is held.
-func (r *rendition) target() int {
+// target is the bit rate at which r serves its viewers best, 0 for its most: what at least half of them can take, so that
+// one viewer alone is followed and no minority lowers the others, who would have a smaller rendition to go to. The
+// smallest serves the weakest of its viewers: they have none. s.mu is held.
+func (s *stream) target(r *rendition) int {
 	carries := make([]int, 0, 16)
 	for _, sub := range r.subs {
 		if sub.isPaused() {
@@ -247,11 +248,31 @@ func (r *rendition) target() int {
 		return 0
 	}
 	slices.Sort(carries)
-	bps := max(carries[len(carries)/2], r.info.MinBitrateBps)
+	served := carries[len(carries)/2]
+	if s.smallest(r) {
+		served = carries[0]
+	}
+	bps := max(served, r.info.MinBitrateBps)
 	if bps >= r.info.MaxBitrateBps {
 		return 0
 	}
 	return bps
+}
+
+// smallest tells whether r has the fewest lines of several renditions in its codec. s.mu is held.
+func (s *stream) smallest(r *rendition) bool {
+	several := false
+	for _, id := range s.order {
+		other := s.renditions[id]
+		if other == r || other.info.Codec != r.info.Codec {
+			continue
+		}
+		if other.info.Height <= r.info.Height {
+			return false
+		}
+		several = true
+	}
+	return several
 }
 
 // apart reports whether two targets differ so much that a publisher should know.

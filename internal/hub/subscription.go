@@ -286,7 +286,7 @@ func (sub *Subscription) Carries(bps int) {
 	defer s.mu.Unlock()
 	sub.carries = bps
 	for _, r := range []*rendition{sub.rendition, sub.next} {
-		if r != nil && apart(r.target(), r.told) {
+		if r != nil && apart(s.target(r), r.told) {
 			s.pokePublisher()
 		}
 	}
