@@ -48,6 +48,7 @@ func main() {
 	only := flag.String("only", "", "run the cases whose name contains this")
 	trace := flag.Bool("trace", false, "print what each viewer saw, four times a second")
 	flag.Parse()
+	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error like others: what was made is taken away
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	pass, err := measure(ctx, os.Stdout, *only, *trace)
 	stop()
