@@ -4,6 +4,7 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -116,14 +117,22 @@ func (v *Viewer) Run(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(v.read)
+	var reading error // set when the reader has ended, so before Wait returns
+	group.Go(func() error {
+		reading = v.read()
+		return reading
+	})
 	group.Go(func() error { return v.talk(ctx) })
 	group.Go(func() error {
 		<-ctx.Done()
 		_ = v.conn.Close(transport.CodeNormal, "")
 		return ctx.Err()
 	})
-	return group.Wait()
+	err := group.Wait()
+	if errors.Is(err, transport.ErrClosed) { // the writer was first to meet what the reader did
+		return reading
+	}
+	return err
 }
 
 // talk asks for the time and tells what arrived.
