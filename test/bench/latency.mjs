@@ -17,8 +17,8 @@ import { ageMillis } from "../e2e/lib/strip.mjs";
 import { eventually } from "../e2e/lib/wait.mjs";
 import { setTimeout as pause } from "node:timers/promises";
 
-const navigations = 5;
-const coldNavigations = 3;
+const navigations = 3;
+const coldNavigations = 2;
 // At 30000/1001 pictures a second the phase against a screen of 60 Hz takes 16.7 s to come round: less than about that is luck.
 const windows = 3; // of five seconds, which the player's figures are over
 const screencastFor = 16_000; // ms
