@@ -115,9 +115,6 @@ func newConn(conn *websocket.Conn, opts Options, server bool) *Conn {
 	return c
 }
 
-// NetConn is the TLS connection below, for its socket's statistics. Nobody but Conn reads or writes it.
-func (c *Conn) NetConn() net.Conn { return c.net }
-
 func (c *Conn) touch() {
 	if c.opts.IdleTimeout > 0 && !c.closed.Load() {
 		_ = c.net.SetReadDeadline(time.Now().Add(c.opts.IdleTimeout))
