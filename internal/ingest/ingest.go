@@ -13,8 +13,6 @@ import (
 	"time"
 	"unicode"
 
-	"golang.org/x/sync/errgroup"
-
 	"sightline/internal/hub"
 	"sightline/internal/media"
 	"sightline/internal/transport"
@@ -100,16 +98,7 @@ func Serve(
 		ctx, cancel = context.WithDeadlineCause(ctx, opts.Expires, ErrExpired)
 		defer cancel()
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(s.read)
-	group.Go(func() error { return s.steer(ctx) })
-	group.Go(func() error {
-		<-ctx.Done() // one of the others ended, time is up, or the caller wants an end: the first of them is the cause
-		_ = conn.Close(goodbye(context.Cause(ctx)))
-		return context.Cause(ctx)
-	})
-	err = group.Wait()
-	return fmt.Errorf("publish %s: %w", id, err)
+	return fmt.Errorf("publish %s: %w", id, transport.Converse(ctx, conn, goodbye, s.read, s.steer))
 }
 
 // goodbye is what the publisher is told when the session ends by cause.

@@ -319,7 +319,7 @@ func TestServe_MalformedEndsTheSession(t *testing.T) {
 		{"a chunk of another access unit", with(big[:1], key(2, 40_000)[1:2]), "out of order"},
 		{"a truncated chunk", with(one(big[0][:100])), "has 68 bytes"},
 		{"HELLO that is no JSON", one([]byte{byte(wire.TypeHello), '{', '"'}), "HELLO"},
-		{"HELLO without renditions", one(hello()), "0 renditions"},
+		{"HELLO without renditions", one(hello()), "no renditions"},
 		{"STATUS that only the server may say", with(one([]byte(string(rune(wire.TypeStatus)) + `{"state":"restarting"}`))), "state"},
 		{"STATS of the wrong type", with(one([]byte(string([]byte{byte(wire.TypeStats)}) + `{"renditions":7}`))), "STATS"},
 		{"TIME_REQ too short", one([]byte{byte(wire.TypeTimeReq), 0}), "TIME_REQ"},

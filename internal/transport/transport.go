@@ -12,9 +12,9 @@ import (
 // concurrent use.
 type Conn interface {
 	// ReadMessage blocks until a whole message is here. The slice is valid until the next call. After an error every further call
-	// fails. The error is a *CloseError when the peer said goodbye or was cut for breaking a rule, ErrClosed after Close.
+	// fails. The error is a *CloseError when the peer said goodbye, is gone or was cut for breaking a rule, ErrClosed after Close.
 	ReadMessage() ([]byte, error)
-	// WriteMessage writes one message and does not keep p.
+	// WriteMessage writes one message and does not keep p. Its error is the reader's where that met the end first.
 	WriteMessage(p []byte) error
 	// Close tells the peer code and reason where the carrier can, then closes. Further calls do nothing and return nil.
 	Close(code Code, reason string) error

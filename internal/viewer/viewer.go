@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"sightline/internal/adapt"
 	"sightline/internal/hub"
 	"sightline/internal/media"
@@ -94,16 +92,7 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 		hello: make(chan struct{}), control: make(chan []byte, 8), rethink: make(chan struct{}, 1),
 		acked: make(chan struct{}, 1),
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(s.read)
-	group.Go(func() error { return s.write(ctx) })
-	group.Go(func() error {
-		<-ctx.Done() // one of the others ended, time is up, or the caller wants an end: the first of them is the cause
-		_ = conn.Close(goodbye(context.Cause(ctx)))
-		return context.Cause(ctx)
-	})
-	err = group.Wait()
-	return fmt.Errorf("watch %s: %w", id, err)
+	return fmt.Errorf("watch %s: %w", id, transport.Converse(ctx, conn, goodbye, s.read, s.write))
 }
 
 // goodbye is what the viewer is told when the session ends by cause.

@@ -4,13 +4,10 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"sightline/internal/clock"
 	"sightline/internal/media"
@@ -116,23 +113,8 @@ func (v *Viewer) Run(ctx context.Context) error {
 	if err := v.conn.WriteMessage(wire.AppendJSON(nil, wire.TypeHello, hello)); err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	var reading error // set when the reader has ended, so before Wait returns
-	group.Go(func() error {
-		reading = v.read()
-		return reading
-	})
-	group.Go(func() error { return v.talk(ctx) })
-	group.Go(func() error {
-		<-ctx.Done()
-		_ = v.conn.Close(transport.CodeNormal, "")
-		return ctx.Err()
-	})
-	err := group.Wait()
-	if errors.Is(err, transport.ErrClosed) { // the writer was first to meet what the reader did
-		return reading
-	}
-	return err
+	goodbye := func(error) (transport.Code, string) { return transport.CodeNormal, "" }
+	return transport.Converse(ctx, v.conn, goodbye, v.read, v.talk)
 }
 
 // talk asks for the time and tells what arrived.

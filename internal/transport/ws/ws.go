@@ -52,8 +52,9 @@ type Conn struct {
 	wmu     sync.Mutex
 	wbuf    []byte
 	closed  atomic.Bool
-	pong    atomic.Pointer[[]byte] // the newest ping not yet answered
-	goodbye atomic.Pointer[[]byte] // the close frame not yet sent; of a server
+	cause   atomic.Pointer[transport.CloseError] // why the reader closed, for a writer that meets it; set before closed
+	pong    atomic.Pointer[[]byte]               // the newest ping not yet answered
+	goodbye atomic.Pointer[[]byte]               // the close frame not yet sent; of a server
 }
 
 // Upgrade answers a WebSocket handshake that offers subprotocol. The caller has already checked who asks and from which
@@ -181,23 +182,41 @@ func (c *Conn) explain(err error) error {
 	switch {
 	case errors.As(err, &ours):
 	case errors.As(err, &theirs) && theirs.Code != websocket.CloseAbnormalClosure:
+		said := &transport.CloseError{Code: transport.Code(theirs.Code), Reason: printable(theirs.Text), Remote: true}
+		c.cause.Store(said)
 		_ = c.Close(transport.CodeNormal, "") // the answer to a goodbye
-		return &transport.CloseError{Code: transport.Code(theirs.Code), Reason: printable(theirs.Text), Remote: true}
+		return said
 	case errors.Is(err, websocket.ErrReadLimit):
 		ours = &transport.CloseError{Code: transport.CodeTooLarge, Reason: fmt.Sprintf("message longer than %d bytes", c.opts.ReadLimit)}
 	case errors.As(err, &timeout) && timeout.Timeout():
 		ours = &transport.CloseError{Code: transport.CodeUnresponsive, Reason: fmt.Sprintf("nothing received for %s", c.opts.IdleTimeout)}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), theirs != nil:
-		return &transport.CloseError{Code: 1006, Reason: "connection lost", Remote: true}
+	case lost(err), theirs != nil:
+		return errLost()
 	default:
-		var op *net.OpError
-		if errors.As(err, &op) {
-			return fmt.Errorf("read message: %w", err)
-		}
 		ours = &transport.CloseError{Code: transport.CodeProtocol, Reason: err.Error()}
 	}
+	c.cause.Store(ours)
 	_ = c.Close(ours.Code, ours.Reason)
 	return ours
+}
+
+// lost tells whether err is the end of a connection without a goodbye.
+func lost(err error) bool {
+	var op *net.OpError
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || errors.As(err, &op)
+}
+
+// errLost is that end, as RFC 6455 section 7.4.1 numbers it.
+func errLost() error {
+	return &transport.CloseError{Code: 1006, Reason: "connection lost", Remote: true}
+}
+
+// ended is what a writer gets after the connection was closed.
+func (c *Conn) ended() error {
+	if cause := c.cause.Load(); cause != nil {
+		return cause
+	}
+	return transport.ErrClosed
 }
 
 func printable(s string) string {
@@ -229,7 +248,7 @@ func (c *Conn) WriteFramed(p []byte) error {
 
 func (c *Conn) write(p []byte) error {
 	if c.closed.Load() {
-		return transport.ErrClosed // nothing follows the goodbye
+		return c.ended() // nothing follows the goodbye
 	}
 	c.limitWrite()
 	_, err := c.net.Write(p)
@@ -243,11 +262,16 @@ func (c *Conn) limitWrite() {
 }
 
 func (c *Conn) writeError(err error) error {
+	var timeout net.Error
 	switch {
 	case err == nil:
 		return nil
 	case c.closed.Load():
-		return transport.ErrClosed
+		return c.ended()
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &transport.CloseError{Code: transport.CodeUnresponsive, Reason: fmt.Sprintf("nothing taken for %s", c.opts.WriteTimeout)}
+	case lost(err):
+		return errLost()
 	}
 	return fmt.Errorf("write message: %w", err)
 }
