@@ -28,12 +28,14 @@ type RenditionInfo struct {
 	FrameRateMilli int               `json:"frame_rate_milli"`
 	MinBitrateBps  int               `json:"min_bitrate_bps"`
 	MaxBitrateBps  int               `json:"max_bitrate_bps"`
+	Encoder        string            `json:"encoder,omitempty"` // what makes it: "libx264"; "copy": the camera itself
 }
 
 // PublisherHello is the HELLO of a publisher.
 type PublisherHello struct {
 	Agent      string          `json:"agent"`
-	Source     string          `json:"source"` // the scheme of the source, never its URL
+	Source     string          `json:"source"`            // the scheme of the source, never its URL
+	Sandbox    string          `json:"sandbox,omitempty"` // what confines the publisher, for people
 	Renditions []RenditionInfo `json:"renditions"`
 }
 
@@ -53,7 +55,25 @@ type ViewerStatus struct {
 	Rendition media.RenditionID `json:"rendition"`
 	Since     media.Timestamp   `json:"since"`
 	Dropped   map[string]uint64 `json:"dropped,omitempty"` // access units not sent, by reason
+	Limit     Limit             `json:"limit,omitempty"`
+	// CarriesBps is what the viewer's network is known to carry, in bit/s; 0: more than is sent.
+	CarriesBps int `json:"carries_bps,omitempty"`
+	// Stills tells that keyframes alone are sent, each when the one before has arrived.
+	Stills bool `json:"stills,omitempty"`
+	// Renditions are those the viewer may ask for. Nil: as last told.
+	Renditions []RenditionInfo `json:"renditions,omitempty"`
 }
+
+// Limit is what keeps a viewer from getting more than it does, as the server sees it.
+type Limit string
+
+// The limits. LimitNone is the best rendition at its best rate.
+const (
+	LimitNone    Limit = ""
+	LimitNetwork Limit = "network" // the path to the viewer
+	LimitSize    Limit = "size"    // the lines the viewer shows, or its own choice
+	LimitShared  Limit = "shared"  // others watch the same rendition, whose networks carry less
+)
 
 // WantedRendition is one entry of a Want.
 type WantedRendition struct {
@@ -209,14 +229,21 @@ func (h *ViewerHello) check() error {
 }
 
 func (h *PublisherHello) check() error {
-	if len(h.Agent) > maxText || len(h.Source) > 32 {
-		return errors.New("agent at most 500 bytes, source at most 32")
+	if len(h.Agent) > maxText || len(h.Source) > 32 || len(h.Sandbox) > maxText {
+		return errors.New("agent and sandbox at most 500 bytes, source at most 32")
 	}
-	if len(h.Renditions) == 0 || len(h.Renditions) > MaxRenditions {
-		return fmt.Errorf("%d renditions, want 1 to %d", len(h.Renditions), MaxRenditions)
+	if len(h.Renditions) == 0 {
+		return fmt.Errorf("no renditions, want 1 to %d", MaxRenditions)
+	}
+	return checkRenditions(h.Renditions)
+}
+
+func checkRenditions(list []RenditionInfo) error {
+	if len(list) > MaxRenditions {
+		return fmt.Errorf("%d renditions, want at most %d", len(list), MaxRenditions)
 	}
 	seen := map[media.RenditionID]bool{}
-	for _, r := range h.Renditions {
+	for _, r := range list {
 		if seen[r.ID] {
 			return fmt.Errorf("rendition id %d twice", r.ID)
 		}
@@ -232,6 +259,8 @@ func (r RenditionInfo) check() error {
 	switch {
 	case len(r.Name) == 0 || len(r.Name) > 64:
 		return errors.New("name of 1 to 64 bytes")
+	case len(r.Encoder) > 64:
+		return errors.New("encoder of at most 64 bytes")
 	case r.Codec != media.CodecH264.String() && r.Codec != media.CodecJPEG.String():
 		return fmt.Errorf("codec %.40q, want h264 or jpeg", r.Codec)
 	case r.Width < 0 || r.Width > 65535 || r.Height < 0 || r.Height > 65535:
@@ -240,6 +269,14 @@ func (r RenditionInfo) check() error {
 		return errors.New("negative rate, or bitrates in the wrong order")
 	}
 	return nil
+}
+
+// NewRenditionInfo gives r as messages carry it.
+func NewRenditionInfo(r media.Rendition) RenditionInfo {
+	return RenditionInfo{
+		ID: r.ID, Name: r.Name, Codec: r.Codec.String(), Width: r.Width, Height: r.Height,
+		FrameRateMilli: r.FrameRateMilli, MinBitrateBps: r.MinBitrateBps, MaxBitrateBps: r.MaxBitrateBps,
+	}
 }
 
 // Media gives the rendition as the other rooms know it.
@@ -264,6 +301,18 @@ func (s *PublisherStatus) check() error {
 		return fmt.Errorf("detail of %d bytes, at most %d", len(s.Detail), maxText)
 	}
 	return nil
+}
+
+func (s *ViewerStatus) check() error {
+	switch {
+	case !s.State.Valid():
+		return fmt.Errorf("state %.40q", s.State)
+	case s.Limit != LimitNone && s.Limit != LimitNetwork && s.Limit != LimitSize && s.Limit != LimitShared:
+		return fmt.Errorf("limit %.40q", s.Limit)
+	case s.CarriesBps < 0:
+		return errors.New("negative rate")
+	}
+	return checkRenditions(s.Renditions)
 }
 
 func (w *Want) check() error {

@@ -52,10 +52,12 @@ func good() map[string]struct {
 	feedback := wire.Feedback{Flags: wire.FlagHidden | wire.FlagOverloaded, Rendition: 1, Seq: 42, Arrival: 5_000_000, Received: 0xfffffff0, DecodeQueue: 2, Dropped: 1, PaintP50: 18_000, ClockError: 150}
 	keyReq := wire.KeyReq{Rendition: 1, Reason: wire.KeyDecoderError, LastGood: 41}
 	ctrl := wire.Ctrl{Op: wire.CtrlMaxHeight, Arg: 544}
+	prefer := wire.Ctrl{Op: wire.CtrlPrefer, Arg: uint16(wire.PreferDetail)}
 	viewerHello := wire.ViewerHello{Player: "sightline-web/1", Codecs: []string{"h264", "jpeg"}, MaxHeight: 720, Mode: "live"}
-	hello := wire.PublisherHello{Agent: "sightline-capture/1", Source: "rtsp", Renditions: []wire.RenditionInfo{{ID: 1, Name: "720p", Codec: "h264", Width: 1280, Height: 720, FrameRateMilli: 29970, MinBitrateBps: 300_000, MaxBitrateBps: 2_500_000}}}
+	hello := wire.PublisherHello{Agent: "sightline-capture/1", Source: "rtsp", Renditions: []wire.RenditionInfo{{ID: 1, Name: "720p", Codec: "h264", Width: 1280, Height: 720, FrameRateMilli: 29970, MinBitrateBps: 300_000, MaxBitrateBps: 2_500_000, Encoder: "libx264"}}, Sandbox: "seccomp, Landlock"}
 	status := wire.PublisherStatus{State: media.StateOffline, Detail: "The camera does not answer; check its cable.", SourceWidth: 1280, SourceHeight: 720}
 	viewerStatus := wire.ViewerStatus{Stream: "site/door", State: media.StateRestarting, Detail: "é", Rendition: 1, Since: 77, Dropped: map[string]uint64{"queue": 3}}
+	limited := wire.ViewerStatus{Stream: "door", State: media.StateLive, Rendition: 2, Since: 77, Limit: wire.LimitNetwork, CarriesBps: 64_000, Stills: true, Renditions: []wire.RenditionInfo{{ID: 2, Name: "Motion JPEG", Codec: "jpeg", Width: 640, Height: 360, FrameRateMilli: 10_000, MinBitrateBps: 0, MaxBitrateBps: 9_000_000}}}
 	want := wire.Want{Renditions: []wire.WantedRendition{{ID: 1, BitrateBps: 2_500_000}, {ID: 2, MaxFrameRateMilli: 5000}}}
 	viewerStats := wire.ViewerStats{PaintP50: 18_000, PaintP95: 24_000, ClockError: 150, Painted: 30, Decoded: 30, BitrateBps: 2_400_000, Renderer: "track"}
 	stats := wire.PublisherStats{Renditions: []wire.RenditionStats{{ID: 1, Encoded: 30, EncodeP50: 2900, EncodeP95: 4800, BitrateBps: 2_400_000, PSNR: 41.5, SSIM: 0.982}}}
@@ -72,9 +74,11 @@ func good() map[string]struct {
 		"feedback":         {"FEEDBACK", "viewer", feedback, wire.AppendFeedback(nil, feedback)},
 		"keyreq":           {"KEYREQ", "viewer", keyReq, wire.AppendKeyReq(nil, keyReq)},
 		"ctrl":             {"CTRL", "viewer", ctrl, wire.AppendCtrl(nil, ctrl)},
+		"ctrl-prefer":      {"CTRL", "viewer", prefer, wire.AppendCtrl(nil, prefer)},
 		"hello-viewer":     {"HELLO", "viewer", viewerHello, wire.AppendJSON(nil, wire.TypeHello, viewerHello)},
 		"hello-publisher":  {"HELLO", "publisher", hello, wire.AppendJSON(nil, wire.TypeHello, hello)},
 		"status-publisher": {"STATUS", "publisher", status, wire.AppendJSON(nil, wire.TypeStatus, status)},
+		"status-limited":   {"STATUS", "server", limited, wire.AppendJSON(nil, wire.TypeStatus, limited)},
 		"status-viewer":    {"STATUS", "server", viewerStatus, wire.AppendJSON(nil, wire.TypeStatus, viewerStatus)},
 		"want":             {"WANT", "server", want, wire.AppendJSON(nil, wire.TypeWant, want)},
 		"stats-viewer":     {"STATS", "viewer", viewerStats, wire.AppendJSON(nil, wire.TypeStats, viewerStats)},
@@ -119,6 +123,7 @@ func bad() map[string]struct {
 		"abort-short":           {"ABORT", "server", wire.AppendAbort(nil, wire.Abort{})[:7]},
 		"feedback-short":        {"FEEDBACK", "viewer", wire.AppendFeedback(nil, wire.Feedback{})[:31]},
 		"keyreq-reason":         {"KEYREQ", "viewer", wire.AppendKeyReq(nil, wire.KeyReq{Reason: 9})},
+		"ctrl-prefer-unknown":   {"CTRL", "viewer", wire.AppendCtrl(nil, wire.Ctrl{Op: wire.CtrlPrefer, Arg: 5})},
 		"ctrl-op":               {"CTRL", "viewer", wire.AppendCtrl(nil, wire.Ctrl{Op: 9})},
 		"hello-not-object":      {"HELLO", "viewer", text(wire.TypeHello, `["h264"]`)},
 		"hello-duplicate-key":   {"HELLO", "viewer", text(wire.TypeHello, `{"codecs":["h264"],"codecs":["jpeg"]}`)},
@@ -126,6 +131,8 @@ func bad() map[string]struct {
 		"hello-type":            {"HELLO", "viewer", text(wire.TypeHello, `{"codecs":"h264"}`)},
 		"hello-no-renditions":   {"HELLO", "publisher", text(wire.TypeHello, `{"agent":"a","source":"test","renditions":[]}`)},
 		"hello-same-id":         {"HELLO", "publisher", text(wire.TypeHello, `{"renditions":[{"id":1,"name":"a","codec":"h264"},{"id":1,"name":"b","codec":"h264"}]}`)},
+		"status-viewer-state":   {"STATUS", "server", text(wire.TypeStatus, `{"state":"happy"}`)},
+		"status-viewer-limit":   {"STATUS", "server", text(wire.TypeStatus, `{"state":"live","limit":"luck"}`)},
 		"status-state":          {"STATUS", "publisher", text(wire.TypeStatus, `{"state":"happy"}`)},
 		"want-negative":         {"WANT", "server", text(wire.TypeWant, `{"renditions":[{"id":1,"bitrate_bps":-1}]}`)},
 	}

@@ -393,6 +393,20 @@ const (
 	CtrlRendition CtrlOp = 3
 	CtrlAuto      CtrlOp = 4
 	CtrlMaxHeight CtrlOp = 5
+	CtrlPrefer    CtrlOp = 6
+)
+
+// Preference is what a viewer would rather have, where its network or its eyes do not carry everything: the argument of
+// CtrlPrefer.
+type Preference uint16
+
+// The preferences.
+const (
+	PreferAuto   Preference = 0 // a picture in motion, as sharp as the network carries
+	PreferHigh   Preference = 1 // the most lines, whatever they look like
+	PreferLow    Preference = 2 // the fewest lines
+	PreferSaver  Preference = 3 // the fewest bytes
+	PreferDetail Preference = 4 // the most lines at their best: rather fewer pictures than blurred ones
 )
 
 // Ctrl is a CTRL message.
@@ -412,7 +426,7 @@ func ParseCtrl(b []byte) (Ctrl, error) {
 		return Ctrl{}, err
 	}
 	c := Ctrl{Op: CtrlOp(b[1]), Arg: binary.BigEndian.Uint16(b[2:])}
-	if c.Op < CtrlPause || c.Op > CtrlMaxHeight {
+	if c.Op < CtrlPause || c.Op > CtrlPrefer || c.Op == CtrlPrefer && c.Arg > uint16(PreferDetail) {
 		return Ctrl{}, malformed("CTRL", "operation %d", c.Op)
 	}
 	return c, nil

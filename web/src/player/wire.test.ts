@@ -71,8 +71,15 @@ function inVectorWords(m: wire.ServerMessage | undefined): Record<string, unknow
     case "abort":
       return { Rendition: m.rendition, Seq: m.seq };
     case "status": {
-      const { type: _, ...rest } = m;
-      return rest;
+      const { type: _, dropped, limit, carriesBps, stills, renditions, ...rest } = m;
+      return {
+        ...rest,
+        ...(Object.keys(dropped).length > 0 && { dropped }),
+        ...(limit && { limit }),
+        ...(carriesBps && { carries_bps: carriesBps }),
+        ...(stills && { stills }),
+        ...(renditions && { renditions }),
+      };
     }
     default:
       return { type: m?.type };

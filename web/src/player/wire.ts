@@ -82,7 +82,18 @@ export interface Status {
   readonly since: Micros;
   /** Access units not sent to this viewer, by reason. */
   readonly dropped: Readonly<Record<string, number>>;
+  /** What keeps this viewer from getting more, as the server sees it; empty: nothing does. */
+  readonly limit: Limit;
+  /** What this viewer's network is known to carry; 0: more than is sent. */
+  readonly carriesBps: number;
+  /** Keyframes alone are sent, each when the one before has arrived. */
+  readonly stills: boolean;
+  /** What the viewer may ask for; undefined: as last told. */
+  readonly renditions: readonly Rendition[] | undefined;
 }
+
+const limits = ["", "network", "size", "shared"] as const;
+export type Limit = (typeof limits)[number];
 
 export type ServerMessage = Media | Config | TimeResp | Abort | Status | { readonly type: "pad" };
 
@@ -260,6 +271,8 @@ function parseStatus(message: ArrayBuffer): Status {
   const s = parseJSON(message, "STATUS");
   const state = streamStates.find((name) => name === s["state"]);
   if (state === undefined) throw new ProtocolError("STATUS: unknown state");
+  const limit = limits.find((name) => name === (s["limit"] ?? ""));
+  if (limit === undefined) throw new ProtocolError("STATUS: unknown limit");
   const dropped: Record<string, number> = {};
   if (s["dropped"] !== undefined) {
     for (const [reason, count] of Object.entries(record(s["dropped"], "STATUS dropped"))) dropped[reason] = number(count, "dropped");
@@ -272,7 +285,30 @@ function parseStatus(message: ArrayBuffer): Status {
     rendition: number(s["rendition"] ?? 0, "rendition"),
     since: micros(number(s["since"] ?? 0, "since")),
     dropped,
+    limit,
+    carriesBps: number(s["carries_bps"] ?? 0, "carries_bps"),
+    stills: s["stills"] === true,
+    renditions: s["renditions"] === undefined ? undefined : parseRenditions(s["renditions"]),
   };
+}
+
+function parseRenditions(value: unknown): readonly Rendition[] {
+  if (!Array.isArray(value)) throw new ProtocolError("STATUS: renditions is not a list");
+  return value.map((entry: unknown) => {
+    const r = record(entry, "STATUS rendition");
+    const codec = r["codec"];
+    if (codec !== "h264" && codec !== "jpeg") throw new ProtocolError("STATUS: unknown codec");
+    return {
+      id: number(r["id"], "id"),
+      name: text(r["name"], "name"),
+      codec,
+      width: number(r["width"], "width"),
+      height: number(r["height"], "height"),
+      frame_rate_milli: number(r["frame_rate_milli"], "frame_rate_milli"),
+      min_bitrate_bps: number(r["min_bitrate_bps"], "min_bitrate_bps"),
+      max_bitrate_bps: number(r["max_bitrate_bps"], "max_bitrate_bps"),
+    };
+  });
 }
 
 function record(value: unknown, what: string): Record<string, unknown> {
@@ -343,8 +379,12 @@ export interface Feedback {
 export const KeyReason = { start: 1, lostReference: 2, decoderError: 3, switched: 4 } as const;
 export type KeyReason = (typeof KeyReason)[keyof typeof KeyReason];
 
-export const CtrlOp = { pause: 1, resume: 2, rendition: 3, auto: 4, maxHeight: 5 } as const;
+export const CtrlOp = { pause: 1, resume: 2, rendition: 3, auto: 4, maxHeight: 5, prefer: 6 } as const;
 export type CtrlOp = (typeof CtrlOp)[keyof typeof CtrlOp];
+
+/** What a viewer would rather have where not everything is carried: the argument of CtrlOp.prefer. */
+export const Preference = { auto: 0, high: 1, low: 2, saver: 3, detail: 4 } as const;
+export type Preference = (typeof Preference)[keyof typeof Preference];
 
 const json = (type: number, value: unknown): Uint8Array<ArrayBuffer> => {
   const body = new TextEncoder().encode(JSON.stringify(value));
@@ -401,7 +441,7 @@ export function ctrl(op: CtrlOp, argument = 0): Uint8Array<ArrayBuffer> {
 
 // --- what a publisher says ---
 
-/** What a publisher can make. */
+/** What a publisher can make, and what a viewer may ask for. */
 export interface Rendition {
   readonly id: number;
   readonly name: string;
