@@ -13,6 +13,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"sightline/internal/challenge"
 )
 
 const (
@@ -59,7 +61,7 @@ type httpCamera struct {
 	url    *url.URL // without credentials
 	user   *url.Userinfo
 	client *http.Client
-	met    *challenge // what the camera asked last time
+	met    *challenge.Challenge // what the camera asked last time
 }
 
 func newHTTPCamera(src Source) (*httpCamera, error) {
@@ -96,7 +98,7 @@ func (c *httpCamera) get(ctx context.Context) (*http.Response, error) {
 		}
 		req.Header.Set("User-Agent", "sightline-capture")
 		if c.met != nil && c.user != nil && own {
-			req.Header.Set("Authorization", c.met.answer(c.user, req.Method, at.RequestURI()))
+			req.Header.Set("Authorization", c.met.Answer(c.user, req.Method, at.RequestURI()))
 		}
 		resp, err := c.client.Do(req)
 		if err != nil {
@@ -107,7 +109,7 @@ func (c *httpCamera) get(ctx context.Context) (*http.Response, error) {
 			return resp, nil
 		case code == http.StatusUnauthorized && !asked && own && c.user != nil:
 			asked = true
-			if c.met = pickChallenge(resp.Header); c.met == nil {
+			if c.met = challenge.Pick(resp.Header.Values("WWW-Authenticate")); c.met == nil {
 				c.drop(resp)
 				return nil, fmt.Errorf("the source %s asks for credentials in a way that is not known here; set it to Digest or Basic", c.src)
 			}

@@ -1,4 +1,6 @@
-package capture
+// Package challenge answers what a camera's server asks before it shows anything: Basic and Digest credentials, of HTTP and of RTSP alike (RFC 9110
+// section 11, RFC 7616, RFC 7617, and RFC 2617 for older ones). It knows header fields, and nothing of connections.
+package challenge
 
 import (
 	"crypto/md5"
@@ -8,23 +10,23 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"net/http"
 	"net/url"
 	"strings"
 )
 
-// challenge is what a camera wants to know before it shows anything (RFC 9110 section 11, RFC 7616, RFC 7617).
-type challenge struct {
+// Challenge is what a server wants to know. One goroutine uses it.
+type Challenge struct {
 	basic                           bool
 	realm, nonce, opaque, algorithm string
 	auth                            bool // quality of protection: a count and a nonce of our own go in
 	count                           int
 }
 
-// pickChallenge takes the strongest one that we can meet, nil if there is none. Digest goes before Basic, which sends the password.
-func pickChallenge(h http.Header) *challenge {
-	var best *challenge
-	rank := func(c *challenge) int {
+// Pick takes the strongest challenge that can be met of a WWW-Authenticate header's values, nil if there is none. Digest goes before Basic, which sends
+// the password.
+func Pick(values []string) *Challenge {
+	var best *Challenge
+	rank := func(c *Challenge) int {
 		switch {
 		case c == nil:
 			return 0
@@ -35,8 +37,8 @@ func pickChallenge(h http.Header) *challenge {
 		}
 		return 2
 	}
-	for _, value := range h.Values("WWW-Authenticate") {
-		for _, c := range parseChallenges(value) {
+	for _, value := range values {
+		for _, c := range parse(value) {
 			if rank(&c) > rank(best) {
 				best = &c
 			}
@@ -45,10 +47,10 @@ func pickChallenge(h http.Header) *challenge {
 	return best
 }
 
-// parseChallenges reads the challenges of one header field that we can meet.
-func parseChallenges(s string) []challenge {
-	var list []challenge
-	var c *challenge
+// parse reads the challenges of one header field that we can meet.
+func parse(s string) []Challenge {
+	var list []Challenge
+	var c *Challenge
 	finish := func() {
 		if c != nil && (c.basic || c.nonce != "" && c.hash() != nil) {
 			list = append(list, *c)
@@ -66,15 +68,15 @@ func parseChallenges(s string) []challenge {
 			finish()
 			switch strings.ToLower(word) {
 			case "basic":
-				c = &challenge{basic: true}
+				c = &Challenge{basic: true}
 			case "digest":
-				c = &challenge{}
+				c = &Challenge{}
 			}
 			s = rest
 			continue
 		}
 		var value string
-		value, s = challengeValue(strings.TrimLeft(rest[1:], " \t"))
+		value, s = fieldValue(strings.TrimLeft(rest[1:], " \t"))
 		if c == nil {
 			continue
 		}
@@ -97,8 +99,8 @@ func parseChallenges(s string) []challenge {
 	return list
 }
 
-// challengeValue reads a token or a quoted string and gives what follows.
-func challengeValue(s string) (value, rest string) {
+// fieldValue reads a token or a quoted string and gives what follows.
+func fieldValue(s string) (value, rest string) {
 	if !strings.HasPrefix(s, `"`) {
 		n := strings.IndexAny(s, " \t,")
 		if n < 0 {
@@ -122,7 +124,7 @@ func challengeValue(s string) (value, rest string) {
 }
 
 // hash is that of the challenge's algorithm, nil if we do not have it.
-func (c *challenge) hash() hash.Hash {
+func (c *Challenge) hash() hash.Hash {
 	switch strings.ToUpper(c.algorithm) {
 	case "", "MD5", "MD5-SESS":
 		return md5.New()
@@ -132,12 +134,14 @@ func (c *challenge) hash() hash.Hash {
 	return nil
 }
 
-// answer is the Authorization field for one request, with a nonce of ours that is new for each.
-func (c *challenge) answer(user *url.Userinfo, method, uri string) string {
-	return c.answerWith(user, method, uri, rand.Text())
+// Answer is the Authorization field for one request, with a nonce of ours that is new for each.
+func (c *Challenge) Answer(user *url.Userinfo, method, uri string) string {
+	c.count++
+	return c.AnswerWith(user, method, uri, rand.Text(), c.count)
 }
 
-func (c *challenge) answerWith(user *url.Userinfo, method, uri, ours string) string {
+// AnswerWith is Answer with a given nonce and count of requests, for who checks one.
+func (c *Challenge) AnswerWith(user *url.Userinfo, method, uri, ours string, requests int) string {
 	name := user.Username()
 	password, _ := user.Password()
 	if c.basic {
@@ -152,8 +156,7 @@ func (c *challenge) answerWith(user *url.Userinfo, method, uri, ours string) str
 	if strings.HasSuffix(strings.ToUpper(c.algorithm), "-SESS") {
 		ha1 = sum(ha1, c.nonce, ours)
 	}
-	c.count++
-	count := fmt.Sprintf("%08x", c.count)
+	count := fmt.Sprintf("%08x", requests)
 	response := sum(ha1, c.nonce, sum(method, uri))
 	if c.auth {
 		response = sum(ha1, c.nonce, count, ours, "auth", sum(method, uri))
