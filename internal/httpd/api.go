@@ -47,6 +47,7 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request, _ caller) {
 		s.refuse(w, err)
 		return
 	}
+	admit(r.Context())
 	http.SetCookie(w, &http.Cookie{
 		Name: sessionCookie, Value: token, Path: "/", Expires: p.Expires,
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
@@ -112,6 +113,8 @@ type streamJSON struct {
 	State      media.State     `json:"state"`
 	Detail     string          `json:"detail"`
 	Viewers    int             `json:"viewers"`
+	Source     string          `json:"source,omitempty"`  // the kind of it, while there is a publisher
+	Sandbox    string          `json:"sandbox,omitempty"` // what confines the publisher, in its own words
 	Renditions []renditionJSON `json:"renditions"`
 }
 
@@ -122,6 +125,7 @@ type renditionJSON struct {
 	Width          int               `json:"width"`
 	Height         int               `json:"height"`
 	FrameRateMilli int               `json:"frame_rate_milli"`
+	Encoder        string            `json:"encoder,omitempty"`
 }
 
 // streams lists what the caller may watch.
@@ -133,11 +137,11 @@ func (s *Server) streams(w http.ResponseWriter, _ *http.Request, c caller) {
 		}
 		j := streamJSON{
 			ID: info.ID, State: info.Status.State, Detail: info.Status.Detail, Viewers: info.Viewers,
-			Renditions: []renditionJSON{},
+			Source: info.Origin.Source, Sandbox: info.Origin.Sandbox, Renditions: []renditionJSON{},
 		}
 		for _, r := range info.Renditions {
 			j.Renditions = append(j.Renditions, renditionJSON{
-				r.ID, r.Name, r.Codec.String(), r.Width, r.Height, r.FrameRateMilli,
+				r.ID, r.Name, r.Codec.String(), r.Width, r.Height, r.FrameRateMilli, r.Encoder,
 			})
 		}
 		list = append(list, j)

@@ -89,7 +89,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer cancel()
 	server := &http.Server{
 		Handler:           s.handler(),
-		TLSConfig:         s.opts.TLS,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      answerTimeout,
@@ -97,9 +96,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.With("from", "http").Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return base },
+		ConnContext:       withGuest,
 	}
+	crowd := newCrowd()
+	door := newDoor(ws.Listener{Listener: l}, crowd.add)
+	server.TLSConfig = door.guarded(s.opts.TLS)
+	var told sync.WaitGroup
+	told.Go(func() { crowd.tell(base, s.opts.Audit, s.log) })
+	defer told.Wait()
 	served := make(chan error, 1)
-	go func() { served <- server.ServeTLS(ws.Listener{Listener: l}, "", "") }()
+	go func() { served <- server.ServeTLS(door, "", "") }()
 	select {
 	case err := <-served:
 		cancel()

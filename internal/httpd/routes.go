@@ -106,6 +106,7 @@ func (s *Server) guard(rt route) http.Handler {
 				return
 			}
 		}
+		admit(r.Context())
 		rt.serve(s, w, r, c)
 	})
 }

@@ -1,0 +1,196 @@
+package httpd
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+)
+
+const (
+	// maxStrangers bounds the connections on which nobody has shown leave yet, maxSourceStrangers those of one source. Beyond
+	// them the one that has waited longest is closed and never the newest refused: whoever is let in is through in
+	// milliseconds, so that honest viewers behind an attacker's address get in beside it.
+	maxStrangers       = 1024
+	maxSourceStrangers = 128
+)
+
+// door is a listener that bounds what connections may cost before anybody on them has shown leave: how many there are, and how
+// many processors their handshakes take from the viewers who are in. Safe for concurrent use.
+type door struct {
+	net.Listener
+	crowded func(source netip.Prefix) // told of each connection closed for others' sake; must not block
+
+	handshakes chan struct{} // one token for each handshake that computes
+
+	mu        sync.Mutex
+	strangers *list.List // of *guest, the one that has waited longest first; guarded by mu
+	bySource  map[netip.Prefix]*list.List
+}
+
+// guest is a connection that came through a door.
+type guest struct {
+	net.Conn
+	door   *door
+	source netip.Prefix
+
+	all, own *list.Element // in the door's lists while a stranger, else nil; guarded by door.mu
+
+	mu     sync.Mutex
+	holds  bool // a handshake token; guarded by mu
+	closed bool // guarded by mu
+}
+
+func newDoor(l net.Listener, crowded func(netip.Prefix)) *door {
+	return &door{
+		Listener: l, crowded: crowded,
+		handshakes: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		strangers:  list.New(), bySource: map[netip.Prefix]*list.List{},
+	}
+}
+
+// Accept implements net.Listener.
+func (d *door) Accept() (net.Conn, error) {
+	conn, err := d.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	g := &guest{Conn: conn, door: d, source: sourceOf(conn.RemoteAddr().String())}
+	if out := d.take(g); out != nil {
+		d.crowded(out.source)
+		_ = out.Close()
+	}
+	return g, nil
+}
+
+// sourceOf is the network that one attacker has for itself: an IPv4 address, or an IPv6 /64.
+func sourceOf(addr string) netip.Prefix {
+	ap, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip := ap.Addr().Unmap().WithZone("")
+	bits := ip.BitLen()
+	if ip.Is6() {
+		bits = 64
+	}
+	p, _ := ip.Prefix(bits) // the length fits the address
+	return p
+}
+
+// take adds a stranger and gives the one that has to go for it, if any.
+func (d *door) take(g *guest) (out *guest) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	own := d.bySource[g.source]
+	if own == nil {
+		own = list.New()
+		d.bySource[g.source] = own
+	}
+	g.all, g.own = d.strangers.PushBack(g), own.PushBack(g)
+	switch {
+	case own.Len() > maxSourceStrangers:
+		out, _ = own.Front().Value.(*guest)
+	case d.strangers.Len() > maxStrangers:
+		out, _ = d.strangers.Front().Value.(*guest)
+	}
+	if out != nil {
+		d.forget(out)
+	}
+	return out
+}
+
+// forget takes g off the lists of strangers. The caller holds mu.
+func (d *door) forget(g *guest) {
+	if g.all == nil {
+		return
+	}
+	d.strangers.Remove(g.all)
+	own := d.bySource[g.source]
+	own.Remove(g.own)
+	if own.Len() == 0 {
+		delete(d.bySource, g.source)
+	}
+	g.all, g.own = nil, nil
+}
+
+// guarded is config with handshakes that wait for their turn: the first flight of the server's is what computes.
+func (d *door) guarded(config *tls.Config) *tls.Config {
+	config = config.Clone()
+	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if g, ok := hello.Conn.(*guest); ok {
+			return nil, g.queue(hello.Context())
+		}
+		return nil, nil
+	}
+	return config
+}
+
+// queue waits for a handshake token, which the next Write gives back.
+func (g *guest) queue(ctx context.Context) error {
+	select {
+	case g.door.handshakes <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed || g.holds {
+		<-g.door.handshakes
+		return nil
+	}
+	g.holds = true
+	return nil
+}
+
+func (g *guest) release() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.holds {
+		g.holds = false
+		<-g.door.handshakes
+	}
+}
+
+// admit takes the connection from among the strangers: somebody on it has shown leave.
+func (g *guest) admit() {
+	g.door.mu.Lock()
+	defer g.door.mu.Unlock()
+	g.door.forget(g)
+}
+
+// Write implements net.Conn.
+func (g *guest) Write(p []byte) (int, error) {
+	g.release()
+	return g.Conn.Write(p)
+}
+
+// Close implements net.Conn.
+func (g *guest) Close() error {
+	g.admit()
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.release()
+	return g.Conn.Close()
+}
+
+type guestKey struct{}
+
+// withGuest lets the handlers of a connection's requests find it.
+func withGuest(ctx context.Context, conn net.Conn) context.Context {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	return context.WithValue(ctx, guestKey{}, conn)
+}
+
+// admit takes note that a request on its connection was let in.
+func admit(ctx context.Context) {
+	if g, ok := ctx.Value(guestKey{}).(*guest); ok {
+		g.admit()
+	}
+}

@@ -1,0 +1,221 @@
+package httpd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"sightline/internal/audit"
+)
+
+// visitor is a connection from an address that a test chooses; it is closed or not.
+type visitor struct {
+	net.Conn
+	from   string
+	closed chan struct{}
+}
+
+func (v *visitor) RemoteAddr() net.Addr        { return v }
+func (v *visitor) Network() string             { return "tcp" }
+func (v *visitor) String() string              { return v.from }
+func (v *visitor) Write(p []byte) (int, error) { return len(p), nil }
+func (v *visitor) Close() error                { close(v.closed); return nil }
+
+func (v *visitor) isClosed() bool {
+	select {
+	case <-v.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// street is a listener whose visitors a test sends.
+type street struct {
+	net.Listener
+	next chan net.Conn
+}
+
+func (s *street) Accept() (net.Conn, error) { return <-s.next, nil }
+
+// knock has a visitor from an address come through d.
+func knock(t *testing.T, d *door, from string) (*visitor, *guest) {
+	t.Helper()
+	v := &visitor{from: from, closed: make(chan struct{})}
+	s, ok := d.Listener.(*street)
+	if !ok {
+		t.Fatal("no street")
+	}
+	s.next <- v
+	conn, err := d.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, ok := conn.(*guest)
+	if !ok {
+		t.Fatalf("accepted a %T", conn)
+	}
+	return v, g
+}
+
+func TestDoor_TheLongestWaitingStrangerOfASourceGoesForTheNewest(t *testing.T) {
+	crowd := newCrowd()
+	d := newDoor(&street{next: make(chan net.Conn, 1)}, crowd.add)
+	let, in := knock(t, d, "192.0.2.7:1")
+	in.admit()
+	other, _ := knock(t, d, "192.0.2.8:1")
+	var attackers []*visitor
+	for i := range maxSourceStrangers + 3 {
+		v, _ := knock(t, d, fmt.Sprintf("192.0.2.7:%d", 1000+i))
+		attackers = append(attackers, v)
+	}
+	for i, v := range attackers {
+		if want := i < 3; v.isClosed() != want {
+			t.Errorf("stranger %d closed: %v, want %v", i, v.isClosed(), want)
+		}
+	}
+	if let.isClosed() || other.isClosed() {
+		t.Error("one who was let in, or of another source, had to go")
+	}
+	if n := crowd.drain()[netip.MustParsePrefix("192.0.2.7/32")]; n != 3 {
+		t.Errorf("%d counted, want 3", n)
+	}
+}
+
+func TestDoor_StrangersOfManySourcesAreBoundedTogether(t *testing.T) {
+	crowd := newCrowd()
+	d := newDoor(&street{next: make(chan net.Conn, 1)}, crowd.add)
+	first, _ := knock(t, d, "[2001:db8::1]:1")
+	for i := range maxStrangers {
+		knock(t, d, fmt.Sprintf("10.0.%d.%d:1", i/250, i%250))
+	}
+	if !first.isClosed() {
+		t.Error("the first is still there")
+	}
+	if d.strangers.Len() != maxStrangers {
+		t.Errorf("%d strangers, want %d", d.strangers.Len(), maxStrangers)
+	}
+}
+
+func TestDoor_AHostOfIPv6IsItsNetwork(t *testing.T) {
+	if a, b := sourceOf("[2001:db8::1]:1"), sourceOf("[2001:db8::ffff]:2"); a != b || a.Bits() != 64 {
+		t.Errorf("%v and %v, want one /64", a, b)
+	}
+	if a, b := sourceOf("[::ffff:192.0.2.1]:1"), sourceOf("192.0.2.1:2"); a != b {
+		t.Errorf("%v and %v, want the same", a, b)
+	}
+}
+
+func TestDoor_ForgetsThoseWhoLeave(t *testing.T) {
+	d := newDoor(&street{next: make(chan net.Conn, 1)}, func(netip.Prefix) {})
+	for i := range 10 {
+		_, g := knock(t, d, fmt.Sprintf("192.0.2.%d:1", i))
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d.strangers.Len() != 0 || len(d.bySource) != 0 {
+		t.Errorf("%d strangers, %d sources left", d.strangers.Len(), len(d.bySource))
+	}
+}
+
+func TestDoor_AHandshakeHoldsItsTokenUntilItWritesOrEnds(t *testing.T) {
+	d := newDoor(&street{next: make(chan net.Conn, 1)}, func(netip.Prefix) {})
+	d.handshakes = make(chan struct{}, 1)
+	_, a := knock(t, d, "192.0.2.1:1")
+	_, b := knock(t, d, "192.0.2.2:1")
+	if err := a.queue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	over, cancel := context.WithCancelCause(t.Context())
+	late := errors.New("too late")
+	cancel(late)
+	if err := b.queue(over); !errors.Is(err, late) {
+		t.Fatalf("a second one got in: %v", err)
+	}
+	if _, err := a.Write([]byte{22}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.queue(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(d.handshakes); n != 0 {
+		t.Errorf("%d tokens held", n)
+	}
+	if err := b.queue(t.Context()); err != nil || len(d.handshakes) != 0 {
+		t.Errorf("a closed one holds a token, error %v", err)
+	}
+}
+
+func TestServe_AnHonestViewerGetsInAmongSilentOnes(t *testing.T) {
+	s := newSite(t)
+	const silent = maxSourceStrangers + 40
+	conns := make([]net.Conn, silent)
+	for i := range conns {
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close() //nolint:errcheck // the server may have been first
+		conns[i] = c
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.addr+"/healthz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := s.client.Do(r)
+	if err != nil {
+		t.Fatalf("the honest one: %v", err)
+	}
+	_ = res.Body.Close()
+	if _, err := io.ReadFull(conns[0], make([]byte, 1)); err == nil {
+		t.Error("the server spoke to a silent one")
+	}
+	if err := s.stop(); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, rec := range s.audit.attempts() {
+		if rec.Event == "connect" && rec.Verdict == audit.Refused && strings.HasPrefix(rec.Reason, "crowded-out ") {
+			var n int
+			if _, err := fmt.Sscanf(rec.Reason, "crowded-out %d", &n); err != nil {
+				t.Fatal(err)
+			}
+			told += n
+		}
+	}
+	if want := silent + 1 - maxSourceStrangers; told != want {
+		t.Errorf("%d on record, want %d", told, want)
+	}
+}
+
+func TestServe_AFloodOfHandshakesLeavesEveryTokenBack(t *testing.T) {
+	s := newSite(t)
+	for range 50 {
+		c, err := tls.Dial("tcp", s.addr, s.tls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := raw.Write([]byte("\x16\x03\x01\x00\x05hello")); err != nil { // no ClientHello
+			t.Fatal(err)
+		}
+		_ = raw.Close()
+	}
+}
