@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ type Recorder interface {
 	Append(ctx context.Context, r audit.Record) error
 }
 
-// Options are what a Server needs. All fields but Origins are required.
+// Options are what a Server needs. All fields but Proxies and Origins are required.
 type Options struct {
 	TLS   *tls.Config
 	Auth  *auth.Authenticator
@@ -39,6 +40,8 @@ type Options struct {
 	Files fs.FS // the built player: index.html and its assets
 	// Hosts are the names and addresses, without port, under which the server may be called.
 	Hosts []string
+	// Proxies are the networks of reverse proxies whose X-Forwarded-For is believed. None: nobody's is.
+	Proxies []netip.Prefix
 	// Origins are other sites ("https://portal.example.org") whose pages may open streams with tickets.
 	Origins []string
 	// NewCode makes a one-time code that logs its holder in as the operator.
@@ -238,19 +241,11 @@ func (s *Server) notFound(w http.ResponseWriter, _ *http.Request) {
 
 // record appends an audit record about r and reports whether it is durable.
 func (s *Server) record(r *http.Request, rec audit.Record) bool {
-	rec.Remote, rec.UserAgent = remoteIP(r), r.UserAgent()
+	rec.Remote, rec.UserAgent = s.remote(r), r.UserAgent()
 	// The record must be written even when the asker has hung up meanwhile.
 	if err := s.opts.Audit.Append(context.WithoutCancel(r.Context()), rec); err != nil {
 		s.log.Error("audit record not written, access refused", "error", err)
 		return false
 	}
 	return true
-}
-
-func remoteIP(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return host
 }

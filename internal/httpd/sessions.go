@@ -38,7 +38,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
 		return
 	}
 	log := s.log.With("stream", c.stream, "viewer", c.principal.Subject)
-	log.Info("viewer joined", "remote", remoteIP(r))
+	log.Info("viewer joined", "remote", s.remote(r))
 	opts := viewer.Options{Expires: c.principal.Expires, Epoch: s.opts.Epoch}
 	err = viewer.Serve(r.Context(), c.stream, conn, s.opts.Hub, opts, log)
 	log.Info("viewer left", "why", err)
