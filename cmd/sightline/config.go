@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"sightline/internal/config"
+	"sightline/internal/httpd"
 )
 
 func newConfigCmd() *cobra.Command {
@@ -24,18 +27,32 @@ func newConfigCmd() *cobra.Command {
 }
 
 func newConfigCheckCmd() *cobra.Command {
-	var asJSON bool
+	var asJSON, policy bool
 	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Check a configuration file without starting anything",
 		Long: `Read a configuration file as the server would, environment included, and print a
-summary, or every fault with its line and column. Nothing is opened or changed.`,
-		Example: "  sightline config check sightline.yaml",
-		Args:    cobra.ExactArgs(1),
+summary, or every fault with its line and column. Nothing is opened or changed.
+
+With --policy it prints who may use which address of the server, and what comes on record; that is
+the same for every configuration, so no file needs to be named.`,
+		Example: "  sightline config check sightline.yaml\n  sightline config check --policy",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if policy {
+				return cobra.MaximumNArgs(1)(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if policy && len(args) == 0 {
+				return printPolicy(cmd, asJSON)
+			}
 			c, err := config.Load(config.Options{File: args[0], Getenv: os.Getenv})
 			if err != nil {
 				return err
+			}
+			if policy {
+				return printPolicy(cmd, asJSON)
 			}
 			if asJSON {
 				return printJSON(cmd, viewOf(c))
@@ -43,8 +60,32 @@ summary, or every fault with its line and column. Nothing is opened or changed.`
 			return printf(cmd, "%s: OK\n%s", args[0], summary(c))
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the configuration as JSON, without logins")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the configuration as JSON, without logins; or the policy")
+	cmd.Flags().BoolVar(&policy, "policy", false, "print who may use which address")
 	return cmd
+}
+
+// printPolicy prints the table that the server routes by.
+func printPolicy(cmd *cobra.Command, asJSON bool) error {
+	if asJSON {
+		return printJSON(cmd, httpd.Policy())
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ADDRESS\tWHO\tACTION\tON RECORD") //nolint:errcheck // Flush tells
+	for _, r := range httpd.Policy() {
+		record := "no"
+		switch {
+		case r.Grants:
+			record = r.Event
+		case r.Event != "":
+			record = r.Event + ", refusals"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Route, r.Who, cmp.Or(r.Action, "-"), record) //nolint:errcheck // Flush tells
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("print the policy: %w", err)
+	}
+	return nil
 }
 
 // configView is what `sightline config check --json` prints.

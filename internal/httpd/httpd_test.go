@@ -18,6 +18,7 @@ import (
 
 	"sightline/internal/audit"
 	"sightline/internal/auth"
+	"sightline/internal/hub"
 	"sightline/internal/media"
 	"sightline/internal/transport"
 	"sightline/internal/transport/ws"
@@ -577,7 +578,18 @@ func TestStreams_OnlyWhatOneMayWatch(t *testing.T) {
 			t.Errorf("%s: %d %s", tc.stream, a.status, a.body)
 		}
 	}
+	pub, err := s.hub.Publish("door")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub.SetOrigin(hub.Origin{Source: "rtsp", Sandbox: "Confined."})
+	pub.SetRenditions([]media.Rendition{{ID: 1, Name: "main", Codec: media.CodecH264, Encoder: "libx264"}})
 	r := s.request("GET", "/api/v1/streams", "")
+	r.Header.Set("Authorization", "Bearer "+s.token(auth.View, "door"))
+	if a := s.do(r); !strings.Contains(a.body, `"source":"rtsp","sandbox":"Confined."`) || !strings.Contains(a.body, `"encoder":"libx264"`) {
+		t.Errorf("not told what the publisher is: %s", a.body)
+	}
+	r = s.request("GET", "/api/v1/streams", "")
 	r.Header.Set("Authorization", "Bearer "+s.token(auth.Publish, "**"))
 	if a := s.do(r); !strings.Contains(a.body, `"streams":[]`) {
 		t.Errorf("leave to publish shows streams: %s", a.body)

@@ -29,6 +29,7 @@ type rule struct {
 	action auth.Action
 	event  string // the event of the audit record
 	quiet  bool   // a grant is not recorded, only refusals: the answer holds no pictures and gives no access to any
+	own    bool   // the handler puts grants on record itself
 }
 
 // onStream tells that the route's path names a stream.
@@ -59,12 +60,11 @@ func routes() []route {
 		{"GET /assets/{file}", public, (*Server).serveAsset},
 		{"GET /favicon.ico", public, (*Server).serveIcon},
 		{"GET /healthz", public, (*Server).serveHealth},
-		{"POST /api/v1/login", public, (*Server).login},
-		{"POST /api/v1/logout", public, (*Server).logout},
+		{"POST /api/v1/login", rule{kind: rulePublic, event: "login", own: true}, (*Server).login},
+		{"POST /api/v1/logout", rule{kind: rulePublic, event: "logout", own: true}, (*Server).logout},
 		{"GET /api/v1/session", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).session},
 		{"GET /api/v1/streams", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).streams},
-		// The ticket itself is recorded.
-		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "ticket", quiet: true}, (*Server).ticket},
+		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "ticket", own: true}, (*Server).ticket},
 		{"POST /api/v1/codes", rule{kind: ruleServer, action: auth.Admin, event: "code"}, (*Server).code},
 		{"GET /api/v1/streams/{stream}/snapshot.jpg", rule{kind: ruleStream, action: auth.View, event: "snapshot"}, (*Server).snapshot},
 		{"GET /mjpeg/{stream...}", rule{kind: ruleStream, action: auth.View, event: "mjpeg"}, (*Server).mjpeg},
@@ -99,7 +99,7 @@ func (s *Server) guard(rt route) http.Handler {
 			s.refuse(w, err)
 			return
 		}
-		if !rt.rule.quiet {
+		if !rt.rule.quiet && !rt.rule.own {
 			rec.Verdict = audit.Granted
 			if !s.record(r, rec) {
 				s.refuse(w, errNotRecorded)
