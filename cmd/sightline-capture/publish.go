@@ -100,7 +100,8 @@ func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) 
 			return err
 		}
 	}
-	if err := f.enterSandbox(src.Scheme(), address, token, d, log); err != nil {
+	confined, err := f.enterSandbox(src.Scheme(), address, token, d, log)
+	if err != nil {
 		return err
 	}
 	// From here on, since what comes before executes the program anew: a signal in between must not be lost.
@@ -112,7 +113,9 @@ func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) 
 	}
 	engine := capture.NewLibav()
 	engine.Log = log
-	c, err := capture.New(capture.Options{Source: src, Renditions: renditions, Agent: "sightline-capture/" + version()}, engine, log)
+	c, err := capture.New(capture.Options{
+		Source: src, Renditions: renditions, Agent: "sightline-capture/" + version(), Sandbox: confined, EncoderName: engine.EncoderName,
+	}, engine, log)
 	if err != nil {
 		return usageError{err}
 	}

@@ -23,24 +23,24 @@ const (
 // portDNS is where names are looked up when the answer is too long for a datagram.
 const portDNS = 53
 
-// enterSandbox confines the process to its source and the server. Outside it returns only errors: the program starts again inside, with the
-// same arguments, and finds there in the environment what was read from elsewhere.
-func (f *flags) enterSandbox(scheme, address, token string, d door, log *slog.Logger) error {
+// enterSandbox confines the process to its source and the server, and says in a sentence how far. Outside it returns only errors: the program
+// starts again inside, with the same arguments, and finds there in the environment what was read from elsewhere.
+func (f *flags) enterSandbox(scheme, address, token string, d door, log *slog.Logger) (string, error) {
 	switch f.sandbox {
 	case sandboxAuto, sandboxRequire:
 	case sandboxOff:
 		log.Warn("not confined: a camera that takes this process over has all its rights", "sandbox", f.sandbox)
-		return nil
+		return "Not confined: switched off.", nil
 	default:
-		return usagef("--sandbox %q: want auto, require or off", f.sandbox)
+		return "", usagef("--sandbox %q: want auto, require or off", f.sandbox)
 	}
 	if scheme == "screen" {
 		// Who may read an X11 screen may also type into it, which no sandbox of ours could keep apart.
 		if f.sandbox == sandboxRequire {
-			return usagef("--sandbox require: a program that reads an X11 screen cannot be confined; leave it out for this source")
+			return "", usagef("--sandbox require: a program that reads an X11 screen cannot be confined; leave it out for this source")
 		}
 		log.Warn("not confined: a program that reads an X11 screen cannot be", "sandbox", f.sandbox)
-		return nil
+		return "Not confined: a program that reads an X11 screen cannot be.", nil
 	}
 	o := needs(scheme, address)
 	o.Require = f.sandbox == sandboxRequire
@@ -60,13 +60,13 @@ func (f *flags) enterSandbox(scheme, address, token string, d door, log *slog.Lo
 	report, err := f.confine(o)
 	switch {
 	case err != nil:
-		return err
+		return "", err
 	case !report.Complete():
 		log.Warn("confined in part: this system lacks what the sandbox rests on", "sandbox", report)
 	default:
 		log.Info("confined", "sandbox", report)
 	}
-	return nil
+	return report.String(), nil
 }
 
 // needs is what a source needs to be read. The address is one that capture.ParseSource has accepted.

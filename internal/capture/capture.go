@@ -131,6 +131,9 @@ type Options struct {
 	Source     Source
 	Renditions []Rendition // in order of their ids, from 1; none: those of Ladder
 	Agent      string      // name and version for HELLO
+	Sandbox    string      // what confines this process, a sentence for people, for HELLO
+	// EncoderName tells what an encoder that a Rendition names is on this machine. Nil: what it is called.
+	EncoderName func(asked string) string
 }
 
 // Capture is one camera. Run it once.

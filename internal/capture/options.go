@@ -157,6 +157,21 @@ func (r Rendition) passes(feed FeedInfo) bool {
 	return r.Codec == media.CodecJPEG && feed.Native == media.CodecJPEG && feed.Height <= r.Height
 }
 
+// encoderName is what makes the rendition of such a source.
+func (r Rendition) encoderName(feed FeedInfo, here func(asked string) string) string {
+	switch {
+	case r.passes(feed):
+		return "copy"
+	case r.Codec == media.CodecJPEG:
+		return "mjpeg"
+	case r.Encoder == "" || r.Encoder == "libx264":
+		return "libx264"
+	case here == nil:
+		return r.Encoder
+	}
+	return here(r.Encoder)
+}
+
 // unknownRateMilli is what the rate control counts on when a source does not tell its frame rate.
 const unknownRateMilli = 25_000
 
@@ -175,7 +190,7 @@ func (r Rendition) rateMilli(source, limit int) int {
 
 // hello lists the renditions as they are for a source; width and height are 0 while the source's size is not known.
 func hello(opts Options, offers []offer, feed FeedInfo) wire.PublisherHello {
-	h := wire.PublisherHello{Agent: opts.Agent, Source: opts.Source.Scheme()}
+	h := wire.PublisherHello{Agent: opts.Agent, Source: opts.Source.Scheme(), Sandbox: clip(opts.Sandbox)}
 	for _, o := range offers {
 		r, codec := o.spec, o.spec.Codec
 		if r.Passthrough {
@@ -183,7 +198,7 @@ func hello(opts Options, offers []offer, feed FeedInfo) wire.PublisherHello {
 		}
 		info := wire.RenditionInfo{
 			ID: o.id, Name: r.Name, Codec: codec.String(), FrameRateMilli: r.rateMilli(feed.FrameRateMilli, 0),
-			MinBitrateBps: r.MinBitrateBps, MaxBitrateBps: r.BitrateBps,
+			MinBitrateBps: r.MinBitrateBps, MaxBitrateBps: r.BitrateBps, Encoder: r.encoderName(feed, opts.EncoderName),
 		}
 		if feed.Height > 0 {
 			info.Width, info.Height = r.size(feed.Width, feed.Height)

@@ -106,11 +106,18 @@ type Status struct {
 	Since  media.Timestamp
 }
 
+// Origin is what is known of a publisher besides what it makes. The texts are its own.
+type Origin struct {
+	Source  string // the kind of its source, such as rtsp
+	Sandbox string // what confines it, for people; empty if it does not say
+}
+
 // StreamInfo describes one stream for lists.
 type StreamInfo struct {
 	ID         media.StreamID
 	Status     Status
 	Viewers    int
+	Origin     Origin // of its publisher, empty while there is none
 	Renditions []media.Rendition
 }
 
@@ -124,6 +131,7 @@ type stream struct {
 	mu         sync.Mutex
 	status     Status
 	publisher  *Publisher
+	origin     Origin // of publisher
 	order      []media.RenditionID
 	renditions map[media.RenditionID]*rendition
 	subs       map[*Subscription]struct{}
@@ -214,7 +222,7 @@ func (h *Hub) Streams() []StreamInfo {
 	infos := make([]StreamInfo, 0, len(all))
 	for _, s := range all {
 		s.mu.Lock()
-		infos = append(infos, StreamInfo{ID: s.id, Status: s.status, Viewers: len(s.subs), Renditions: s.list()})
+		infos = append(infos, StreamInfo{ID: s.id, Status: s.status, Viewers: len(s.subs), Origin: s.origin, Renditions: s.list()})
 		s.mu.Unlock()
 	}
 	slices.SortFunc(infos, func(a, b StreamInfo) int { return strings.Compare(string(a.ID), string(b.ID)) })

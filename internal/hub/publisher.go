@@ -56,6 +56,13 @@ func (r *rendition) withdraw() {
 	r.clearGOP()
 }
 
+// SetOrigin says what the publisher is.
+func (p *Publisher) SetOrigin(o Origin) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	p.s.origin = o
+}
+
 // SetStatus says what the source is doing, in one sentence for people.
 func (p *Publisher) SetStatus(state media.State, detail string) {
 	p.s.mu.Lock()
@@ -149,7 +156,7 @@ func (p *Publisher) Close(state media.State, detail string) {
 		s.mu.Unlock()
 		return
 	}
-	s.publisher = nil
+	s.publisher, s.origin = nil, Origin{}
 	for _, r := range s.renditions {
 		r.started, r.active, r.keyWanted, r.config = false, false, false, nil
 		r.clearGOP()

@@ -244,7 +244,7 @@ func (s *session) takeHello(b []byte) error {
 	announced := map[media.RenditionID]media.Rendition{}
 	for _, info := range h.Renditions {
 		r := info.Media()
-		r.Name = plain(r.Name)
+		r.Name, r.Encoder = plain(r.Name), plain(r.Encoder)
 		list = append(list, r)
 		announced[r.ID] = r
 	}
@@ -255,6 +255,7 @@ func (s *session) takeHello(b []byte) error {
 		}
 	}
 	s.announced = announced
+	s.pub.SetOrigin(hub.Origin{Source: plain(h.Source), Sandbox: plain(h.Sandbox)})
 	s.pub.SetRenditions(list)
 	select {
 	case <-s.hello:

@@ -505,6 +505,24 @@ func TestServe_StatusCarriesNoControlCharacters(t *testing.T) {
 	})
 }
 
+// What a publisher is, and what makes its renditions, is known while it is there.
+func TestServe_OriginIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := connect(t, ingest.Options{})
+		r := h264(1)
+		r.Encoder = "lib\x1bx264"
+		a.send(wire.AppendJSON(nil, wire.TypeHello, wire.PublisherHello{Source: "rtsp", Sandbox: "Confined.\n", Renditions: []wire.RenditionInfo{r}}))
+		info := a.hub.Streams()[0]
+		if info.Origin != (hub.Origin{Source: "rtsp", Sandbox: "Confined. "}) || info.Renditions[0].Encoder != "lib x264" {
+			t.Errorf("known are %+v", info)
+		}
+		a.leave()
+		if info := a.hub.Streams()[0]; info.Origin != (hub.Origin{}) {
+			t.Errorf("%+v is left of it", info.Origin)
+		}
+	})
+}
+
 // FuzzServe sends any messages: each input is a list of them, u16 length first. Whatever comes, Serve ends when the
 // agent hangs up, nothing panics, and viewers get only what they can decode.
 func FuzzServe(f *testing.F) {

@@ -75,6 +75,8 @@ type Rendition struct {
 	FrameRateMilli int
 	MinBitrateBps  int
 	MaxBitrateBps  int
+	// Encoder is what makes it, by its own name ("libx264"); "copy" is the camera itself, and empty is not known.
+	Encoder string
 }
 
 // Timestamp is a time in microseconds on the server's epoch: its monotonic clock, counted from the

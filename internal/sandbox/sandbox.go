@@ -146,6 +146,26 @@ next:
 	return nil
 }
 
+// String is the report as a sentence for people. It names no paths, since whoever may watch may read it.
+func (r Report) String() string {
+	why := make([]string, len(r.Missing))
+	for i, lack := range r.Missing {
+		why[i] = fmt.Sprintf("%s (%s)", lack.Measure, lack.Why)
+	}
+	missing := strings.Join(why, ", ")
+	switch err := r.lacking(); {
+	case len(r.On) == 0 && len(r.Missing) == 0:
+		return "Not confined."
+	case err != nil && missing == "":
+		return "Confined in part: some of what the sandbox rests on is missing."
+	case err != nil:
+		return "Confined in part: this system lacks " + missing + "."
+	case missing != "":
+		return "Confined, but without " + missing + "."
+	}
+	return "Confined."
+}
+
 // LogValue implements slog.LogValuer.
 func (r Report) LogValue() slog.Value {
 	on := make([]string, len(r.On))

@@ -1078,8 +1078,21 @@ func TestReport_NamesWhatIsMissing(t *testing.T) {
 	if !strings.Contains(out.String(), `sandbox.missing_file-access="this kernel has no Landlock"`) || !strings.Contains(out.String(), "own-user") {
 		t.Error(out.String())
 	}
+	if s := r.String(); s != "Confined in part: this system lacks file-access (this kernel has no Landlock)." {
+		t.Error(s)
+	}
 	r.On, r.Missing = append(r.On, sandbox.FileAccess), nil
 	if !r.Complete() {
 		t.Error("incomplete with everything essential")
+	}
+	if s := r.String(); s != "Confined." {
+		t.Error(s)
+	}
+	r.Missing = []sandbox.Lack{{Measure: sandbox.EmptyNetwork, Why: "only root can make a network namespace"}}
+	if s := r.String(); s != "Confined, but without empty-network (only root can make a network namespace)." {
+		t.Error(s)
+	}
+	if s := (sandbox.Report{}).String(); s != "Not confined." {
+		t.Error(s)
 	}
 }

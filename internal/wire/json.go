@@ -275,7 +275,7 @@ func (r RenditionInfo) check() error {
 func NewRenditionInfo(r media.Rendition) RenditionInfo {
 	return RenditionInfo{
 		ID: r.ID, Name: r.Name, Codec: r.Codec.String(), Width: r.Width, Height: r.Height,
-		FrameRateMilli: r.FrameRateMilli, MinBitrateBps: r.MinBitrateBps, MaxBitrateBps: r.MaxBitrateBps,
+		FrameRateMilli: r.FrameRateMilli, MinBitrateBps: r.MinBitrateBps, MaxBitrateBps: r.MaxBitrateBps, Encoder: r.Encoder,
 	}
 }
 
@@ -287,7 +287,7 @@ func (r RenditionInfo) Media() media.Rendition {
 	}
 	return media.Rendition{
 		ID: r.ID, Name: r.Name, Codec: codec, Width: r.Width, Height: r.Height,
-		FrameRateMilli: r.FrameRateMilli, MinBitrateBps: r.MinBitrateBps, MaxBitrateBps: r.MaxBitrateBps,
+		FrameRateMilli: r.FrameRateMilli, MinBitrateBps: r.MinBitrateBps, MaxBitrateBps: r.MaxBitrateBps, Encoder: r.Encoder,
 	}
 }
 
