@@ -125,3 +125,38 @@ func TestReplace_Replaces(t *testing.T) {
 		}
 	}
 }
+
+func TestLock_OneAtATime(t *testing.T) {
+	dir := t.TempDir()
+	counter := filepath.Join(dir, "n")
+	if err := datadir.Replace(dir, "n", []byte{0}); err != nil {
+		t.Fatal(err)
+	}
+	const racers = 50
+	var wg sync.WaitGroup
+	for range racers {
+		wg.Go(func() {
+			unlock, err := datadir.Lock(dir, "n.lock")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer unlock()
+			b, err := os.ReadFile(counter)
+			if err == nil {
+				b[0]++
+				err = datadir.Replace(dir, "n", b)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if b, err := os.ReadFile(counter); err != nil || b[0] != racers {
+		t.Errorf("counted %v, %v; want %d", b, err, racers)
+	}
+	if _, err := datadir.Lock(filepath.Join(dir, "none"), "l"); err == nil {
+		t.Error("locked in a directory that is not there")
+	}
+}
