@@ -7,7 +7,8 @@
 package av
 
 /*
-#cgo pkg-config: libavformat libavcodec libavdevice libavutil libswscale
+#cgo pkg-config: libavformat libavcodec libavutil libswscale
+#cgo LDFLAGS: -ldl
 #cgo CFLAGS: -Wall -Wno-deprecated-declarations
 #include "shim.h"
 #include <stdlib.h>
@@ -97,15 +98,14 @@ func Version() string {
 		return fmt.Sprintf("%s %d.%d.%d", name, v>>16, v>>8&0xff, v&0xff)
 	}
 	return part("libavformat", C.avformat_version()) + ", " + part("libavcodec", C.avcodec_version()) + ", " +
-		part("libavdevice", C.avdevice_version()) + ", " + part("libavutil", C.avutil_version()) + ", " + part("libswscale", C.swscale_version())
+		part("libavutil", C.avutil_version()) + ", " + part("libswscale", C.swscale_version())
 }
 
-// Setup readies the libraries: input devices, the memory allocator, and the log, of which only errors go to standard error, a few a second and without
+// Setup readies the libraries: the memory allocator, and the log, of which only errors go to standard error, a few a second and without
 // anything behind a "://". Call it once, before anything else.
 func Setup() {
 	C.sl_memory_setup()
 	C.sl_log_setup()
-	C.avdevice_register_all()
 	C.avformat_network_init()
 }
 

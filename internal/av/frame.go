@@ -13,11 +13,12 @@ import "unsafe"
 type Format int
 
 // The formats that encoders are fed with: planar 4:2:0 of limited range (16 to 235), of full range for JPEG, and with the two chroma planes in
-// one for hardware.
+// one for hardware. Gray is luma alone.
 const (
 	I420     Format = C.AV_PIX_FMT_YUV420P
 	NV12     Format = C.AV_PIX_FMT_NV12
 	I420Full Format = C.AV_PIX_FMT_YUVJ420P
+	Gray     Format = C.AV_PIX_FMT_GRAY8
 )
 
 // Frame is one raw picture in memory of FFmpeg's. Its pixels may be shared with other frames, so they are written only by who

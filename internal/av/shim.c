@@ -2,6 +2,7 @@
 
 #include "shim.h"
 
+#include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <malloc.h>
 #endif
 
+#include <libavdevice/version.h>
 #include <libavutil/log.h>
 #include <libavutil/time.h>
 
@@ -36,10 +38,23 @@ static int interrupted(void *opaque) {
 	return atomic_load(&g->stop) || sl_guard_expired(g);
 }
 
+// find_format knows input devices too. They are in a library of their own that brings some seventy others along, so it is loaded only for who needs one.
+static const AVInputFormat *find_format(const char *name) {
+	const AVInputFormat *in = av_find_input_format(name);
+	if (in)
+		return in;
+	void *lib = dlopen("libavdevice.so." AV_STRINGIFY(LIBAVDEVICE_VERSION_MAJOR), RTLD_NOW | RTLD_LOCAL);
+	void (*register_all)(void) = lib ? (void (*)(void))dlsym(lib, "avdevice_register_all") : NULL;
+	if (!register_all)
+		return NULL;
+	register_all();
+	return av_find_input_format(name);
+}
+
 int sl_open(AVFormatContext **out, const char *url, const char *format, AVDictionary **opts, sl_guard *g, int nonblock) {
 	// Up to FFmpeg 4 av_find_input_format returned a pointer to non-const; the macro-free way to take both is a cast.
 	AVInputFormat *in = NULL;
-	if (format && format[0] && !(in = (AVInputFormat *)av_find_input_format(format)))
+	if (format && format[0] && !(in = (AVInputFormat *)find_format(format)))
 		return AVERROR_DEMUXER_NOT_FOUND;
 	AVFormatContext *c = avformat_alloc_context();
 	if (!c)
@@ -94,6 +109,8 @@ void sl_log_setup(void) {
 void sl_memory_setup(void) {
 #ifdef __GLIBC__
 	mallopt(M_ARENA_MAX, 2);
+	// Without this each picture that is freed has glibc keep the like of it in its heaps from then on, where small things pin it.
+	mallopt(M_MMAP_THRESHOLD, 512 << 10);
 #endif
 }
 

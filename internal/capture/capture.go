@@ -147,6 +147,7 @@ type Capture struct {
 	scales *scaleChain
 	relay  *relay
 	demand *demand
+	turns  turns // of the renditions' inspectors
 
 	mu      sync.Mutex
 	status  wire.PublisherStatus

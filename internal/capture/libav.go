@@ -275,6 +275,20 @@ func (Libav) NewDecoder(codec media.Codec) (Decoder, error) {
 	return &decoder{dec: dec, frame: av.NewFrame()}, nil
 }
 
+// CopyLuma implements Decoders.
+func (Libav) CopyLuma(c Canvas) (Canvas, error) {
+	dst, err := av.NewPicture(c.Width(), c.Height(), av.Gray)
+	if err != nil {
+		return nil, err
+	}
+	to, toStride := dst.Plane(0)
+	from, fromStride := c.Plane(0)
+	for y := range c.Height() {
+		copy(to[y*toStride:][:c.Width()], from[y*fromStride:])
+	}
+	return dst, nil
+}
+
 // decoder implements Decoder.
 type decoder struct {
 	dec   *av.Decoder

@@ -31,7 +31,7 @@ type stream struct {
 	// Owned by run.
 	enc        Encoder
 	doneScale  func()         // ends enc's use of the scales
-	inspector  *inspector     // of enc's output; nil if that cannot be decoded
+	inspector  *inspector     // of enc's output; nil if that cannot be compared
 	encOpts    EncoderOptions // those enc was made with
 	target     wire.WantedRendition
 	frameRate  int // the rate control's
@@ -188,9 +188,7 @@ func (st *stream) prepare(feed FeedInfo) error {
 		}
 	}
 	if e, ok := st.c.engine.(Decoders); ok {
-		if st.inspector, err = newInspector(e, o.Codec); err != nil {
-			st.log.Warn("quality is not measured", "error", err)
-		}
+		st.inspector = newInspector(e, o.Codec, &st.c.turns)
 	}
 	if limited := st.spec.rateMilli(feed.FrameRateMilli, st.target.MaxFrameRateMilli); limited != rate {
 		st.enc.SetRate(bitrate, limited)
@@ -306,11 +304,22 @@ func (st *stream) encode(ctx context.Context, p *Picture) error {
 		return err
 	}
 	if enc, ok := st.enc.(Comparable); ok && st.inspector != nil {
-		if result, ok := st.inspector.see(au, isKey, enc.Input()); ok {
-			st.count(func(s *streamStats) { s.similar = result })
-		}
+		st.inspect(au, isKey, enc.Input())
 	}
 	return nil
+}
+
+// inspect compares what was made of input with it, when that is due.
+func (st *stream) inspect(au []byte, isKey bool, input Canvas) {
+	result, ok, err := st.inspector.see(au, isKey, input)
+	if ok {
+		st.count(func(s *streamStats) { s.similar = result })
+	}
+	if err != nil {
+		st.log.Warn("quality is not measured", "error", err)
+		st.inspector.close()
+		st.inspector = nil
+	}
 }
 
 // send gives h the next number and sends it with au. While this waits for a slow network the slot goes on, so the picture after this one is again the
