@@ -15,7 +15,7 @@ import (
 var levels = [][]string{ //nolint:gochecknoglobals // a table nobody writes to
 	{"media", "datadir", "audit", "transport", "timestrip", "quality", "h264", "av", "sandbox", "v4l2", "challenge", "web"},
 	{"wire", "auth", "authority", "hub", "adapt", "demo", "rtsp", "transport/ws", "transport/pipe", "transport/transporttest"},
-	{"clock", "supervise", "ingest", "viewer", "mjpeg", "rtsp/rtsptest"},
+	{"clock", "supervise", "ingest", "viewer", "mjpeg", "detect", "rtsp/rtsptest", "auth/authtest"},
 	{"capture", "watch", "httpd", "config"},
 	{"app"},
 }
