@@ -1,23 +1,19 @@
 package auth
 
 import (
-	"crypto"
-	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"maps"
+	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-jose/go-jose/v4"
-
 	"sightline/internal/datadir"
+	"sightline/internal/media"
 )
 
 // Kind is what a credential is for. Its value for tokens is the JWT's typ header.
@@ -30,6 +26,10 @@ const (
 	KindAdmin   Kind = "sightline-admin+jwt"   // may hold the action admin only
 	KindSession Kind = "sightline-session+jwt" // the session cookie's value: may hold every action
 )
+
+// KindForeign is the kind of principals that another issuer's token, or a login by password, made: it may hold every
+// action, and is no typ of a token of this package.
+const KindForeign Kind = "foreign"
 
 // KindFor is the kind of token that carries action a.
 func KindFor(a Action) Kind {
@@ -45,23 +45,27 @@ func KindFor(a Action) Kind {
 }
 
 // carries reports whether tokens of kind k may hold action a.
-func (k Kind) carries(a Action) bool { return k == KindSession || k == KindFor(a) }
+func (k Kind) carries(a Action) bool { return k == KindSession || k == KindForeign || k == KindFor(a) }
 
 // The fixed limits of tokens.
 const (
 	// MaxTokenBytes is the longest token read or made.
 	MaxTokenBytes = 4096
+	// MaxForeignBytes is the longest token of another issuer that is read: theirs hold more.
+	MaxForeignBytes = 8192
 	// Leeway is how far a token's iat and nbf may lie ahead of this clock. There is none for exp.
 	Leeway = 30 * time.Second
 
 	audience        = "sightline"
 	maxSubjectBytes = 256
-	keyFile         = "signing-key.pem"
 )
 
 // Options are the policy of an Authenticator. Zero values stand for the defaults named beside them.
 type Options struct {
-	Now func() time.Time // time.Now; tests set their own
+	Now func() time.Time // time.Now; a server gives a clock that never goes back
+	// Check is asked about every principal before it is given to the caller, with the stream it is for where that is known
+	// and "" where not. It refuses what was revoked; its error wraps one of this package's sentinels. None by default.
+	Check func(p Principal, s media.StreamID) error
 
 	// The longest life a token may have, from iat to exp, when made and when read.
 	MaxViewLifetime    time.Duration // 24 h
@@ -88,95 +92,58 @@ func (o Options) withDefaults() Options {
 			*d.field = d.value
 		}
 	}
+	if o.Check == nil {
+		o.Check = func(Principal, media.StreamID) error { return nil }
+	}
 	return o
 }
 
 // Authenticator makes and checks credentials. Safe for concurrent use.
 type Authenticator struct {
 	now      func() time.Time
+	check    func(p Principal, s media.StreamID) error
 	lifetime map[Kind]time.Duration // not written after Open
-	kid      string
-	keys     map[string]ed25519.PublicKey // by kid; not written after Open
-	private  ed25519.PrivateKey
 	madeKey  bool
 
-	codes   *vault[Principal]
-	tickets *vault[ticket]
+	keys    keyring
+	codes   *Vault[Principal]
+	tickets *Vault[ticket]
 }
 
-// Open reads the signing key in dir, an existing directory, and makes it at the first call. The key file is
-// shared: tokens that another process makes from it are accepted here.
+// Open reads the signing keys in dir, an existing directory, and makes the first one at the first call. The keys are
+// shared: tokens that another process makes from them are accepted here, and a key that another process makes,
+// retires or removes is so here too, without a restart.
 func Open(dir string, opts Options) (*Authenticator, error) {
 	opts = opts.withDefaults()
-	path := filepath.Join(dir, keyFile)
-	data, made, err := datadir.Secret(dir, keyFile, newKeyPEM)
-	if err != nil {
-		return nil, fmt.Errorf("signing key: %w", err)
-	}
-	private, err := parseKeyPEM(data)
-	if err != nil {
-		return nil, fmt.Errorf("signing key %s: %w", path, err)
-	}
-	public, ok := private.Public().(ed25519.PublicKey)
-	if !ok {
-		return nil, fmt.Errorf("signing key %s: no public half", path)
-	}
-	thumbprint, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
-	if err != nil {
-		return nil, fmt.Errorf("thumbprint of signing key %s: %w", path, err)
-	}
-	kid := base64.RawURLEncoding.EncodeToString(thumbprint)
-	return &Authenticator{
-		now: opts.Now,
+	a := &Authenticator{
+		now:   opts.Now,
+		check: opts.Check,
 		lifetime: map[Kind]time.Duration{
 			KindView:    opts.MaxViewLifetime,
 			KindPublish: opts.MaxPublishLifetime,
 			KindAdmin:   opts.MaxAdminLifetime,
 			KindSession: opts.MaxSessionLifetime,
 		},
-		kid:     kid,
-		keys:    map[string]ed25519.PublicKey{kid: public},
-		private: private,
-		madeKey: made,
-		codes:   newVault[Principal](maxCodes, maxCodes),
-		tickets: newVault[ticket](maxTickets, maxTicketsPerSubject),
-	}, nil
+		codes:   NewVault[Principal](maxCodes, maxCodes),
+		tickets: NewVault[ticket](maxTickets, maxTicketsPerSubject),
+	}
+	longest := slices.Max(slices.Collect(maps.Values(a.lifetime)))
+	_, made, err := datadir.Secret(dir, activeKeyFile, func() ([]byte, error) { return newKeyPEM(opts.Now()) })
+	if err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	a.madeKey = made
+	if err := a.keys.open(dir, opts.Now, longest); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
-// KeyID is the RFC 7638 thumbprint of the signing key, which its tokens carry as kid.
-func (a *Authenticator) KeyID() string { return a.kid }
+// KeyID is the RFC 7638 thumbprint of the key that signs, which its tokens carry as kid.
+func (a *Authenticator) KeyID() string { return a.keys.signer().id }
 
 // MadeKey tells that Open made the signing key since there was none.
 func (a *Authenticator) MadeKey() bool { return a.madeKey }
-
-func newKeyPEM() ([]byte, error) {
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return nil, err
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
-}
-
-// parseKeyPEM reads one PKCS #8 Ed25519 key. Its errors hold nothing of the file's contents.
-func parseKeyPEM(data []byte) (ed25519.PrivateKey, error) {
-	block, _ := pem.Decode(data)
-	if block == nil || block.Type != "PRIVATE KEY" {
-		return nil, errors.New("no PEM block PRIVATE KEY in it: restore the file from a backup, or delete it to have a new key made (which ends all tokens)")
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, errors.New("its PKCS #8 contents are damaged: restore the file from a backup, or delete it to have a new key made (which ends all tokens)")
-	}
-	private, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("it holds a %T, want an Ed25519 key", key)
-	}
-	return private, nil
-}
 
 // Claims say what token to mint.
 type Claims struct {
@@ -225,36 +192,30 @@ func (a *Authenticator) mint(k Kind, subject string, grants []Grant, issued seco
 	if err != nil {
 		return "", Principal{}, fmt.Errorf("mint token: %w", err)
 	}
-	token, err := a.sign(k, payload)
+	key := a.keys.signer()
+	token, err := key.sign(k, payload)
 	if err != nil {
 		return "", Principal{}, fmt.Errorf("mint token: %w", err)
 	}
 	if len(token) > MaxTokenBytes {
 		return "", Principal{}, fmt.Errorf("mint token: %d bytes are over the limit of %d: name fewer streams, or a pattern such as site/**", len(token), MaxTokenBytes)
 	}
-	return token, Principal{Subject: subject, ID: id, Kind: k, Grants: grants, Expires: exp.time()}, nil
-}
-
-func (a *Authenticator) sign(k Kind, payload []byte) (string, error) {
-	opts := (&jose.SignerOptions{}).WithType(jose.ContentType(k)).WithHeader("kid", a.kid)
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.EdDSA, Key: a.private}, opts)
-	if err != nil {
-		return "", err
-	}
-	signed, err := signer.Sign(payload)
-	if err != nil {
-		return "", err
-	}
-	return signed.CompactSerialize()
+	return token, Principal{
+		Subject: subject, ID: id, Kind: k, KeyID: key.id, Grants: grants, Issued: issued.time(), Expires: exp.time(),
+	}, nil
 }
 
 // MintSession makes the session token for a login as p: its subject and grants, until p ends or the longest
-// session is over, whichever is first. The error wraps ErrExpired when p has ended.
+// session is over, whichever is first. The error wraps ErrExpired when p has ended, and is that of Options.Check when it
+// was revoked.
 func (a *Authenticator) MintSession(p Principal) (string, Principal, error) {
 	now := a.now()
 	lifetime := min(p.Expires.Sub(now.Truncate(time.Second)), a.lifetime[KindSession])
 	if lifetime < time.Second {
 		return "", Principal{}, fmt.Errorf("session for %q: %w", p.Subject, ErrExpired)
+	}
+	if err := a.check(p, ""); err != nil {
+		return "", Principal{}, fmt.Errorf("session for %q: %w", p.Subject, err)
 	}
 	return a.Mint(Claims{Kind: KindSession, Subject: p.Subject, Grants: p.Grants, Lifetime: lifetime})
 }

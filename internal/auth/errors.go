@@ -19,6 +19,10 @@ var (
 	ErrUsed          = errors.New("unknown or used")
 	ErrWrongOrigin   = errors.New("wrong origin")
 	ErrTooMany       = errors.New("too many outstanding")
+	ErrRevoked       = errors.New("revoked")
+	ErrUnavailable   = errors.New("cannot be checked now") // keys or revocations cannot be read: nobody is let in
+	ErrLogin         = errors.New("wrong name or password")
+	ErrSlowDown      = errors.New("too many failed logins")
 )
 
 type refusal struct {
@@ -43,6 +47,10 @@ var refusals = []refusal{ //nolint:gochecknoglobals // a table nobody writes to
 	{ErrUsed, "used", "This one-time link or ticket is unknown or was used before: ask for a new one."},
 	{ErrWrongOrigin, "wrong-origin", "The request came from a page that is not trusted here: open the camera on this server's own page."},
 	{ErrTooMany, "too-many", "Too many one-time credentials are waiting to be used: try again in half a minute."},
+	{ErrRevoked, "revoked", "The credential was revoked: log in again, or ask for a new one."},
+	{ErrUnavailable, "unavailable", "The server cannot check this credential at the moment: try again in a minute."},
+	{ErrLogin, "bad-login", "The name or the password is wrong, or the account may not be used: try again, or ask the operator."},
+	{ErrSlowDown, "slow-down", "Too many logins have failed: wait a minute and try again."},
 }
 
 // Reason is the one short word for err in the audit record: "" for nil, "internal" for an error that is none

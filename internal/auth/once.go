@@ -1,10 +1,8 @@
 package auth
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"sightline/internal/media"
@@ -43,7 +41,8 @@ func (a *Authenticator) NewCode(p Principal, ttl time.Duration) (string, error) 
 	if !now.Before(p.Expires) {
 		return "", fmt.Errorf("make code: %w", ErrExpired)
 	}
-	code, err := a.codes.put(p, p.Subject, now, now.Add(ttl))
+	p.Issued = now
+	code, err := a.codes.Put(p, p.Subject, now, now.Add(ttl))
 	if err != nil {
 		return "", fmt.Errorf("make code: %w", err)
 	}
@@ -51,22 +50,25 @@ func (a *Authenticator) NewCode(p Principal, ttl time.Duration) (string, error) 
 }
 
 // RedeemCode returns the principal a code was made for, to exactly one caller. The error wraps ErrMissing,
-// ErrUsed or ErrExpired.
+// ErrUsed or ErrExpired, or is that of Options.Check.
 func (a *Authenticator) RedeemCode(code string) (Principal, error) {
 	now := a.now()
-	p, err := a.codes.take(code, now)
+	p, err := a.codes.Take(code, now)
 	if err != nil {
 		return Principal{}, fmt.Errorf("code: %w", err)
 	}
 	if !now.Before(p.Expires) {
 		return Principal{}, fmt.Errorf("code: %w", ErrExpired)
 	}
+	if err := a.check(p, ""); err != nil {
+		return Principal{}, fmt.Errorf("code: %w", err)
+	}
 	return p, nil
 }
 
 // NewTicket makes a ticket with which p opens one connection, for action on stream, from a page of origin,
 // within TicketLifetime. origin is compared byte for byte; it is "" for clients that are no browsers. The
-// error wraps ErrNotAllowed, ErrExpired or ErrTooMany.
+// error wraps ErrNotAllowed, ErrExpired or ErrTooMany, or is that of Options.Check.
 func (a *Authenticator) NewTicket(p Principal, action Action, stream media.StreamID, origin string) (string, error) {
 	if err := p.Allows(action, stream); err != nil {
 		return "", fmt.Errorf("make ticket: %w", err)
@@ -75,7 +77,10 @@ func (a *Authenticator) NewTicket(p Principal, action Action, stream media.Strea
 	if !now.Before(p.Expires) {
 		return "", fmt.Errorf("make ticket: %w", ErrExpired)
 	}
-	secret, err := a.tickets.put(ticket{p, action, stream, origin}, p.Subject, now, now.Add(TicketLifetime))
+	if err := a.check(p, stream); err != nil {
+		return "", fmt.Errorf("make ticket: %w", err)
+	}
+	secret, err := a.tickets.Put(ticket{p, action, stream, origin}, p.Subject, now, now.Add(TicketLifetime))
 	if err != nil {
 		return "", fmt.Errorf("make ticket: %w", err)
 	}
@@ -85,10 +90,10 @@ func (a *Authenticator) NewTicket(p Principal, action Action, stream media.Strea
 // RedeemTicket uses a ticket up and returns its principal when it was made for exactly this action, stream and
 // origin. It is used up first and judged then: a ticket tried in the wrong place is dead, and of any number of
 // concurrent callers exactly one gets past that point. The error wraps ErrMissing, ErrUsed, ErrExpired,
-// ErrWrongOrigin or ErrNotAllowed.
+// ErrWrongOrigin or ErrNotAllowed, or is that of Options.Check.
 func (a *Authenticator) RedeemTicket(secret string, action Action, stream media.StreamID, origin string) (Principal, error) {
 	now := a.now()
-	t, err := a.tickets.take(secret, now)
+	t, err := a.tickets.Take(secret, now)
 	switch {
 	case err != nil:
 		return Principal{}, fmt.Errorf("ticket: %w", err)
@@ -99,81 +104,8 @@ func (a *Authenticator) RedeemTicket(secret string, action Action, stream media.
 	case !now.Before(t.principal.Expires):
 		return Principal{}, fmt.Errorf("ticket: %w", ErrExpired)
 	}
+	if err := a.check(t.principal, stream); err != nil {
+		return Principal{}, fmt.Errorf("ticket: %w", err)
+	}
 	return t.principal, nil
-}
-
-// vault keeps values that can be taken out once, by a secret of which it keeps only the hash. Looking up by
-// hash also leaves nothing to learn from how long a look-up takes.
-type vault[T any] struct {
-	limit           int // in all
-	limitPerSubject int
-
-	mu        sync.Mutex
-	entries   map[[sha256.Size]byte]entry[T]
-	bySubject map[string]int // how many entries each subject has
-}
-
-type entry[T any] struct {
-	value   T
-	subject string
-	expires time.Time
-}
-
-func newVault[T any](limit, limitPerSubject int) *vault[T] {
-	return &vault[T]{
-		limit: limit, limitPerSubject: limitPerSubject,
-		entries: map[[sha256.Size]byte]entry[T]{}, bySubject: map[string]int{},
-	}
-}
-
-// put stores value until expires and returns its secret. The error is ErrTooMany.
-func (v *vault[T]) put(value T, subject string, now, expires time.Time) (string, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.full(subject) {
-		for key, e := range v.entries {
-			if !now.Before(e.expires) {
-				v.remove(key, e)
-			}
-		}
-		if v.full(subject) {
-			return "", ErrTooMany
-		}
-	}
-	secret := newSecret()
-	v.entries[sha256.Sum256([]byte(secret))] = entry[T]{value, subject, expires}
-	v.bySubject[subject]++
-	return secret, nil
-}
-
-// take removes and returns the value of secret. The error is ErrMissing, ErrUsed or ErrExpired.
-func (v *vault[T]) take(secret string, now time.Time) (T, error) {
-	var none T
-	if secret == "" {
-		return none, ErrMissing
-	}
-	key := sha256.Sum256([]byte(secret))
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	e, ok := v.entries[key]
-	if !ok {
-		return none, ErrUsed
-	}
-	v.remove(key, e)
-	if !now.Before(e.expires) {
-		return none, ErrExpired
-	}
-	return e.value, nil
-}
-
-// full and remove are called with mu held.
-func (v *vault[T]) full(subject string) bool {
-	return len(v.entries) >= v.limit || v.bySubject[subject] >= v.limitPerSubject
-}
-
-func (v *vault[T]) remove(key [sha256.Size]byte, e entry[T]) {
-	delete(v.entries, key)
-	if v.bySubject[e.subject]--; v.bySubject[e.subject] == 0 {
-		delete(v.bySubject, e.subject)
-	}
 }

@@ -101,7 +101,9 @@ type Principal struct {
 	Subject string    // who, as the token's maker named them
 	ID      string    // the token's jti; for codes and tickets that of the token they came from
 	Kind    Kind      // what the principal proved itself with
+	KeyID   string    // the kid of the key that signed the token; "" where none did
 	Grants  []Grant   // what it may do
+	Issued  time.Time // when the credential was made
 	Expires time.Time // when all of this ends; the caller ends the session then
 }
 

@@ -50,8 +50,8 @@ func (s *seconds) UnmarshalJSON(b []byte) error {
 func (s seconds) time() time.Time { return time.Unix(int64(s), 0).UTC() }
 
 // Verify checks a token and returns whom it speaks for. The token must be of one of kinds; with none given
-// every token is refused. All errors wrap one of the package's sentinels, and hold nothing of the token's
-// contents but the names of faulty claims.
+// every token is refused. All errors wrap one of the package's sentinels, or are those of Options.Check, and hold
+// nothing of the token's contents but the names of faulty claims.
 func (a *Authenticator) Verify(token string, kinds ...Kind) (Principal, error) {
 	if token == "" {
 		return Principal{}, fmt.Errorf("token: %w", ErrMissing)
@@ -60,7 +60,7 @@ func (a *Authenticator) Verify(token string, kinds ...Kind) (Principal, error) {
 	if err != nil {
 		return Principal{}, fmt.Errorf("token: %w", err)
 	}
-	key, ok := a.keys[*h.KeyID]
+	key, ok := a.keys.verifier(*h.KeyID)
 	if !ok {
 		return Principal{}, fmt.Errorf("token: %w", ErrUnknownKey)
 	}
@@ -69,7 +69,7 @@ func (a *Authenticator) Verify(token string, kinds ...Kind) (Principal, error) {
 	if err != nil {
 		return Principal{}, fmt.Errorf("token: %w", ErrMalformed) // the cause may quote the token
 	}
-	payload, err := signed.Verify(key)
+	payload, err := signed.Verify(key.public)
 	if err != nil {
 		return Principal{}, fmt.Errorf("token: %w", ErrSignature)
 	}
@@ -82,6 +82,13 @@ func (a *Authenticator) Verify(token string, kinds ...Kind) (Principal, error) {
 	if err != nil {
 		return Principal{}, fmt.Errorf("token: %w", err)
 	}
+	if key.signedAfterItsTime(p.Issued) {
+		return Principal{}, fmt.Errorf("token made after its key was retired: %w", ErrUnknownKey)
+	}
+	p.KeyID = *h.KeyID
+	if err := a.check(p, ""); err != nil {
+		return Principal{}, fmt.Errorf("token: %w", err)
+	}
 	return p, nil
 }
 
@@ -91,27 +98,63 @@ type header struct {
 	Type      *string `json:"typ"`
 }
 
-// readHeader checks the token's outside and its header, before any key is touched.
-func readHeader(token string) (header, error) {
-	if len(token) > MaxTokenBytes {
-		return header{}, fmt.Errorf("%d bytes, over %d: %w", len(token), MaxTokenBytes, ErrMalformed)
+// CheckCompact accepts what has the outer form of a signed JWT (RFC 7515, section 7.1): at most limit bytes, three parts
+// of canonical base64url, and returns the first one decoded, the header. Payload and signature may be empty here, as
+// those of "alg":"none" are: CheckBody judges them. Errors wrap ErrMalformed.
+func CheckCompact(token string, limit int) (header []byte, err error) {
+	if len(token) > limit {
+		return nil, fmt.Errorf("%d bytes, over %d: %w", len(token), limit, ErrMalformed)
 	}
 	for i := range len(token) {
 		c := token[i]
 		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
-			return header{}, fmt.Errorf("a character that is not base64url at byte %d: %w", i, ErrMalformed)
+			return nil, fmt.Errorf("a character that is not base64url at byte %d: %w", i, ErrMalformed)
 		}
 	}
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return header{}, fmt.Errorf("%d parts, want 3: %w", len(parts), ErrMalformed)
+		return nil, fmt.Errorf("%d parts, want 3: %w", len(parts), ErrMalformed)
 	}
-	// The signature's own form is judged last: "alg":"none" comes with an empty one and shall be known for what it is.
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(parts[0])
+	header, err = base64.RawURLEncoding.Strict().DecodeString(parts[0])
 	if err != nil {
-		return header{}, fmt.Errorf("header is not canonical base64url: %w", ErrMalformed)
+		return nil, fmt.Errorf("header is not canonical base64url: %w", ErrMalformed)
 	}
-	if err := checkJSON(raw, headerNames()); err != nil {
+	return header, nil
+}
+
+// CheckBody accepts a token that passed CheckCompact and whose payload and signature are canonical base64url too, and not
+// empty. Errors wrap ErrMalformed.
+func CheckBody(token string) error {
+	for _, part := range strings.Split(token, ".")[1:] {
+		if b, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil || len(b) == 0 {
+			return fmt.Errorf("payload or signature is not canonical base64url: %w", ErrMalformed)
+		}
+	}
+	return nil
+}
+
+// Foreign reports whether a token says of itself that it is none of this package's kinds: it is well formed outside, and
+// its typ is another. Such a token may be another issuer's; Verify refuses it for sure.
+func Foreign(token string) bool {
+	raw, err := CheckCompact(token, MaxForeignBytes)
+	if err != nil {
+		return false
+	}
+	var h header
+	if json.Unmarshal(raw, &h) != nil {
+		return false
+	}
+	return h.Type == nil || !strings.HasPrefix(*h.Type, "sightline-")
+}
+
+// readHeader checks the token's outside and its header, before any key is touched.
+func readHeader(token string) (header, error) {
+	// The signature's own form is judged last: "alg":"none" comes with an empty one and shall be known for what it is.
+	raw, err := CheckCompact(token, MaxTokenBytes)
+	if err != nil {
+		return header{}, err
+	}
+	if err := CheckJSON(raw, headerNames()); err != nil {
 		return header{}, fmt.Errorf("header: %w: %w", err, ErrMalformed)
 	}
 	var all map[string]json.RawMessage
@@ -135,17 +178,12 @@ func readHeader(token string) (header, error) {
 	case !kidGrammar.MatchString(*h.KeyID):
 		return header{}, fmt.Errorf("kid is no key's name: %w", ErrForged)
 	}
-	for _, part := range parts[1:] {
-		if b, err := base64.RawURLEncoding.Strict().DecodeString(part); err != nil || len(b) == 0 {
-			return header{}, fmt.Errorf("payload or signature is not canonical base64url: %w", ErrMalformed)
-		}
-	}
-	return h, nil
+	return h, CheckBody(token)
 }
 
 // readClaims judges a payload whose signature is good.
 func (a *Authenticator) readClaims(kind Kind, payload []byte) (Principal, error) {
-	if err := checkJSON(payload, claimNames()); err != nil {
+	if err := CheckJSON(payload, claimNames()); err != nil {
 		return Principal{}, fmt.Errorf("claims: %w: %w", err, ErrMalformed)
 	}
 	var c claimSet
@@ -194,13 +232,13 @@ func (a *Authenticator) readClaims(kind Kind, payload []byte) (Principal, error)
 	case time.Duration(*c.Expires-*c.Issued)*time.Second > a.lifetime[kind]:
 		return Principal{}, ErrLifetime
 	}
-	return Principal{Subject: *c.Subject, ID: *c.ID, Kind: kind, Grants: c.Grants, Expires: c.Expires.time()}, nil
+	return Principal{Subject: *c.Subject, ID: *c.ID, Kind: kind, Grants: c.Grants, Issued: c.Issued.time(), Expires: c.Expires.time()}, nil
 }
 
-// checkJSON accepts exactly one JSON object in which, at every depth, no two members have names that are equal
+// CheckJSON accepts exactly one JSON object in which, at every depth, no two members have names that are equal
 // but for case, and none is a known name in other case: encoding/json would take the last of them, and
-// another reader the first (RFC 7519, section 4).
-func checkJSON(b []byte, known []string) error {
+// another reader the first (RFC 7519, section 4). It nests no deeper than 5. Errors hold nothing of b.
+func CheckJSON(b []byte, known []string) error {
 	if !utf8.Valid(b) || !json.Valid(b) {
 		return errors.New("not JSON")
 	}

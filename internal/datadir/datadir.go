@@ -34,7 +34,7 @@ func Make(dir string) error {
 
 // Secret is File for what others may not see: a file that others than its owner may read or write is refused.
 func Secret(dir, name string, create func() ([]byte, error)) (data []byte, made bool, err error) {
-	return once(dir, name, readSecret, create)
+	return once(dir, name, ReadSecret, create)
 }
 
 // File returns the contents of dir/name. Where the file does not exist, it is made with mode 0600 from what
@@ -68,14 +68,15 @@ func Replace(dir, name string, data []byte) error {
 	return err
 }
 
-func readSecret(path string) ([]byte, error) {
+// ReadSecret reads a file that others than its owner may neither read nor write.
+func ReadSecret(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
 	// Windows reports no owner bits: there the directory's access list guards the file.
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s can be read or written by other users (mode %04o): it holds a private key; run chmod 600 on it, and delete it instead if others have had access", path, info.Mode().Perm())
+		return nil, fmt.Errorf("%s can be read or written by other users (mode %04o): it holds a secret; run chmod 600 on it, and delete it instead if others have had access", path, info.Mode().Perm())
 	}
 	return os.ReadFile(path)
 }
