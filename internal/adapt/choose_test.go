@@ -33,6 +33,13 @@ func watched(id media.RenditionID, bps int) []adapt.Offer {
 	return l
 }
 
+// own is the ladder below a camera's own coding, which came to so many bit/s.
+func own(measured int) []adapt.Offer {
+	return append([]adapt.Offer{{
+		Rendition: media.Rendition{ID: 4, Codec: media.CodecH264, Height: 1080}, Measured: measured,
+	}}, ladder()...)
+}
+
 func TestChooser_First(t *testing.T) {
 	both := []string{"h264", "jpeg"}
 	native := append([]adapt.Offer{{Rendition: media.Rendition{
@@ -68,7 +75,18 @@ func TestChooser_First(t *testing.T) {
 		{"others are not lowered", adapt.Wishes{Codecs: both}, 1_000_000, watched(1, 0), adapt.Choice{Rendition: 2}, true},
 		{"others who have no more are joined", adapt.Wishes{Codecs: both}, 1_000_000, watched(1, 850_000), adapt.Choice{Rendition: 1}, true},
 		{"no rung below, others on it", adapt.Wishes{Codecs: both}, 1_000_000, watched(1, 0)[:1], adapt.Choice{Rendition: 1, Stills: true}, true},
-		{"the smallest is joined by whom it must serve", adapt.Wishes{Codecs: both}, 300_000, watched(3, 0), adapt.Choice{Rendition: 3}, true},
+		{"others on the smallest are not lowered either", adapt.Wishes{Codecs: both}, 300_000, watched(3, 0), adapt.Choice{Rendition: 3, Stills: true}, true},
+		{"unless they have no more", adapt.Wishes{Codecs: both}, 300_000, watched(3, 250_000), adapt.Choice{Rendition: 3}, true},
+		{"the most lines, however coarse", adapt.Wishes{Codecs: both, Prefer: adapt.PreferHigh, MaxHeight: 368}, 200_000, ladder(), adapt.Choice{Rendition: 1}, true},
+		{"the most lines, and if need be as stills", adapt.Wishes{Codecs: both, Prefer: adapt.PreferHigh}, 100_000, ladder(), adapt.Choice{Rendition: 1, Stills: true}, true},
+		{"the fewest lines", adapt.Wishes{Codecs: both, Prefer: adapt.PreferLow}, 0, ladder(), adapt.Choice{Rendition: 3}, true},
+		{"the fewest bytes", adapt.Wishes{Codecs: both, Prefer: adapt.PreferSaver}, 0, ladder(), adapt.Choice{Rendition: 3}, true},
+		{"detail", adapt.Wishes{Codecs: both, Prefer: adapt.PreferDetail}, 300_000, ladder(), adapt.Choice{Rendition: 1}, true},
+		{"detail that others watch is not lowered", adapt.Wishes{Codecs: both, Prefer: adapt.PreferDetail}, 1_000_000, watched(1, 0), adapt.Choice{Rendition: 1, Stills: true}, true},
+		{"a pin is a preference of its own", adapt.Wishes{Codecs: both, Pinned: true, Pin: 2, Prefer: adapt.PreferLow}, 0, ladder(), adapt.Choice{Rendition: 2}, true},
+		{"a camera's own coding counts as measured", adapt.Wishes{Codecs: both}, 3_000_000, own(4_000_000), adapt.Choice{Rendition: 1}, true},
+		{"and is taken where that fits", adapt.Wishes{Codecs: both}, 3_000_000, own(2_000_000), adapt.Choice{Rendition: 4}, true},
+		{"or before it is known", adapt.Wishes{Codecs: both}, 3_000_000, own(0), adapt.Choice{Rendition: 4}, true},
 		{"a camera's own coding where it fits", adapt.Wishes{Codecs: both}, 5_000_000, native, adapt.Choice{Rendition: 4}, true},
 		{"a camera's own coding cannot follow", adapt.Wishes{Codecs: both}, 4_000_000, native, adapt.Choice{Rendition: 1}, true},
 	} {
@@ -145,5 +163,107 @@ func TestBest(t *testing.T) {
 	}
 	if got := adapt.Best(adapt.Wishes{Codecs: []string{"av1"}}, ladder()); got != 0 {
 		t.Errorf("got %d for a viewer that decodes nothing", got)
+	}
+}
+
+// jpegs is a rendition of JPEG, ten pictures a second, that nobody steers and that comes to so many bit/s.
+func jpegs(measured int) []adapt.Offer {
+	return []adapt.Offer{{
+		Rendition: media.Rendition{ID: 9, Codec: media.CodecJPEG, Height: 720, FrameRateMilli: 10_000}, Measured: measured,
+	}}
+}
+
+func TestChooser_Needs(t *testing.T) {
+	both := []string{"h264", "jpeg"}
+	wish := func(p adapt.Preference) adapt.Wishes { return adapt.Wishes{Codecs: both, Prefer: p} }
+	for _, tc := range []struct {
+		name          string
+		wishes        adapt.Wishes
+		send, carries int
+		ladder        []adapt.Offer
+		want          adapt.Needs
+	}{
+		{"a good network", wish(0), 0, 0, ladder(), adapt.Needs{}},
+		{"the encoder follows what is sent", wish(0), 900_000, 1_000_000, ladder(), adapt.Needs{CarriesBps: 900_000}},
+		{"JPEG that fits", wish(0), 0, 4_000_000, jpegs(3_000_000), adapt.Needs{}},
+		{"a third of the JPEGs", wish(0), 1_200_000, 1_200_000, jpegs(3_000_000), adapt.Needs{CarriesBps: 1_200_000, FrameRateMilli: 3333}},
+		{"a tenth of them", wish(0), 340_000, 340_000, jpegs(3_000_000), adapt.Needs{CarriesBps: 340_000, FrameRateMilli: 1000}},
+		{"JPEGs of unknown size", wish(0), 340_000, 340_000, jpegs(0), adapt.Needs{CarriesBps: 340_000}},
+		{"JPEGs that can be coarser", wish(0), 700_000, 700_000, ladder()[3:], adapt.Needs{CarriesBps: 700_000}},
+		{"but not for others", wish(0), 700_000, 700_000, watched(9, 1_800_000)[3:], adapt.Needs{CarriesBps: 700_000, FrameRateMilli: 10_000}}, // of 30
+		{"the fewest bytes", wish(adapt.PreferSaver), 0, 0, ladder(), adapt.Needs{MostBps: 100_000, FrameRateMilli: 10_000}},
+		{"detail that fits", wish(adapt.PreferDetail), 0, 1_700_000, ladder(), adapt.Needs{}},
+		{"detail in half the pictures", wish(adapt.PreferDetail), 850_000, 850_000, ladder(), adapt.Needs{CarriesBps: 850_000, FrameRateMilli: 15_000}},
+		{"a pin keeps its pictures", adapt.Wishes{Codecs: both, Pinned: true, Pin: 1, Prefer: adapt.PreferDetail}, 850_000, 850_000, ladder(), adapt.Needs{CarriesBps: 850_000}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var c adapt.Chooser
+			c.Choose(tc.wishes, tc.carries, tc.ladder, 0)
+			if got := c.Needs(tc.wishes, tc.send, tc.carries, tc.ladder); got != tc.want {
+				t.Errorf("got %+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestChooser_NeedsDoNotChangeForLittle(t *testing.T) {
+	var c adapt.Chooser
+	w := adapt.Wishes{Codecs: []string{"jpeg"}}
+	c.Choose(w, 1_000_000, jpegs(3_000_000), 0)
+	for _, tc := range []struct{ carries, want int }{
+		{1_120_000, 3333}, {1_100_000, 2500}, {1_150_000, 2500}, {1_300_000, 3333}, {1_120_000, 3333}, {20_000_000, 0},
+	} {
+		if got := c.Needs(w, 0, tc.carries, jpegs(3_000_000)).FrameRateMilli; got != tc.want {
+			t.Errorf("with %d bit/s: %d pictures in 1000 s, want %d", tc.carries, got, tc.want)
+		}
+	}
+}
+
+func TestChooser_Limit(t *testing.T) {
+	wish := func(p adapt.Preference) adapt.Wishes { return adapt.Wishes{Codecs: []string{"h264"}, Prefer: p} }
+	for _, tc := range []struct {
+		name    string
+		wishes  adapt.Wishes
+		carries int
+		ladder  []adapt.Offer
+		want    adapt.Limit
+	}{
+		{"a good network", wish(0), 0, ladder(), adapt.LimitNone},
+		{"one that was worse", wish(0), 3_000_000, ladder(), adapt.LimitNone},
+		{"fewer bits", wish(0), 2_000_000, ladder(), adapt.LimitNetwork},
+		{"fewer lines", wish(0), 500_000, ladder(), adapt.LimitNetwork},
+		{"stills", wish(0), 50_000, ladder(), adapt.LimitNetwork},
+		{"fewer pictures", adapt.Wishes{Codecs: []string{"jpeg"}}, 1_000_000, jpegs(3_000_000), adapt.LimitNetwork},
+		{"a tile", adapt.Wishes{Codecs: []string{"h264"}, MaxHeight: 368}, 0, ladder(), adapt.LimitSize},
+		{"a pin", adapt.Wishes{Codecs: []string{"h264"}, Pinned: true, Pin: 2}, 0, ladder(), adapt.LimitSize},
+		{"the fewest lines", wish(adapt.PreferLow), 0, ladder(), adapt.LimitSize},
+		{"the fewest bytes", wish(adapt.PreferSaver), 0, ladder()[2:], adapt.LimitSize},
+		{"others are slower", wish(0), 2_000_000, watched(1, 1_000_000), adapt.LimitShared},
+		{"and so is the network", wish(0), 1_120_000, watched(1, 1_000_000), adapt.LimitNetwork},
+		{"others with the best", wish(0), 0, watched(1, 0), adapt.LimitNone},
+		{"nothing to choose", wish(0), 0, nil, adapt.LimitNone},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var c adapt.Chooser
+			c.Choose(tc.wishes, tc.carries, tc.ladder, 0)
+			c.Needs(tc.wishes, tc.carries, tc.carries, tc.ladder)
+			if got := c.Limit(tc.wishes, tc.carries, tc.ladder); got != tc.want {
+				t.Errorf("got %d, want %d", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestChooser_LimitDoesNotChangeForLittle(t *testing.T) {
+	var c adapt.Chooser
+	w := adapt.Wishes{Codecs: []string{"h264"}}
+	c.Choose(w, 2_600_000, ladder(), 0)
+	for _, tc := range []struct {
+		carries int
+		want    adapt.Limit
+	}{{2_600_000, adapt.LimitNone}, {2_400_000, adapt.LimitNetwork}, {2_600_000, adapt.LimitNetwork}, {2_900_000, adapt.LimitNone}, {2_600_000, adapt.LimitNone}} {
+		if got := c.Limit(w, tc.carries, ladder()); got != tc.want {
+			t.Errorf("with %d bit/s: %d, want %d", tc.carries, got, tc.want)
+		}
 	}
 }

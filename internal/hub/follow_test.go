@@ -140,21 +140,21 @@ func TestDemand_Targets(t *testing.T) {
 			for _, bps := range tc.carries {
 				sub := subscribe(t, h)
 				selectRendition(t, sub, tall)
-				sub.Carries(bps)
+				sub.Needs(hub.Needs{CarriesBps: bps})
 			}
 			paused := subscribe(t, h)
 			selectRendition(t, paused, tall)
-			paused.Carries(50_000)
+			paused.Needs(hub.Needs{CarriesBps: 50_000})
 			paused.Pause(true)
 			want(t, "targets", cam.pub.Demand().Targets, tc.want)
 		})
 	}
 }
 
-func TestCarries_WakesThePublisherForNotableChangesAlone(t *testing.T) {
+func TestNeeds_WakesThePublisherForNotableChangesAlone(t *testing.T) {
 	cam, sub := watching(t, hub.Options{})
 	ranged(cam)
-	sub.Carries(1_000_000)
+	sub.Needs(hub.Needs{CarriesBps: 1_000_000})
 	cam.pub.Demand()
 	awake := func() bool {
 		select {
@@ -169,7 +169,7 @@ func TestCarries_WakesThePublisherForNotableChangesAlone(t *testing.T) {
 		bps  int
 		want bool
 	}{{1_040_000, false}, {960_000, false}, {1_051_000, true}, {949_000, true}, {0, true}} {
-		sub.Carries(tc.bps)
+		sub.Needs(hub.Needs{CarriesBps: tc.bps})
 		if got := awake(); got != tc.want {
 			t.Errorf("%d bit/s after 1000000: woken %t, want %t", tc.bps, got, tc.want)
 		}
@@ -182,22 +182,118 @@ func TestLook_Shared(t *testing.T) {
 	want(t, "alone", sub.Look().Shared, map[media.RenditionID]int(nil))
 	other := subscribe(t, cam.hub)
 	selectRendition(t, other, tall)
-	sub.Carries(1_000_000)
-	other.Carries(800_000)
+	sub.Needs(hub.Needs{CarriesBps: 1_000_000})
+	other.Needs(hub.Needs{CarriesBps: 800_000})
 	cam.pub.Demand()
 	want(t, "with another", sub.Look().Shared, map[media.RenditionID]int{tall: 1_000_000})
 	other.Pause(true)
 	want(t, "who is paused", sub.Look().Shared, map[media.RenditionID]int(nil))
 }
 
-func TestDemand_TheSmallestServesTheWeakest(t *testing.T) {
+func TestDemand_TheWeakOnTheSmallestLowerNobody(t *testing.T) {
 	h, c := newHub(hub.Options{})
 	cam := newCamera(t, h, c, ladder())
 	ranged(cam)
+	var subs []*hub.Subscription
 	for _, bps := range []int{0, 300_000, 0} {
 		sub := subscribe(t, h)
 		selectRendition(t, sub, tiny)
-		sub.Carries(bps)
+		sub.Needs(hub.Needs{CarriesBps: bps})
+		subs = append(subs, sub)
 	}
-	want(t, "targets", cam.pub.Demand().Targets, map[media.RenditionID]int{tiny: 300_000})
+	want(t, "one of three is weak", cam.pub.Demand().Targets, map[media.RenditionID]int(nil))
+	subs[0].Close()
+	subs[2].Close()
+	want(t, "it is alone", cam.pub.Demand().Targets, map[media.RenditionID]int{tiny: 300_000})
+}
+
+func TestDemand_NoMoreThanAnybodyWants(t *testing.T) {
+	h, c := newHub(hub.Options{})
+	cam := newCamera(t, h, c, ladder())
+	ranged(cam)
+	saver := hub.Needs{MostBps: 200_000, FrameRateMilli: 10_000}
+	one, other := subscribe(t, h), subscribe(t, h)
+	selectRendition(t, one, tall)
+	one.Needs(saver)
+	d := cam.pub.Demand()
+	want(t, "target for one who saves", d.Targets, map[media.RenditionID]int{tall: 200_000})
+	want(t, "frame rate for one who saves", d.FrameRates, map[media.RenditionID]int{tall: 10_000})
+	selectRendition(t, other, tall)
+	d = cam.pub.Demand()
+	want(t, "target with one who does not", d.Targets, map[media.RenditionID]int(nil))
+	want(t, "frame rate with one who does not", d.FrameRates, map[media.RenditionID]int(nil))
+	other.Needs(hub.Needs{FrameRateMilli: 15_000})
+	want(t, "the higher of two frame rates", cam.pub.Demand().FrameRates, map[media.RenditionID]int{tall: 15_000})
+	other.Pause(true)
+	want(t, "frame rate while the other is away", cam.pub.Demand().FrameRates, map[media.RenditionID]int{tall: 10_000})
+	one.Needs(hub.Needs{CarriesBps: 180_000, MostBps: 200_000})
+	d = cam.pub.Demand()
+	want(t, "target on a network that carries less", d.Targets, map[media.RenditionID]int{tall: 180_000})
+	want(t, "all pictures", d.FrameRates, map[media.RenditionID]int(nil))
+}
+
+func TestNeeds_JPEGsComeEvenly(t *testing.T) {
+	h, c := newHub(hub.Options{})
+	cam := newCamera(t, h, c, ladder())
+	all, some := subscribe(t, h), subscribe(t, h)
+	selectRendition(t, all, jpeg)
+	selectRendition(t, some, jpeg)
+	some.Needs(hub.Needs{FrameRateMilli: 10_000}) // one in three
+	var got []int
+	jitter := []time.Duration{0, 5 * ms, -4 * ms, 3 * ms, -5 * ms, 1 * ms}
+	for n := range 60 {
+		c.advance(33*ms + jitter[n%len(jitter)])
+		au := cam.send(jpeg, true)
+		want(t, "who needs all", drain(all), []int{-int(au.Seq)})
+		if len(drain(some)) > 0 {
+			got = append(got, n)
+		}
+	}
+	if len(got) < 19 || len(got) > 21 {
+		t.Errorf("%d of 60 pictures, want one in three", len(got))
+	}
+	for i := 1; i < len(got); i++ {
+		if got[i]-got[i-1] < 2 || got[i]-got[i-1] > 4 {
+			t.Errorf("pictures %d and %d in a row", got[i-1], got[i])
+		}
+	}
+	want(t, "pictures left out", int(some.Dropped()[hub.DropThinned]), 60-len(got))
+	some.Needs(hub.Needs{FrameRateMilli: 100}) // one in ten seconds
+	cam.send(jpeg, true)
+	c.advance(time.Second)
+	cam.send(jpeg, true)
+	drain(some)
+	some.Needs(hub.Needs{FrameRateMilli: 10_000})
+	c.advance(100 * ms)
+	cam.send(jpeg, true)
+	want(t, "at once when more are needed", len(drain(some)), 1)
+}
+
+func TestLook_Measured(t *testing.T) {
+	h, c := newHub(hub.Options{})
+	cam := newCamera(t, h, c, ladder())
+	cam.pub.SetRenditions([]media.Rendition{
+		{ID: tall, Codec: media.CodecH264, MinBitrateBps: 150_000, MaxBitrateBps: 2_500_000},
+		{ID: jpeg, Codec: media.CodecJPEG, FrameRateMilli: 10_000},
+	})
+	sub := subscribe(t, h)
+	selectRendition(t, sub, jpeg)
+	run := func(pictures int, every time.Duration) {
+		for range pictures {
+			cam.send(jpeg, true) // 1000 bytes
+			cam.send(tall, true)
+			c.advance(every)
+		}
+	}
+	run(10, 100*ms)
+	want(t, "too soon to tell", sub.Look().Measured, map[media.RenditionID]int(nil))
+	run(40, 100*ms)
+	want(t, "of the one that nobody steers", sub.Look().Measured, map[media.RenditionID]int{jpeg: 80_000})
+	sub.Needs(hub.Needs{FrameRateMilli: 5000})
+	cam.pub.Demand()
+	run(20, 200*ms)
+	want(t, "while only half of its pictures are made", sub.Look().Measured, map[media.RenditionID]int{jpeg: 80_000})
+	c.advance(time.Hour)
+	run(2, 100*ms)
+	want(t, "after a while without", sub.Look().Measured, map[media.RenditionID]int{jpeg: 80_000})
 }

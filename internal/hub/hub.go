@@ -151,6 +151,8 @@ type rendition struct {
 	idleSince  media.Timestamp // when the last subscription left
 	active     bool            // wanted from the publisher
 	told       int             // the target that the publisher knows, bit/s; 0 for its most
+	toldRate   int             // the pictures a second, in thousandths, that it knows to be enough; 0 for all
+	meter      meter
 	keyWanted  bool
 	keyAsked   media.Timestamp // when the last request went out
 	gop        []*AccessUnit   // since the last keyframe, while worth keeping

@@ -82,9 +82,11 @@ func FuzzNoDeltaWithoutReference(f *testing.F) {
 					subs[i].Abandon(hub.DropStale)
 				}
 			case 12:
-				switch arg & 3 {
-				case 0, 1:
+				switch arg % 4 {
+				case 0:
 					subs[i].RequestKey()
+				case 1:
+					subs[i].Needs(hub.Needs{CarriesBps: 1000 * arg, FrameRateMilli: 1000 * (arg & 12)})
 				case 2:
 					subs[i].Stills(arg&4 != 0)
 				case 3:

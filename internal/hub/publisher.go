@@ -118,6 +118,7 @@ func (p *Publisher) Publish(au *AccessUnit) {
 		return
 	}
 	r.nextSeq = au.Seq + 1
+	r.meter.add(au.Bytes, au.Received)
 	if au.Key {
 		r.clearGOP()
 		r.keyWanted = false
@@ -175,6 +176,9 @@ type Demand struct {
 	Keys       []media.RenditionID // to send a keyframe of, now
 	// Targets are the bit/s to encode at, of those that are not to be encoded at their most; nil for none.
 	Targets map[media.RenditionID]int
+	// FrameRates are the pictures a second, in thousandths, that are enough, of those that are not to be encoded whole; nil for
+	// none.
+	FrameRates map[media.RenditionID]int
 	// Again is when to ask again though nothing changed; zero for never.
 	Again media.Timestamp
 }
@@ -221,6 +225,12 @@ func (p *Publisher) Demand() Demand {
 			}
 			d.Targets[id] = r.told
 		}
+		if r.toldRate = r.frameRate(); r.toldRate > 0 {
+			if d.FrameRates == nil {
+				d.FrameRates = map[media.RenditionID]int{}
+			}
+			d.FrameRates[id] = r.toldRate
+		}
 		r.keyWanted = r.keyWanted && watched
 		if !r.keyWanted {
 			continue
@@ -237,49 +247,47 @@ func (p *Publisher) Demand() Demand {
 }
 
 // target is the bit rate at which r serves its viewers best, 0 for its most: what at least half of them can take, so that
-// one viewer alone is followed and no minority lowers the others, who would have a smaller rendition to go to. The
-// smallest serves the weakest of its viewers: they have none. s.mu is held.
+// one viewer alone is followed and no minority lowers the others, and no more than anybody wants. s.mu is held.
 func (s *stream) target(r *rendition) int {
 	carries := make([]int, 0, 16)
-	for _, sub := range r.subs {
-		if sub.isPaused() {
-			continue
+	wanted := 0
+	unless0 := func(bps int) int {
+		if bps == 0 {
+			return math.MaxInt
 		}
-		if c := sub.carries; c > 0 {
-			carries = append(carries, c)
-		} else {
-			carries = append(carries, math.MaxInt)
+		return bps
+	}
+	for _, sub := range r.subs {
+		if !sub.isPaused() {
+			carries = append(carries, unless0(sub.needs.CarriesBps))
+			wanted = max(wanted, unless0(sub.needs.MostBps))
 		}
 	}
 	if len(carries) == 0 || r.info.MinBitrateBps == r.info.MaxBitrateBps {
 		return 0
 	}
 	slices.Sort(carries)
-	served := carries[len(carries)/2]
-	if s.smallest(r) {
-		served = carries[0]
-	}
-	bps := max(served, r.info.MinBitrateBps)
+	bps := max(min(carries[len(carries)/2], wanted), r.info.MinBitrateBps)
 	if bps >= r.info.MaxBitrateBps {
 		return 0
 	}
 	return bps
 }
 
-// smallest tells whether r has the fewest lines of several renditions in its codec. s.mu is held.
-func (s *stream) smallest(r *rendition) bool {
-	several := false
-	for _, id := range s.order {
-		other := s.renditions[id]
-		if other == r || other.info.Codec != r.info.Codec {
-			continue
+// frameRate is the pictures a second, in thousandths, that are enough for all of r's viewers; 0 for all there are. s.mu is
+// held.
+func (r *rendition) frameRate() int {
+	most := 0
+	for _, sub := range r.subs {
+		switch {
+		case sub.isPaused():
+		case sub.needs.FrameRateMilli == 0:
+			return 0
+		default:
+			most = max(most, sub.needs.FrameRateMilli)
 		}
-		if other.info.Height <= r.info.Height {
-			return false
-		}
-		several = true
 	}
-	return several
+	return most
 }
 
 // apart reports whether two targets differ so much that a publisher should know.
@@ -302,6 +310,45 @@ func (s *stream) shared(sub *Subscription) map[media.RenditionID]int {
 		}
 	}
 	return shared
+}
+
+// measured gives what the renditions came to lately whose bit rate nobody sets. s.mu is held.
+func (s *stream) measured() map[media.RenditionID]int {
+	var measured map[media.RenditionID]int
+	for _, id := range s.order {
+		r := s.renditions[id]
+		if r.meter.bps == 0 || r.info.MinBitrateBps < r.info.MaxBitrateBps {
+			continue
+		}
+		if measured == nil {
+			measured = map[media.RenditionID]int{}
+		}
+		measured[id] = r.meter.bps
+		if r.toldRate > 0 && r.toldRate < r.info.FrameRateMilli { // the rest of its pictures is held back for the viewers' sake
+			measured[id] = int(float64(r.meter.bps) * float64(r.info.FrameRateMilli) / float64(r.toldRate))
+		}
+	}
+	return measured
+}
+
+// meter measures a bit rate, over windows of about meterOver.
+type meter struct {
+	since media.Timestamp
+	bytes int
+	bps   int // 0 before the first window is over
+}
+
+const meterOver = 2 * time.Second
+
+func (m *meter) add(n int, now media.Timestamp) {
+	switch over := now.Sub(m.since); {
+	case m.since == 0 || over > 3*meterOver: // it was not encoded meanwhile
+		m.since, m.bytes = now, 0
+	case over >= meterOver:
+		m.bps = int(float64(m.bytes) * 8 / over.Seconds())
+		m.since, m.bytes = now, 0
+	}
+	m.bytes += n
 }
 
 func (p *Publisher) poke() {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"sightline/internal/media"
 )
@@ -19,6 +20,7 @@ const (
 	DropStale     DropReason = "stale"     // a part was sent, the rest was too old to be worth it
 	DropReplaced  DropReason = "replaced"  // a newer picture took its place before it was sent (JPEG)
 	DropStills    DropReason = "stills"    // the viewer's network carries keyframes alone
+	DropThinned   DropReason = "thinned"   // the viewer needs fewer pictures than there are (JPEG)
 )
 
 // Subscription is one viewer's place at a stream. Its methods are safe for concurrent use; only one goroutine takes
@@ -30,7 +32,8 @@ type Subscription struct {
 	// Guarded by s.mu.
 	rendition *rendition // the one this subscription is attached to
 	next      *rendition // the one it goes over to with its next keyframe; nil for none
-	carries   int        // bit/s, 0 if not known to be limited
+	needs     Needs
+	due       media.Timestamp // when the next picture is, if it needs fewer than there are
 	closed    bool
 
 	mu       sync.Mutex
@@ -43,6 +46,13 @@ type Subscription struct {
 	chosen   media.RenditionID
 	attached bool
 	dropped  map[DropReason]uint64
+}
+
+// Needs is what a viewer would have its rendition encoded at.
+type Needs struct {
+	CarriesBps     int // bit/s that its network takes; 0: whatever there is
+	MostBps        int // it wants no more than so many bit/s; 0: it wants all
+	FrameRateMilli int // it needs no more than so many pictures a second, in thousandths; 0: it needs all
 }
 
 // queued is an access unit that waits since a moment: since it came, or since the viewer did.
@@ -96,6 +106,10 @@ func (sub *Subscription) push(r *rendition, au *AccessUnit) (askKey bool) {
 	if sub.paused {
 		return false
 	}
+	if au.Config.Rendition.Codec == media.CodecJPEG && !sub.isDue(au.Capture) {
+		sub.dropped[DropThinned]++
+		return false
+	}
 	if sub.next == r {
 		if !au.Key {
 			return !sub.held
@@ -129,6 +143,23 @@ func (sub *Subscription) push(r *rendition, au *AccessUnit) (askKey bool) {
 	sub.enqueue(au, au.Received)
 	sub.wake()
 	return false
+}
+
+// isDue tells whether the viewer needs a picture that was captured then, and counts on its being sent. s.mu is held.
+func (sub *Subscription) isDue(capture media.Timestamp) bool {
+	if sub.needs.FrameRateMilli == 0 {
+		return true
+	}
+	period := 1000 * time.Second / time.Duration(sub.needs.FrameRateMilli)
+	late := capture.Sub(sub.due)
+	if late < -period/4 && late > -2*period { // a camera is not a clock; and a time that far ahead is none of this camera's
+		return false
+	}
+	if late > period || late < -period {
+		sub.due = capture
+	}
+	sub.due = sub.due.Add(period)
+	return true
 }
 
 // dropAll empties the queue. sub.mu is held.
@@ -278,15 +309,14 @@ func (sub *Subscription) leave(r *rendition) {
 	sub.s.pokePublisher()
 }
 
-// Carries says how many bit/s the viewer's network is believed to carry; 0 for not known to be limited. The renditions it
-// watches may follow.
-func (sub *Subscription) Carries(bps int) {
+// Needs says what the viewer would have its rendition encoded at. The renditions it watches may follow.
+func (sub *Subscription) Needs(needs Needs) {
 	s := sub.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sub.carries = bps
+	sub.needs = needs
 	for _, r := range []*rendition{sub.rendition, sub.next} {
-		if r != nil && apart(s.target(r), r.told) {
+		if r != nil && (apart(s.target(r), r.told) || r.frameRate() != r.toldRate) {
 			s.pokePublisher()
 		}
 	}
@@ -354,7 +384,10 @@ type View struct {
 	Status     Status
 	Renditions []media.Rendition
 	// Shared holds, for each of Renditions that others watch, the bit/s it is encoded at for them; 0 for its most.
-	Shared   map[media.RenditionID]int
+	Shared map[media.RenditionID]int
+	// Measured holds, for those of Renditions whose bit rate nobody sets, what they came to lately with all their pictures,
+	// where that is known, bit/s.
+	Measured map[media.RenditionID]int
 	Chosen   media.RenditionID
 	Attached bool // to Chosen; false until Select and after the rendition went away
 }
@@ -371,7 +404,7 @@ func (sub *Subscription) Look() View {
 	defer sub.mu.Unlock()
 	return View{
 		Version: s.version.Load(), Status: s.status, Renditions: s.list(), Shared: s.shared(sub),
-		Chosen: sub.chosen, Attached: sub.attached,
+		Measured: s.measured(), Chosen: sub.chosen, Attached: sub.attached,
 	}
 }
 

@@ -169,7 +169,7 @@ func (s *session) steer(ctx context.Context) error {
 func wanted(d hub.Demand) wire.Want {
 	want := wire.Want{Renditions: make([]wire.WantedRendition, 0, len(d.Renditions))}
 	for _, id := range d.Renditions {
-		want.Renditions = append(want.Renditions, wire.WantedRendition{ID: id, BitrateBps: d.Targets[id]})
+		want.Renditions = append(want.Renditions, wire.WantedRendition{ID: id, BitrateBps: d.Targets[id], MaxFrameRateMilli: d.FrameRates[id]})
 	}
 	return want
 }

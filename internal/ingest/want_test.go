@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sightline/internal/hub"
 	"sightline/internal/ingest"
 	"sightline/internal/wire"
 )
@@ -19,7 +20,7 @@ func TestServe_TargetsAreToldTenTimesASecondAtMost(t *testing.T) {
 		before, _, _ := a.got()
 		told := len(before)
 		time.Sleep(time.Second)
-		sub.Carries(2_000_000)
+		sub.Needs(hub.Needs{CarriesBps: 2_000_000})
 		synctest.Wait()
 		want := func(what string, targets ...int) {
 			t.Helper()
@@ -38,17 +39,38 @@ func TestServe_TargetsAreToldTenTimesASecondAtMost(t *testing.T) {
 		want("the first, at once", 2_000_000)
 		for bps := 1_900_000; bps >= 1_000_000; bps -= 100_000 {
 			time.Sleep(5 * time.Millisecond)
-			sub.Carries(bps)
+			sub.Needs(hub.Needs{CarriesBps: bps})
 		}
 		synctest.Wait()
 		want("within a tenth of a second")
 		time.Sleep(100 * time.Millisecond)
 		synctest.Wait()
 		want("then the newest alone", 1_000_000)
-		sub.Carries(1_020_000)
+		sub.Needs(hub.Needs{CarriesBps: 1_020_000})
 		time.Sleep(time.Second)
 		synctest.Wait()
 		want("no news")
+		sub.Close()
+		synctest.Wait() // what that changes is told before the agent hangs up
+		a.leave()
+	})
+}
+
+func TestServe_EnoughPicturesAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := connect(t, ingest.Options{})
+		a.send(hello(h264(1)))
+		sub := a.subscribe(1)
+		time.Sleep(time.Second)
+		for _, rate := range []int{10_000, 15_000, 0} {
+			sub.Needs(hub.Needs{FrameRateMilli: rate})
+			synctest.Wait()
+			wants, _, _ := a.got()
+			if last := wants[len(wants)-1]; len(last.Renditions) != 1 || last.Renditions[0].MaxFrameRateMilli != rate {
+				t.Errorf("told %v, want at most %d pictures in 1000 s", last.Renditions, rate)
+			}
+			time.Sleep(time.Second)
+		}
 		sub.Close()
 		synctest.Wait() // what that changes is told before the agent hangs up
 		a.leave()

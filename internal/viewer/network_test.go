@@ -226,3 +226,88 @@ func TestServe_AStarvedViewerGetsStillsAndIsTold(t *testing.T) {
 		p.leave()
 	})
 }
+
+func TestServe_TheViewerIsToldWhatLimitsIt(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		bps         float64
+		limit       wire.Limit
+		least, most int // of what the network carries
+		stills      bool
+	}{
+		{"a good network", 20e6, wire.LimitNone, 0, 0, false},
+		{"1 Mbit/s", 1e6, wire.LimitNetwork, 600_000, 1_100_000, false},
+		{"64 kbit/s", 64e3, wire.LimitNetwork, 20_000, 80_000, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := connect(t, viewer.Options{})
+				p.pub.SetRenditions(ranged())
+				p.send(hello("h264"))
+				var seq uint32
+				slowLink(t, p, tc.bps, &seq, 10*time.Second)
+				s := p.status()
+				if s.Limit != tc.limit || s.CarriesBps < tc.least || s.CarriesBps > tc.most || s.Stills != tc.stills {
+					t.Errorf("limit %q, carries %d bit/s, stills %t; want %q, %d to %d, %t",
+						s.Limit, s.CarriesBps, s.Stills, tc.limit, tc.least, tc.most, tc.stills)
+				}
+				statuses := 0
+				for _, word := range p.take() {
+					if strings.HasPrefix(word, "status") {
+						statuses++
+					}
+				}
+				if statuses > 25 {
+					t.Errorf("%d STATUS in 10 s", statuses)
+				}
+				p.leave()
+			})
+		})
+	}
+}
+
+func TestServe_Preferences(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		prefer      wire.Preference
+		bps         float64
+		rendition   media.RenditionID
+		stills      bool
+		least, most int // of the target; 0 for none
+		frameRate   int
+	}{
+		{"the most lines", wire.PreferHigh, 300e3, 1, false, 150_000, 350_000, 0},
+		{"the most lines, as stills", wire.PreferHigh, 100e3, 1, true, 150_000, 150_000, 0},
+		{"the fewest lines", wire.PreferLow, 20e6, 2, false, 0, 0, 0},
+		{"the fewest bytes", wire.PreferSaver, 20e6, 2, false, 100_000, 100_000, 10_000},
+		{"detail where there is room", wire.PreferDetail, 20e6, 1, false, 0, 0, 0},
+		{"detail in half the pictures", wire.PreferDetail, 1.1e6, 1, false, 800_000, 1_200_000, 15_000},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := connect(t, viewer.Options{})
+				p.pub.SetRenditions(ranged())
+				p.send(hello("h264"), ctrl(wire.CtrlPrefer, uint16(tc.prefer)))
+				var seq uint32
+				slowLink(t, p, tc.bps, &seq, 15*time.Second)
+				if s := p.status(); s.Rendition != tc.rendition || s.Stills != tc.stills {
+					t.Errorf("rendition %d, stills %t; want %d, %t", s.Rendition, s.Stills, tc.rendition, tc.stills)
+				}
+				d := p.pub.Demand()
+				if got := d.Targets[tc.rendition]; got < tc.least || got > tc.most {
+					t.Errorf("target %d bit/s, want %d to %d", got, tc.least, tc.most)
+				}
+				if got := d.FrameRates[tc.rendition]; got != tc.frameRate {
+					t.Errorf("%d pictures in 1000 s are asked for, want %d", got, tc.frameRate)
+				}
+				p.send(ctrl(wire.CtrlPrefer, uint16(wire.PreferAuto)))
+				if tc.bps > 10e6 {
+					if s := p.status(); s.Rendition != 1 {
+						t.Errorf("rendition %d when nothing is preferred any more", s.Rendition)
+					}
+				}
+				p.leave()
+			})
+		})
+	}
+}

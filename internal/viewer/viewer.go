@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -200,7 +201,35 @@ func (s *session) steer(c wire.Ctrl) {
 		s.change(func(w *adapt.Wishes) { w.Pinned = false })
 	case wire.CtrlMaxHeight:
 		s.change(func(w *adapt.Wishes) { w.MaxHeight = int(c.Arg) })
+	case wire.CtrlPrefer:
+		s.change(func(w *adapt.Wishes) { w.Prefer = preference(wire.Preference(c.Arg)) })
 	}
+}
+
+func preference(p wire.Preference) adapt.Preference {
+	switch p {
+	case wire.PreferHigh:
+		return adapt.PreferHigh
+	case wire.PreferLow:
+		return adapt.PreferLow
+	case wire.PreferSaver:
+		return adapt.PreferSaver
+	case wire.PreferDetail:
+		return adapt.PreferDetail
+	}
+	return adapt.PreferAuto
+}
+
+func limit(l adapt.Limit) wire.Limit {
+	switch l {
+	case adapt.LimitNetwork:
+		return wire.LimitNetwork
+	case adapt.LimitSize:
+		return wire.LimitSize
+	case adapt.LimitShared:
+		return wire.LimitShared
+	}
+	return wire.LimitNone
 }
 
 // acknowledged takes in what a viewer says of arrivals.
@@ -280,7 +309,7 @@ func (s *session) write(ctx context.Context) error {
 		case <-s.rethink:
 			err = w.look(true)
 		case <-status.C:
-			if err = w.tellDrops(); err == nil {
+			if err = w.tellNews(); err == nil {
 				err = w.adjust()
 			}
 		case <-s.acked:
@@ -339,16 +368,24 @@ type writer struct {
 	*session
 	view    hub.View
 	config  *hub.Config // the last one sent
-	detail  string      // as last told
-	drops   uint64      // as last told
+	told    told
 	rate    adapt.Rate
 	chooser adapt.Chooser
 	choice  adapt.Choice
 	most    int             // bit/s that the viewer could use at best
-	carries int             // as the hub knows it
+	needs   adapt.Needs     // as the hub knows them
 	asked   media.Timestamp // when the last still was asked for
 	held    bool            // the window was full when last looked at
 	padding []byte
+}
+
+// told is what the viewer was told last.
+type told struct {
+	detail     string
+	drops      uint64
+	limit      adapt.Limit
+	carries    int // bit/s; 0: more than is sent
+	renditions []media.Rendition
 }
 
 // look takes the stream's status and renditions, chooses a rendition and tells the viewer what is new.
@@ -357,12 +394,9 @@ func (w *writer) look(force bool) error {
 	changed := force || view.Status != w.view.Status
 	detail := view.Status.Detail
 	w.view = view
-	ladder := offers(view)
-	w.mu.Lock()
-	choice, ok := w.chooser.Choose(w.wishes, w.rate.Carries(), ladder, w.opts.Epoch.Now())
-	w.most = adapt.Best(w.wishes, ladder)
-	codecs := w.wishes.Codecs
-	w.mu.Unlock()
+	ladder, wishes := offers(view), w.wished()
+	choice, ok := w.chooser.Choose(wishes, w.rate.Carries(), ladder, w.opts.Epoch.Now())
+	w.most = adapt.Best(wishes, ladder)
 	if ok && choice.Stills != w.choice.Stills {
 		w.sub.Stills(choice.Stills)
 		if !choice.Stills {
@@ -371,6 +405,7 @@ func (w *writer) look(force bool) error {
 		changed = true
 	}
 	w.choice = choice
+	w.need(wishes, ladder)
 	if ok && (!view.Attached || view.Chosen != choice.Rendition) {
 		// An error means that the rendition went away since Look: Ready is signalled again.
 		if err := w.sub.Select(choice.Rendition); err == nil {
@@ -380,14 +415,14 @@ func (w *writer) look(force bool) error {
 	}
 	switch {
 	case !ok && len(view.Renditions) > 0:
-		detail = fmt.Sprintf("This player decodes %.80q, and the stream has none of them.", codecs)
+		detail = fmt.Sprintf("This player decodes %.80q, and the stream has none of them.", wishes.Codecs)
 	case ok && choice.Stills && view.Status.State == media.StateLive:
 		detail = "Your network carries no moving picture now: still pictures come as fast as it takes them."
 	}
-	if !changed && detail == w.detail {
+	if !changed && detail == w.told.detail {
 		return nil
 	}
-	w.detail = detail
+	w.told.detail = detail
 	return w.tell()
 }
 
@@ -396,9 +431,25 @@ func offers(view hub.View) []adapt.Offer {
 	list := make([]adapt.Offer, 0, len(view.Renditions))
 	for _, r := range view.Renditions {
 		bitrate, others := view.Shared[r.ID]
-		list = append(list, adapt.Offer{Rendition: r, Others: others, Bitrate: bitrate})
+		list = append(list, adapt.Offer{Rendition: r, Others: others, Bitrate: bitrate, Measured: view.Measured[r.ID]})
 	}
 	return list
+}
+
+// wished is a copy of the viewer's wishes.
+func (s *session) wished() adapt.Wishes {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.wishes // its Codecs are replaced and never changed
+}
+
+// need tells the hub what the viewer's rendition should be encoded at for it.
+func (w *writer) need(wishes adapt.Wishes, ladder []adapt.Offer) {
+	needs := w.chooser.Needs(wishes, w.rate.Send(), w.rate.Carries(), ladder)
+	if needs != w.needs {
+		w.needs = needs
+		w.sub.Needs(hub.Needs(needs))
+	}
 }
 
 // adjust takes in what the path has shown: what it carries, what the renditions should be encoded at for it, and which of
@@ -414,10 +465,8 @@ func (w *writer) adjust() error {
 	}
 	empty := w.path.Empty()
 	w.mu.Unlock()
-	carries := w.rate.Send()
-	if carries != w.carries {
-		w.carries = carries
-		w.sub.Carries(carries)
+	if w.rate.Send() != w.needs.CarriesBps {
+		w.need(w.wished(), offers(w.view))
 	}
 	if w.choice.Stills && empty && now.Sub(w.asked) >= w.stillEvery() {
 		w.asked = now
@@ -478,26 +527,59 @@ func (w *writer) pad(again *time.Timer) error {
 
 // tell sends STATUS.
 func (w *writer) tell() error {
-	dropped := map[string]uint64{}
-	for reason, n := range w.sub.Dropped() {
-		dropped[string(reason)] = n
+	status := wire.ViewerStatus{
+		Stream: w.id, State: w.view.Status.State, Detail: w.told.detail, Since: w.view.Status.Since,
+		Rendition: w.view.Chosen, Stills: w.choice.Stills, Dropped: map[string]uint64{},
 	}
-	return w.writeMessage(wire.AppendJSON(nil, wire.TypeStatus, wire.ViewerStatus{
-		Stream: w.id, State: w.view.Status.State, Detail: w.detail,
-		Rendition: w.view.Chosen, Since: w.view.Status.Since, Dropped: dropped,
-	}))
+	w.told.drops = 0
+	for reason, n := range w.sub.Dropped() {
+		status.Dropped[string(reason)] = n
+		w.told.drops += n
+	}
+	w.told.limit, w.told.carries = w.limits()
+	status.Limit, status.CarriesBps = limit(w.told.limit), w.told.carries
+	if list := w.selectable(); !slices.Equal(list, w.told.renditions) {
+		w.told.renditions = list
+		for _, r := range list {
+			status.Renditions = append(status.Renditions, wire.NewRenditionInfo(r))
+		}
+	}
+	return w.writeMessage(wire.AppendJSON(nil, wire.TypeStatus, status))
 }
 
-// tellDrops tells the viewer what it was not sent, when that is news.
-func (w *writer) tellDrops() error {
-	var n uint64
-	for _, k := range w.sub.Dropped() {
-		n += k
+// limits is what keeps the viewer from more, and what its network carries where that is what does.
+func (w *writer) limits() (l adapt.Limit, carries int) {
+	l = w.chooser.Limit(w.wished(), w.rate.Carries(), offers(w.view))
+	if l == adapt.LimitNetwork {
+		carries = w.rate.Carries()
 	}
-	if n == w.drops {
+	return l, carries
+}
+
+// selectable lists the renditions that the viewer may ask for: those it decodes.
+func (w *writer) selectable() []media.Rendition {
+	codecs := w.wished().Codecs
+	var list []media.Rendition
+	for _, r := range w.view.Renditions {
+		if slices.Contains(codecs, r.Codec.String()) {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// tellNews tells the viewer what it was not sent and what limits it, when that is news.
+func (w *writer) tellNews() error {
+	var drops uint64
+	for _, n := range w.sub.Dropped() {
+		drops += n
+	}
+	limit, carries := w.limits()
+	const notable = 5 // one part in so many
+	same := max(carries-w.told.carries, w.told.carries-carries) <= w.told.carries/notable
+	if drops == w.told.drops && limit == w.told.limit && same {
 		return nil
 	}
-	w.drops = n
 	return w.tell()
 }
 

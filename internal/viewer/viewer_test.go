@@ -39,7 +39,8 @@ type player struct {
 	done chan struct{}
 
 	mu     sync.Mutex
-	got    [][]byte       // messages from the session
+	got    [][]byte // messages from the session
+	proof  proof
 	code   transport.Code // of Close
 	reason string
 	// before, if not nil, runs on the session's goroutine before a message is taken; it may block.
@@ -70,7 +71,46 @@ func (p *player) WriteMessage(b []byte) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.got = append(p.got, bytes.Clone(b))
+	p.proof.check(p.t, b)
 	return nil
+}
+
+// proof checks that no delta is sent without its reference, of all that any test of this room has a session send.
+type proof struct {
+	generation map[media.RenditionID]uint8  // of the last CONFIG
+	whole      map[media.RenditionID]uint32 // the last access unit sent whole under it
+}
+
+func (p *proof) check(t testing.TB, b []byte) {
+	if p.whole == nil {
+		p.generation, p.whole = map[media.RenditionID]uint8{}, map[media.RenditionID]uint32{}
+	}
+	switch wire.Type(b[0]) {
+	case wire.TypeConfig:
+		c, err := wire.ParseConfig(b)
+		if err != nil {
+			t.Error(err)
+		}
+		p.generation[c.Rendition] = c.Generation
+		delete(p.whole, c.Rendition)
+	case wire.TypeMedia:
+		h, _, err := wire.ParseMedia(b)
+		if err != nil {
+			t.Error(err)
+		}
+		if generation, ok := p.generation[h.Rendition]; !ok || generation != h.Generation {
+			t.Errorf("access unit %d of generation %d without its CONFIG", h.Seq, h.Generation)
+		}
+		if h.ChunkIndex == 0 {
+			if last, ok := p.whole[h.Rendition]; !h.Key() && (!ok || last != h.Seq-uint32(h.DepDelta)) {
+				t.Errorf("delta %d of rendition %d without its reference %d", h.Seq, h.Rendition, h.Seq-uint32(h.DepDelta))
+			}
+			delete(p.whole, h.Rendition)
+		}
+		if h.ChunkIndex+1 == h.ChunkCount {
+			p.whole[h.Rendition] = h.Seq
+		}
+	}
 }
 
 func (p *player) WriteFramed(b []byte) error {
@@ -138,6 +178,25 @@ func (p *player) send(messages ...[]byte) {
 		}
 	}
 	synctest.Wait()
+}
+
+// status is the last STATUS of all that take would give now.
+func (p *player) status() wire.ViewerStatus {
+	p.t.Helper()
+	synctest.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range slices.Backward(p.got) {
+		if wire.Type(b[0]) == wire.TypeStatus {
+			var s wire.ViewerStatus
+			if err := wire.ParseJSON(b, wire.TypeStatus, &s); err != nil {
+				p.t.Error(err)
+			}
+			return s
+		}
+	}
+	p.t.Error("no STATUS")
+	return wire.ViewerStatus{}
 }
 
 // take gives what the session sent since the last call, in words.
@@ -429,6 +488,59 @@ func TestServe_Renditions(t *testing.T) {
 		p.expect("that is told once")
 		p.send(hello("h264", "jpeg"))
 		p.expect("another HELLO", `status live 3 "fine"`)
+		p.leave()
+	})
+}
+
+func TestServe_ATileNeverGetsMoreLinesThanItShows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.pub.SetRenditions([]media.Rendition{
+			{ID: 1, Name: "1080p", Codec: media.CodecH264, Height: 1088},
+			{ID: 2, Name: "368p", Codec: media.CodecH264, Height: 368},
+		})
+		p.send(wire.AppendJSON(nil, wire.TypeHello, wire.ViewerHello{Player: "test/1", Codecs: []string{"h264"}, MaxHeight: 320}))
+		for seq := range uint32(60) {
+			if d := p.pub.Demand(); len(d.Renditions) != 1 || d.Renditions[0] != 2 {
+				t.Fatalf("encoded are %v", d.Renditions)
+			}
+			p.publish(1, seq%30 == 0, seq, 10)
+			p.publish(2, seq%30 == 0, seq, 10)
+			time.Sleep(33 * time.Millisecond)
+		}
+		if s := p.status(); s.Rendition != 2 || s.Limit != wire.LimitSize {
+			t.Errorf("told rendition %d, limit %q", s.Rendition, s.Limit)
+		}
+		if got := strings.Join(p.take(), "; "); strings.Contains(got, "config 1") || !strings.Contains(got, "config 2") {
+			t.Errorf("sent: %s", got)
+		}
+		p.leave()
+	})
+}
+
+func TestServe_TheListOfRenditionsIsToldWhenItChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.send(hello("h264"))
+		names := func() (names []string) {
+			for _, r := range p.status().Renditions {
+				names = append(names, r.Name)
+			}
+			p.take()
+			return names
+		}
+		if got := names(); !slices.Equal(got, []string{"720p", "360p"}) {
+			t.Errorf("told at first: %v, want what it decodes", got)
+		}
+		p.pub.SetStatus(media.StateStalled, "no pictures")
+		if got := names(); got != nil {
+			t.Errorf("told again: %v", got)
+		}
+		p.pub.SetRenditions(ladder()[1:])
+		p.pub.SetStatus(media.StateLive, "fine")
+		if got := names(); !slices.Equal(got, []string{"360p"}) {
+			t.Errorf("told when one went: %v", got)
+		}
 		p.leave()
 	})
 }
