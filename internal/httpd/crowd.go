@@ -2,8 +2,11 @@ package httpd
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -11,35 +14,74 @@ import (
 	"sightline/internal/audit"
 )
 
-// crowdEvery is how often connections closed for others' sake come on record, one record for each source.
+// crowdEvery is how often connections that came to nothing come on record, one record for each source and reason.
 const crowdEvery = time.Second
 
-// maxCrowdSources is how many sources are told apart in that time; the others are counted together.
+// maxCrowdSources is how many sources, each with its reason, are told apart in that time; the others are counted together.
 const maxCrowdSources = 100
 
-// crowd counts connections that a door closed for others' sake. Safe for concurrent use.
+// Why a connection came to nothing.
+const (
+	crowdedOut  = "crowded-out"  // too many of its source waited without showing leave
+	noHandshake = "no-handshake" // it spoke no TLS that this server speaks, or not in time
+	noRequest   = "no-request"   // its last request could not be read: too large, too slow, or not HTTP
+)
+
+// nothing is what connections that came to nothing are counted by.
+type nothing struct {
+	source netip.Prefix
+	reason string
+}
+
+// crowd counts connections that came to nothing. Safe for concurrent use.
 type crowd struct {
 	mu     sync.Mutex
-	counts map[netip.Prefix]int
+	counts map[nothing]int
 }
 
-func newCrowd() *crowd { return &crowd{counts: map[netip.Prefix]int{}} }
+func newCrowd() *crowd { return &crowd{counts: map[nothing]int{}} }
 
-func (c *crowd) add(source netip.Prefix) {
+func (c *crowd) add(source netip.Prefix, reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, known := c.counts[source]; !known && len(c.counts) >= maxCrowdSources {
-		source = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	key := nothing{source, reason}
+	if _, known := c.counts[key]; !known && len(c.counts) >= maxCrowdSources {
+		key.source = netip.PrefixFrom(netip.IPv6Unspecified(), 0)
 	}
-	c.counts[source]++
+	c.counts[key]++
 }
 
-func (c *crowd) drain() map[netip.Prefix]int {
+func (c *crowd) drain() map[nothing]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	counts := c.counts
-	c.counts = map[netip.Prefix]int{}
+	c.counts = map[nothing]int{}
 	return counts
+}
+
+// watch is a http.Server's ConnState. It counts connections that end before a handshake, or in the middle of a request that no
+// handler was given.
+func (c *crowd) watch(conn net.Conn, state http.ConnState) {
+	t, ok := conn.(*tls.Conn)
+	if !ok {
+		return
+	}
+	g, ok := t.NetConn().(*guest)
+	if !ok {
+		return
+	}
+	switch state {
+	case http.StateActive:
+		g.asking.Store(true)
+	case http.StateClosed:
+		switch {
+		case g.out.Load(): // counted by the door
+		case !t.ConnectionState().HandshakeComplete:
+			c.add(g.source, noHandshake)
+		case g.asking.Load():
+			c.add(g.source, noRequest)
+		}
+	}
 }
 
 // tell puts the counts on record until ctx is done, and what is left then.
@@ -51,10 +93,12 @@ func (c *crowd) tell(ctx context.Context, to Recorder, log *slog.Logger) {
 		case <-ctx.Done():
 		case <-ticker.C:
 		}
-		for source, n := range c.drain() {
-			log.Warn("connections closed since too many of their source waited without showing leave", "source", source, "count", n)
+		for key, n := range c.drain() {
+			if key.reason == crowdedOut {
+				log.Warn("connections closed since too many of their source waited without showing leave", "source", key.source, "count", n)
+			}
 			err := to.Append(context.WithoutCancel(ctx), audit.Record{
-				Event: "connect", Verdict: audit.Refused, Reason: fmt.Sprintf("crowded-out %d", n), Remote: source.Addr().String(),
+				Event: "connect", Verdict: audit.Refused, Reason: fmt.Sprintf("%s %d", key.reason, n), Remote: key.source.Addr().String(),
 			})
 			if err != nil {
 				log.Error("audit record not written", "error", err)

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 // many processors their handshakes take from the viewers who are in. Safe for concurrent use.
 type door struct {
 	net.Listener
-	crowded func(source netip.Prefix) // told of each connection closed for others' sake; must not block
+	crowd *crowd // told of each connection closed for others' sake
 
 	handshakes chan struct{} // one token for each handshake that computes
 
@@ -39,14 +40,17 @@ type guest struct {
 
 	all, own *list.Element // in the door's lists while a stranger, else nil; guarded by door.mu
 
+	out    atomic.Bool // closed for others' sake
+	asking atomic.Bool // bytes of a request came that no handler was given yet
+
 	mu     sync.Mutex
 	holds  bool // a handshake token; guarded by mu
 	closed bool // guarded by mu
 }
 
-func newDoor(l net.Listener, crowded func(netip.Prefix)) *door {
+func newDoor(l net.Listener, crowd *crowd) *door {
 	return &door{
-		Listener: l, crowded: crowded,
+		Listener: l, crowd: crowd,
 		handshakes: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		strangers:  list.New(), bySource: map[netip.Prefix]*list.List{},
 	}
@@ -60,7 +64,8 @@ func (d *door) Accept() (net.Conn, error) {
 	}
 	g := &guest{Conn: conn, door: d, source: sourceOf(conn.RemoteAddr().String())}
 	if out := d.take(g); out != nil {
-		d.crowded(out.source)
+		out.out.Store(true)
+		d.crowd.add(out.source, crowdedOut)
 		_ = out.Close()
 	}
 	return g, nil
@@ -186,6 +191,13 @@ func withGuest(ctx context.Context, conn net.Conn) context.Context {
 		conn = t.NetConn()
 	}
 	return context.WithValue(ctx, guestKey{}, conn)
+}
+
+// heard takes note that a request on its connection could be read.
+func heard(ctx context.Context) {
+	if g, ok := ctx.Value(guestKey{}).(*guest); ok {
+		g.asking.Store(false)
+	}
 }
 
 // admit takes note that a request on its connection was let in.

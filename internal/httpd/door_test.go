@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 
 	"sightline/internal/audit"
@@ -67,7 +69,7 @@ func knock(t *testing.T, d *door, from string) (*visitor, *guest) {
 
 func TestDoor_TheLongestWaitingStrangerOfASourceGoesForTheNewest(t *testing.T) {
 	crowd := newCrowd()
-	d := newDoor(&street{next: make(chan net.Conn, 1)}, crowd.add)
+	d := newDoor(&street{next: make(chan net.Conn, 1)}, crowd)
 	let, in := knock(t, d, "192.0.2.7:1")
 	in.admit()
 	other, _ := knock(t, d, "192.0.2.8:1")
@@ -84,14 +86,14 @@ func TestDoor_TheLongestWaitingStrangerOfASourceGoesForTheNewest(t *testing.T) {
 	if let.isClosed() || other.isClosed() {
 		t.Error("one who was let in, or of another source, had to go")
 	}
-	if n := crowd.drain()[netip.MustParsePrefix("192.0.2.7/32")]; n != 3 {
+	if n := crowd.drain()[nothing{netip.MustParsePrefix("192.0.2.7/32"), crowdedOut}]; n != 3 {
 		t.Errorf("%d counted, want 3", n)
 	}
 }
 
 func TestDoor_StrangersOfManySourcesAreBoundedTogether(t *testing.T) {
 	crowd := newCrowd()
-	d := newDoor(&street{next: make(chan net.Conn, 1)}, crowd.add)
+	d := newDoor(&street{next: make(chan net.Conn, 1)}, crowd)
 	first, _ := knock(t, d, "[2001:db8::1]:1")
 	for i := range maxStrangers {
 		knock(t, d, fmt.Sprintf("10.0.%d.%d:1", i/250, i%250))
@@ -114,7 +116,7 @@ func TestDoor_AHostOfIPv6IsItsNetwork(t *testing.T) {
 }
 
 func TestDoor_ForgetsThoseWhoLeave(t *testing.T) {
-	d := newDoor(&street{next: make(chan net.Conn, 1)}, func(netip.Prefix) {})
+	d := newDoor(&street{next: make(chan net.Conn, 1)}, newCrowd())
 	for i := range 10 {
 		_, g := knock(t, d, fmt.Sprintf("192.0.2.%d:1", i))
 		if err := g.Close(); err != nil {
@@ -127,7 +129,7 @@ func TestDoor_ForgetsThoseWhoLeave(t *testing.T) {
 }
 
 func TestDoor_AHandshakeHoldsItsTokenUntilItWritesOrEnds(t *testing.T) {
-	d := newDoor(&street{next: make(chan net.Conn, 1)}, func(netip.Prefix) {})
+	d := newDoor(&street{next: make(chan net.Conn, 1)}, newCrowd())
 	d.handshakes = make(chan struct{}, 1)
 	_, a := knock(t, d, "192.0.2.1:1")
 	_, b := knock(t, d, "192.0.2.2:1")
@@ -217,5 +219,81 @@ func TestServe_AFloodOfHandshakesLeavesEveryTokenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = raw.Close()
+	}
+}
+
+func TestServe_ConnectionsThatComeToNothingAreOnRecord(t *testing.T) {
+	s := newSite(t)
+	dial := func(send string, config *tls.Config) {
+		t.Helper()
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close() //nolint:errcheck // the server may have been first
+		if config != nil {
+			config = config.Clone()
+			config.ServerName = "127.0.0.1"
+			conn = tls.Client(conn, config)
+		}
+		if _, err := io.WriteString(conn, send); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+			t.Fatal(err)
+		}
+	}
+	health := "GET /healthz HTTP/1.1\r\nHost: " + s.addr + "\r\n\r\n"
+	dial("GET / HTTP/1.1\r\n\r\n", nil)
+	dial("no HTTP at all\r\n\r\n", s.tls)
+	dial("POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", s.tls)
+	dial("GET / HTTP/1.1\r\nHost: "+s.addr+"\r\nX: "+strings.Repeat("x", 2*maxHeader)+"\r\n\r\n", s.tls)
+	dial(strings.Replace(health, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1), s.tls)
+	if err := s.stop(); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	told := map[string]int{}
+	for _, rec := range s.audit.attempts() {
+		var reason string
+		var n int
+		if _, err := fmt.Sscanf(rec.Reason, "%s %d", &reason, &n); err != nil || rec.Event != "connect" {
+			t.Fatalf("record %+v", rec)
+		}
+		told[reason] += n
+	}
+	if want := map[string]int{noHandshake: 1, noRequest: 3}; !maps.Equal(told, want) {
+		t.Errorf("on record %v, want %v", told, want)
+	}
+}
+
+func TestServe_AddressesThatDoNotExistAreOnRecord(t *testing.T) {
+	s := newSite(t)
+	paths := []string{"/nothing", "/assets/nothing.js", "/assets/../healthz", "//healthz", "/./healthz", "/healthz/", "/assets/..%2fhealthz"}
+	for _, path := range paths {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.addr, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL.Opaque = path
+		if strings.HasPrefix(path, "//") {
+			r.URL.Opaque = "//" + s.addr + path // net/http takes what begins so for a host
+		}
+		res, err := s.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %s, want 404", path, res.Status)
+		}
+	}
+	records := s.audit.attempts()
+	for _, rec := range records {
+		if rec.Event != "request" || rec.Verdict != audit.Refused || rec.Reason != "not-found" {
+			t.Errorf("record %+v", rec)
+		}
+	}
+	if len(records) != len(paths) {
+		t.Errorf("%d records, want %d", len(records), len(paths))
 	}
 }

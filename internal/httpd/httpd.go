@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -102,11 +103,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ConnContext:       withGuest,
 	}
 	crowd := newCrowd()
-	door := newDoor(ws.Listener{Listener: l}, crowd.add)
+	server.ConnState = crowd.watch
+	door := newDoor(ws.Listener{Listener: l}, crowd)
 	server.TLSConfig = door.guarded(s.opts.TLS)
 	var told sync.WaitGroup
-	told.Go(func() { crowd.tell(base, s.opts.Audit, s.log) })
+	telling, hush := context.WithCancel(context.WithoutCancel(ctx)) // until the last connection is closed
+	told.Go(func() { crowd.tell(telling, s.opts.Audit, s.log) })
 	defer told.Wait()
+	defer hush()
 	served := make(chan error, 1)
 	go func() { served <- server.ServeTLS(door, "", "") }()
 	select {
@@ -155,7 +159,7 @@ func (s *Server) handler() http.Handler {
 		mux.Handle(r.pattern, s.guard(r))
 	}
 	mux.Handle("/", http.HandlerFunc(s.notFound))
-	return s.countRequests(s.recoverPanics(s.secureHeaders(s.checkHost(mux))))
+	return s.countRequests(s.recoverPanics(s.secureHeaders(s.checkHost(s.checkPath(mux)))))
 }
 
 func (s *Server) countRequests(next http.Handler) http.Handler {
@@ -164,6 +168,7 @@ func (s *Server) countRequests(next http.Handler) http.Handler {
 			panic(http.ErrAbortHandler) // the connection is closed already
 		}
 		defer s.requests.Done()
+		heard(r.Context())
 		next.ServeHTTP(w, r)
 	})
 }
@@ -218,6 +223,17 @@ func (s *Server) checkHost(next http.Handler) http.Handler {
 	})
 }
 
+// checkPath answers paths that net/http would clean up and redirect from (//, /./, /../) as what they are: no address of this server.
+func (s *Server) checkPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+			s.notFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func (s *Server) knownHost(hostport string) bool {
 	host := hostName(hostport)
 	return slices.ContainsFunc(s.opts.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
@@ -235,7 +251,8 @@ func hostName(hostport string) string {
 // sameOrigin reports whether origin is that of the server itself, as the request names it.
 func sameOrigin(r *http.Request, origin string) bool { return origin == "https://"+r.Host }
 
-func (s *Server) notFound(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	s.record(r, audit.Record{Event: "request", Verdict: audit.Refused, Reason: "not-found"})
 	s.fail(w, http.StatusNotFound, "not-found", "There is nothing here.")
 }
 
