@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,13 +88,13 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 
 // listen takes the port and makes the HTTP server for it.
 func (a *App) listen(source authority.Source, files fs.FS) error {
-	hosts, err := authority.Hosts(a.cfg.Hosts)
+	hosts, err := authority.Hosts(slices.Concat(a.cfg.Hosts, a.cfg.TLS.ACME.Domains))
 	if err != nil {
 		return err
 	}
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
-		Files: files, Hosts: hosts, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
+		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
 		NewCode: a.newCode,
 	}, a.log.With("room", "httpd"))
 	if err != nil {
@@ -113,6 +114,11 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 func (a *App) certificates() (authority.Source, error) {
 	if a.cfg.TLS.Cert != "" {
 		return authority.Files(a.cfg.TLS.Cert, a.cfg.TLS.Key, time.Now, a.log.With("room", "authority"))
+	}
+	if o := a.cfg.TLS.ACME; len(o.Domains) > 0 {
+		return authority.NewACME(authority.ACMEOptions{
+			Dir: filepath.Join(a.cfg.DataDir, "acme"), Domains: o.Domains, Email: o.Email, Directory: o.Directory, CA: o.CA,
+		})
 	}
 	ca, err := authority.Open(a.cfg.DataDir, a.cfg.Hosts, time.Now)
 	if err != nil {

@@ -23,6 +23,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/acme"
+
 	"sightline/internal/datadir"
 )
 
@@ -48,9 +50,13 @@ type Source interface {
 // TLSConfig is the one TLS policy of the server: TLS 1.3 only, HTTP/1.1 only (WebSockets need it), and full
 // records from the first byte, as a keyframe should not leave in small ones.
 func TLSConfig(s Source) *tls.Config {
+	protocols := []string{"http/1.1"}
+	if _, ok := s.(*ACME); ok {
+		protocols = append(protocols, acme.ALPNProto) // the authority's own calls, to prove the name
+	}
 	return &tls.Config{
 		MinVersion:                  tls.VersionTLS13,
-		NextProtos:                  []string{"http/1.1"},
+		NextProtos:                  protocols,
 		DynamicRecordSizingDisabled: true,
 		GetCertificate:              s.GetCertificate,
 	}

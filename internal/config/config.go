@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -24,6 +25,7 @@ type Config struct {
 	Listen  string   // host:port of the one listener
 	DataDir string   // where keys and the audit file live
 	Hosts   []string // names and addresses under which the server is reached, besides this machine's own
+	Proxies []netip.Prefix // reverse proxies whose word on who asks is believed
 	TLS     TLS
 	Auth    Auth
 	Streams []Stream // in the order of the file
@@ -32,8 +34,20 @@ type Config struct {
 	Log     Log
 }
 
-// TLS is the operator's certificate. Both are empty where the server's own authority is used.
-type TLS struct{ Cert, Key string }
+// TLS is where the certificate comes from: the operator's files, an ACME authority, or, where all is empty, the server's
+// own authority.
+type TLS struct {
+	Cert, Key string
+	ACME      ACME
+}
+
+// ACME is a certificate authority that is asked over the network (RFC 8555). Domains is empty where none is.
+type ACME struct {
+	Domains   []string
+	Email     string // where the authority sends warnings; "" for nowhere
+	Directory string // URL; "" for Let's Encrypt's
+	CA        string // file of certificates by which the directory is known; "" for the system's
+}
 
 // Auth is the policy of logins.
 type Auth struct {
@@ -130,7 +144,7 @@ func Load(o Options) (Config, error) {
 		var fileErr error
 		c, fileErr = parse(o.File, data)
 		errs = append(errs, fileErr)
-		for _, path := range []*string{&c.TLS.Cert, &c.TLS.Key} {
+		for _, path := range []*string{&c.TLS.Cert, &c.TLS.Key, &c.TLS.ACME.CA} {
 			*path = resolve(filepath.Dir(o.File), *path)
 		}
 		c.DataDir = resolve(filepath.Dir(o.File), c.DataDir)

@@ -123,7 +123,7 @@ func TestLoad_FlagsWinOverEnvironmentOverFile(t *testing.T) {
 			if want := filepath.Join(tt.data, "audit.jsonl"); c.Audit.Path != want {
 				t.Errorf("audit file %s, want %s", c.Audit.Path, want)
 			}
-			if c.TLS != (config.TLS{Cert: filepath.Join(dir, "c.pem"), Key: filepath.Join(dir, "k.pem")}) {
+			if c.TLS.Cert != filepath.Join(dir, "c.pem") || c.TLS.Key != filepath.Join(dir, "k.pem") {
 				t.Errorf("tls %+v", c.TLS)
 			}
 		})

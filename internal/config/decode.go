@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"net"
+	"net/mail"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -312,6 +314,16 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 				c.Hosts = append(c.Hosts, host)
 			})
 		}},
+		key{"proxies", func(n *yaml.Node) {
+			d.list(n, "proxies", maxListItems, func(n *yaml.Node) {
+				var network netip.Prefix
+				d.text(new(string), "proxy", "a network such as 10.0.0.0/8", func(s string) (err error) {
+					network, err = parseNetwork(s)
+					return err
+				})(n)
+				c.Proxies = append(c.Proxies, network)
+			})
+		}},
 		key{"tls", func(n *yaml.Node) { d.tls(n, &c.TLS) }},
 		key{"auth", func(n *yaml.Node) { d.auth(n, &c.Auth) }},
 		key{"streams", func(n *yaml.Node) { d.streams(n, &c.Streams) }},
@@ -336,10 +348,76 @@ func (d *decoder) tls(n *yaml.Node, t *TLS) {
 		n, "tls",
 		key{"cert", d.text(&t.Cert, "cert", "a path", notEmpty)},
 		key{"key", d.text(&t.Key, "key", "a path", notEmpty)},
+		key{"acme", func(n *yaml.Node) { d.acme(n, &t.ACME) }},
 	)
 	if n.Kind == yaml.MappingNode && (t.Cert == "") != (t.Key == "") {
 		d.fail(n, "tls names only one of cert and key: name both, or leave tls out to use the server's own authority")
 	}
+	if t.Cert != "" && len(t.ACME.Domains) > 0 {
+		d.fail(n, "tls names both files and acme: keep one")
+	}
+}
+
+func (d *decoder) acme(n *yaml.Node, a *ACME) {
+	before, accepted := len(d.errs), false
+	d.mapping(
+		n, "acme",
+		key{"domains", func(n *yaml.Node) {
+			d.list(n, "domains", maxListItems, func(n *yaml.Node) {
+				var domain string
+				d.text(&domain, "domain", "a name such as cameras.example.org", checkDomain)(n)
+				a.Domains = append(a.Domains, domain)
+			})
+		}},
+		key{"email", d.text(&a.Email, "email", "an address such as ops@example.org", checkEmail)},
+		key{"directory", d.text(&a.Directory, "directory", "a URL such as https://ca.example.org/directory", checkHTTPS)},
+		key{"ca", d.text(&a.CA, "ca", "a path", notEmpty)},
+		key{"accept-terms", func(n *yaml.Node) {
+			if v, ok := d.scalar(n, "accept-terms", "true", "!!bool"); ok {
+				accepted = v == "true"
+			}
+		}},
+	)
+	switch {
+	case len(d.errs) > before:
+	case len(a.Domains) == 0:
+		d.fail(n, "acme names no domains: name those under which this server is reached on port 443")
+	case !accepted:
+		d.fail(n, "acme lacks accept-terms: true, which says that you have read the authority's terms and agree to them")
+	}
+}
+
+func checkDomain(s string) error {
+	if net.ParseIP(s) != nil || !isHostname(s) || !strings.Contains(s, ".") {
+		return fmt.Errorf("%.80q is no domain: write a whole name in lower case, such as cameras.example.org", s)
+	}
+	return nil
+}
+
+func checkEmail(s string) error {
+	if _, err := mail.ParseAddress(s); err != nil {
+		return fmt.Errorf("%.80q is no address: write one such as ops@example.org", s)
+	}
+	return nil
+}
+
+func checkHTTPS(s string) error {
+	if u, err := url.Parse(s); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return fmt.Errorf("%.80q is no address of a directory: write https://host/path", s)
+	}
+	return nil
+}
+
+// parseNetwork reads a network, or one address as the network of itself.
+func parseNetwork(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil {
+		return addr.Prefix(addr.BitLen())
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("%.80q is no network: write an address, or one with the length of its prefix, such as 10.0.0.0/8", s)
+	}
+	return p.Masked(), nil
 }
 
 func (d *decoder) auth(n *yaml.Node, a *Auth) {
