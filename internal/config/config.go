@@ -22,9 +22,9 @@ import (
 
 // Config is all there is to configure, checked and complete: paths are usable as they stand.
 type Config struct {
-	Listen  string   // host:port of the one listener
-	DataDir string   // where keys and the audit file live
-	Hosts   []string // names and addresses under which the server is reached, besides this machine's own
+	Listen  string         // host:port of the one listener
+	DataDir string         // where keys and the audit file live
+	Hosts   []string       // names and addresses under which the server is reached, besides this machine's own
 	Proxies []netip.Prefix // reverse proxies whose word on who asks is believed
 	TLS     TLS
 	Auth    Auth
