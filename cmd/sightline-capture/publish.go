@@ -75,6 +75,7 @@ func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) 
 	if err != nil {
 		return err
 	}
+	keepSmall(log)
 	address, err := f.sourceAddress(stdin)
 	if err != nil {
 		return err

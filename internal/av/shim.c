@@ -1,12 +1,17 @@
 //go:build cgo
 
+#define _GNU_SOURCE // dl_iterate_phdr
+
 #include "shim.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -106,7 +111,37 @@ void sl_log_setup(void) {
 	av_log_set_callback(log_line);
 }
 
+// relocates_text tells whether a library has been written to where it is not writable.
+static int relocates_text(const ElfW(Dyn) *d) {
+	for (; d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_TEXTREL || (d->d_tag == DT_FLAGS && d->d_un.d_val & DF_TEXTREL))
+			return 1;
+	return 0;
+}
+
+// let_go drops what the dynamic linker has read of a library to bind it, symbols and relocations for the most part. Pages in use come back from the file
+// at the next touch.
+static int let_go(struct dl_phdr_info *lib, size_t size, void *unused) {
+	(void)size;
+	(void)unused;
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	for (int i = 0; i < lib->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &lib->dlpi_phdr[i];
+		if (p->p_type == PT_DYNAMIC && relocates_text((const ElfW(Dyn) *)(lib->dlpi_addr + p->p_vaddr)))
+			return 0;
+	}
+	for (int i = 0; i < lib->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &lib->dlpi_phdr[i];
+		if (p->p_type != PT_LOAD || p->p_flags & PF_W)
+			continue;
+		uintptr_t from = (lib->dlpi_addr + p->p_vaddr) & ~(page - 1);
+		madvise((void *)from, lib->dlpi_addr + p->p_vaddr + p->p_memsz - from, MADV_DONTNEED);
+	}
+	return 0;
+}
+
 void sl_memory_setup(void) {
+	dl_iterate_phdr(let_go, NULL);
 #ifdef __GLIBC__
 	mallopt(M_ARENA_MAX, 2);
 	// Without this each picture that is freed has glibc keep the like of it in its heaps from then on, where small things pin it.

@@ -53,7 +53,7 @@ int sl_open(AVFormatContext **out, const char *url, const char *format, AVDictio
 void sl_log_setup(void);
 
 // sl_memory_setup keeps glibc from giving each thread that allocates a heap of its own: Go moves calls between threads, and each heap keeps what its largest
-// moment needed. Pictures go back to the system when they are freed.
+// moment needed. Pictures go back to the system when they are freed, and so does what was read of the libraries only to link them.
 void sl_memory_setup(void);
 
 // sl_scaler makes a scaler with the ranges given (0 limited, 1 full); sws_getContext cannot.

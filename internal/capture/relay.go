@@ -22,10 +22,10 @@ const (
 	maxKeptBytes   = 16 << 20
 )
 
-// relay holds a source's own access units since its last keyframe, for any number of readers that each have their own pace.
+// relay holds a source's own access units since its last keyframe, at most those of relayAge, for any number of readers that each have their own pace.
 type relay struct {
 	mu      sync.Mutex
-	units   []passed // the first is a keyframe
+	units   []passed // the first is a keyframe, or older than relayAge was when the last came
 	bytes   int
 	first   uint64 // number of units[0]; numbers rise by one for each unit put
 	next    uint64
@@ -40,6 +40,13 @@ func (r *relay) put(u passed) {
 	u.came = time.Now()
 	if u.key || r.bytes > maxKeptBytes || len(r.units) >= maxKeptPackets {
 		r.units, r.bytes = nil, 0
+	}
+	// Past relayAge nobody begins with the keyframe any more, and who is further behind waits for the next one.
+	for len(r.units) > 1 && u.came.Sub(r.units[0].at) > relayAge {
+		r.bytes -= len(r.units[0].data)
+		r.units[0] = passed{}
+		r.units = r.units[1:]
+		r.first++
 	}
 	if u.key || len(r.units) > 0 {
 		if len(r.units) == 0 {
@@ -65,7 +72,7 @@ func (r *relay) clear() {
 func (r *relay) after(n uint64, key bool) (u passed, number uint64, changed <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.units) == 0 || n+1 >= r.next || key && r.first <= n {
+	if len(r.units) == 0 || n+1 >= r.next || key && (r.first <= n || !r.units[0].key) {
 		return passed{}, 0, r.changed
 	}
 	number = max(n+1, r.first)
@@ -79,7 +86,7 @@ func (r *relay) after(n uint64, key bool) (u passed, number uint64, changed <-ch
 func (r *relay) group() (first uint64, age time.Duration, bytes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.units) == 0 {
+	if len(r.units) == 0 || !r.units[0].key {
 		return 0, 0, 0
 	}
 	return r.first, time.Since(r.units[0].at), r.bytes

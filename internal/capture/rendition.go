@@ -152,9 +152,7 @@ func (st *stream) encodeWhile(ctx context.Context) error {
 			p.Release()
 			return nil
 		}
-		err := st.encode(ctx, p)
-		p.Release()
-		if err != nil {
+		if err := st.encode(ctx, p); err != nil {
 			return err
 		}
 	}
@@ -227,32 +225,19 @@ func (st *stream) closeEncoder() {
 	st.count(func(s *streamStats) { s.similar = similarity{} })
 }
 
-// encode codes one picture and sends it. Only a connection's error is returned; a picture that cannot be coded is reported and left out.
+// encode codes one picture, which it releases, and sends it. Only a connection's error is returned; a picture that cannot be coded is reported and left out.
 func (st *stream) encode(ctx context.Context, p *Picture) error {
-	_, feed, _ := st.c.current()
-	if err := st.prepare(feed); err != nil {
-		st.log.Error("no encoder", "error", err)
-		st.c.note("rendition "+st.spec.Name, fmt.Sprintf("Rendition %s cannot be encoded: %v.", st.spec.Name, err))
-		sleep(ctx, encoderRetry)
-		return nil
-	}
-	instead := ""
-	if e, ok := st.enc.(Substitute); ok {
-		instead = e.Instead()
-	}
-	st.c.note("rendition "+st.spec.Name, instead)
-	if !p.At.After(st.lastAt) || !st.onTime(p.At, feed) {
-		return nil
-	}
-	capture, ok := st.s.epoch(p.At)
+	capture, ok := st.accepts(ctx, p)
 	if !ok {
-		return nil // the server's clock is not known yet, for a round trip more
+		p.Release()
+		return nil
 	}
 	began := time.Now()
 	st.mu.Lock()
 	key := st.gate.due(began) || !st.configured
 	st.mu.Unlock()
 	scaled, err := st.c.scales.get(p, st.encOpts.Width, st.encOpts.Height)
+	p.Release() // a slow encoder should not hold the source's picture, which may be much larger
 	if err != nil {
 		st.log.Error("picture not scaled", "error", err)
 		return nil
@@ -307,6 +292,26 @@ func (st *stream) encode(ctx context.Context, p *Picture) error {
 		st.inspect(au, isKey, enc.Input())
 	}
 	return nil
+}
+
+// accepts tells whether p is to be encoded, with an encoder that is ready for it, and when it was captured by the server's clock.
+func (st *stream) accepts(ctx context.Context, p *Picture) (capture media.Timestamp, ok bool) {
+	_, feed, _ := st.c.current()
+	if err := st.prepare(feed); err != nil {
+		st.log.Error("no encoder", "error", err)
+		st.c.note("rendition "+st.spec.Name, fmt.Sprintf("Rendition %s cannot be encoded: %v.", st.spec.Name, err))
+		sleep(ctx, encoderRetry)
+		return 0, false
+	}
+	instead := ""
+	if e, ok := st.enc.(Substitute); ok {
+		instead = e.Instead()
+	}
+	st.c.note("rendition "+st.spec.Name, instead)
+	if !p.At.After(st.lastAt) || !st.onTime(p.At, feed) {
+		return 0, false
+	}
+	return st.s.epoch(p.At) // the server's clock may not be known yet, for a round trip more
 }
 
 // inspect compares what was made of input with it, when that is due.

@@ -114,11 +114,12 @@ func get(steps []*scaleStep, p *Picture) (*Picture, error) {
 		}
 		result, err := step.scaler.Scale(from)
 		from.Release()
-		if err != nil {
-			return nil, err
-		}
 		if step.result != nil {
 			step.result.Release()
+			step.of, step.result = nil, nil
+		}
+		if err != nil || result == p { // p is not for this to hold on to
+			return result, err
 		}
 		step.of, step.result = p, result
 	}

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// imagePool keeps images that nobody uses for those who need one next. Safe for concurrent use.
+// imagePool keeps an image that nobody uses for who needs one next. One will do: more come back only after a moment in which pictures were slow to leave.
+// Safe for concurrent use.
 type imagePool struct {
 	mu     sync.Mutex
-	free   []Image
+	free   Image // or nil
 	closed bool
 }
 
@@ -18,11 +19,8 @@ type imagePool struct {
 func (p *imagePool) get() Image {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.free) == 0 {
-		return nil
-	}
-	img := p.free[len(p.free)-1]
-	p.free = p.free[:len(p.free)-1]
+	img := p.free
+	p.free = nil
 	return img
 }
 
@@ -30,11 +28,11 @@ func (p *imagePool) get() Image {
 func (p *imagePool) put(img Image) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed {
+	if p.closed || p.free != nil {
 		img.Close()
 		return
 	}
-	p.free = append(p.free, img)
+	p.free = img
 }
 
 // close frees what is in the pool, and from now on whatever comes back.
@@ -42,10 +40,10 @@ func (p *imagePool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
-	for _, img := range p.free {
-		img.Close()
+	if p.free != nil {
+		p.free.Close()
+		p.free = nil
 	}
-	p.free = nil
 }
 
 // testFeed is the test: source. It keeps an absolute schedule, so that its rate is exact, and leaves out the pictures it is too late for.
