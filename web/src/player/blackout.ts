@@ -1,0 +1,83 @@
+// When a second connection is worth opening beside one that brings nothing any more. After an outage TCP waits, up to seconds,
+// before it tries again; a new connection need not. Pure: times and chance are arguments, and times must not go backwards.
+
+import { micros, type Micros } from "./units.ts";
+import { Window } from "./window.ts";
+
+/** So long a silence is suspicious on any path. */
+const silent = micros(1_000_000);
+/** Never wait longer; soon after it the connection is given up anyway. */
+const mostPatience = micros(5_000_000);
+const attemptTakes = micros(500_000);
+const attempts = 5;
+/** One message of the largest kind, in bits: while it is under way on a slow path, nothing is heard. */
+const messageBits = 16_400 * 8;
+/** Silences shorter than this teach nothing. */
+const notable = micros(300_000);
+
+/** What is known of the path. */
+export interface Path {
+  /** Whether pictures are due: the stream is live, and somebody looks. */
+  readonly expects: boolean;
+  readonly rtt: Micros;
+  /** What it carries, bit/s; 0 if more than is sent. */
+  readonly carriesBps: number;
+}
+
+/** ask: send something that is answered at once. connect: open a connection, in place of the last one that was. */
+export type Advice = "wait" | "ask" | "connect";
+
+export class Blackout {
+  /** Silences that ended. A path that was that silent may be so again. */
+  readonly #lately = new Window(micros(30_000_000));
+  #heardAt = micros(0);
+  #lookedAt = micros(0);
+  /** Whether pictures were due when last looked at. */
+  #expects = false;
+  #asked = false;
+  #next: Micros | undefined;
+  #tries = 0;
+
+  /** Anything arrived. */
+  heard(now: Micros): void {
+    if (this.#expects && now - this.#lookedAt < silent && now - this.#heardAt > notable) this.#lately.add(now, now - this.#heardAt);
+    this.#begin(now);
+  }
+
+  /** To be asked ten times a second or so. chance is from 0 up to 1. */
+  look(now: Micros, path: Path, chance: number): Advice {
+    const slept = now - this.#lookedAt > silent;
+    this.#lookedAt = now;
+    const resumed = path.expects && !this.#expects;
+    this.#expects = path.expects;
+    if (!path.expects || resumed || slept) {
+      this.#begin(now);
+      return "wait";
+    }
+    const silence = now - this.#heardAt;
+    const patience = this.#patience(now, path);
+    if (!this.#asked && silence > patience / 2) {
+      // Slow cameras and still pictures are silent too, but not when they are spoken to.
+      this.#asked = true;
+      this.#next = micros(this.#heardAt + patience * (1 + chance / 4));
+      return "ask";
+    }
+    if (this.#next === undefined || now < this.#next || this.#tries === attempts) return "wait";
+    this.#next = micros(now + Math.max(attemptTakes, 4 * path.rtt) * 1.5 ** this.#tries * (1 + chance / 4));
+    this.#tries++;
+    return "connect";
+  }
+
+  #patience(now: Micros, path: Path): number {
+    const message = path.carriesBps > 0 ? (messageBits / path.carriesBps) * 1e6 : 0;
+    const worst = this.#lately.quantile(1, now) ?? 0;
+    return Math.min(Math.max(silent, 4 * path.rtt, 1.5 * message, 1.5 * worst), mostPatience);
+  }
+
+  #begin(now: Micros): void {
+    this.#heardAt = now;
+    this.#asked = false;
+    this.#next = undefined;
+    this.#tries = 0;
+  }
+}
