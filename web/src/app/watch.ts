@@ -53,6 +53,9 @@ export class Watch implements Page {
       case "i":
         this.#player.toggleAttribute("stats");
         return true;
+      case "q":
+        this.#player.toggleSettings();
+        return true;
       case "f":
         this.#player.toggleFullScreen();
         return true;

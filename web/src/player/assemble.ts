@@ -13,6 +13,8 @@ export interface AccessUnit {
   readonly depDelta: number;
   /** On the server's epoch. */
   readonly capture: Micros;
+  /** From capture to the end of encoding. */
+  readonly encodeDelay: Micros;
   readonly data: Uint8Array<ArrayBuffer>;
 }
 
@@ -58,5 +60,6 @@ const unit = (m: Media, data: Uint8Array<ArrayBuffer>): AccessUnit => ({
   seq: m.seq,
   depDelta: m.depDelta,
   capture: m.capture,
+  encodeDelay: m.encodeDelay,
   data,
 });

@@ -1,41 +1,23 @@
 // <sightline-player src="/ws/watch/door">: watches one stream. Attributes: src; renderer="track|canvas" forces a way to the
-// screen; stats shows the figures; controls gives buttons for figures and full screen; quiet hides these until they have
-// the focus. Event: statechange, with detail.state. Method: stats(). Property: surface; ticket, to be set before src where no
-// cookie speaks for the viewer.
+// screen; stats shows the figures; controls gives buttons for quality, figures and full screen; quiet hides these until they
+// have the focus. quality="auto|high|detail|low|saver|rendition:NAME" and mode="live|smooth" say what is wanted; without them
+// holds what was chosen last in this browser, and a browser that is to spare data gets quality="saver". Event: statechange,
+// with detail.state. Method: stats(). Property: surface; ticket, to be set before src where no cookie speaks for the viewer.
 
-import { bestRenderer, newShown, type Shown } from "./surface.ts";
-import type { FromWorker, RendererName, Report, ToWorker } from "./messages.ts";
+import { el, iconButton, setText } from "./dom.ts";
+import { Figures, figuresOf, type PlayerStats } from "./figures.ts";
+import type { FromWorker, Report, ToWorker, Wishes } from "./messages.ts";
+import { modes, type Mode } from "./playout.ts";
+import { isQuality, pinned, type Quality } from "./quality.ts";
+import { rememberedMode, rememberedQuality, rememberMode, rememberQuality } from "./remembered.ts";
+import { Settings } from "./settings.ts";
 import { ageWords, tell, type PlayerState, type Told } from "./state.ts";
-import { localNow } from "./units.ts";
 import { style } from "./style.ts";
+import { bestRenderer, newShown, type Shown } from "./surface.ts";
+import { localNow, micros } from "./units.ts";
+import { lines, worthTelling } from "./viewport.ts";
 
-/** What stats() gives. A figure that is not known is null. */
-export interface PlayerStats {
-  readonly state: PlayerState;
-  readonly stream: string | null;
-  readonly rendition: number | null;
-  readonly codec: string | null;
-  readonly width: number | null;
-  readonly height: number | null;
-  readonly renderer: RendererName | null;
-  /** Capture to paint over the last 5 s. */
-  readonly paint_p50_ms: number | null;
-  readonly paint_p95_ms: number | null;
-  /** How wrong both can be. */
-  readonly clock_error_ms: number | null;
-  readonly painted_fps: number;
-  readonly painted_total: number;
-  readonly decoded_total: number;
-  /** Access units and pictures dropped by this player. */
-  readonly dropped_total: number;
-  /** Access units that the server did not send to this player. */
-  readonly dropped_by_server_total: number;
-  readonly bitrate_bps: number;
-  /** From the page's navigation to this player's first picture. */
-  readonly first_picture_ms: number | null;
-  /** The capture time of the picture on the screen, on the server's epoch. */
-  readonly last_capture_us: number | null;
-}
+export type { PlayerStats } from "./figures.ts";
 
 export interface StateChange {
   readonly state: PlayerState;
@@ -54,6 +36,12 @@ const unheard: Report = {
   rendition: undefined,
   renderer: undefined,
   paused: false,
+  renditions: [],
+  limit: { name: "", words: "" },
+  mode: "live",
+  playoutDelay: micros(0),
+  freezes: { count: 0, longest: micros(0), total: micros(0) },
+  takeovers: 0,
   firstPaintAt: undefined,
   lastPaintAt: undefined,
   lastCaptureAt: undefined,
@@ -70,7 +58,7 @@ const unheard: Report = {
 };
 
 export class SightlinePlayer extends HTMLElement {
-  static readonly observedAttributes = ["src", "renderer", "stats", "controls"];
+  static readonly observedAttributes = ["src", "renderer", "stats", "controls", "quality", "mode"];
 
   /** Gets a single-use ticket for the stream; called before each connection. Not set: the browser's cookie is the credential. */
   ticket: (() => Promise<string>) | undefined;
@@ -83,6 +71,16 @@ export class SightlinePlayer extends HTMLElement {
   readonly #controls = el("div", "controls");
   readonly #statsButton = iconButton("Statistics", "M4 20V11M10 20V4M16 20v-7M21 20H3");
   readonly #figures = new Figures();
+  readonly #settings = new Settings({
+    quality: (q) => {
+      rememberQuality(q);
+      this.setAttribute("quality", q);
+    },
+    mode: (m) => {
+      rememberMode(m);
+      this.setAttribute("mode", m);
+    },
+  });
 
   #worker: Worker | undefined;
   #shown: Shown | undefined;
@@ -93,8 +91,7 @@ export class SightlinePlayer extends HTMLElement {
   #timer: ReturnType<typeof setInterval> | undefined;
   #hiddenTimer: ReturnType<typeof setTimeout> | undefined;
   #inView = true;
-  #visible = true;
-  #maxHeight = 0;
+  #wishes: Wishes = { maxHeight: 0, visible: true, quality: "auto", mode: "live" };
   #unpaintedSince: number | undefined;
   #paintedThen = 0;
   #decodedThen = 0;
@@ -104,6 +101,11 @@ export class SightlinePlayer extends HTMLElement {
     this.#watchVisibility();
   });
   readonly #onVisibility = () => this.#watchVisibility();
+  readonly #saving = new Saving(() => this.#choose());
+  readonly #onElsewhere = (e: Event) => {
+    const path = e.composedPath();
+    if (!path.includes(this.#settings.element) && !path.includes(this.#settings.button)) this.#settings.toggle(false);
+  };
 
   constructor() {
     super();
@@ -125,11 +127,11 @@ export class SightlinePlayer extends HTMLElement {
     this.#statsButton.addEventListener("click", () => this.toggleAttribute("stats"));
     const full = iconButton("Full screen", "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5");
     full.addEventListener("click", () => this.toggleFullScreen());
-    this.#controls.append(this.#statsButton, full);
+    this.#controls.append(this.#settings.button, this.#statsButton, full);
     // The age counts on each second, so it stands outside of what is read aloud.
     const dock = el("div", "dock");
     dock.append(said, this.#age, this.#again, this.#controls);
-    this.#root.append(this.#figures.element, dock);
+    this.#root.append(this.#figures.element, dock, this.#settings.element);
     shadow.append(this.#root);
     this.#showAttributes();
   }
@@ -145,6 +147,8 @@ export class SightlinePlayer extends HTMLElement {
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (name === "stats" || name === "controls") {
       this.#showAttributes();
+    } else if (name === "quality" || name === "mode") {
+      this.#choose();
     } else if (this.isConnected && before !== after) {
       this.#stop();
       this.#start();
@@ -166,28 +170,12 @@ export class SightlinePlayer extends HTMLElement {
   }
 
   stats(): PlayerStats {
-    const r = this.#report;
-    const ms = (us: number | undefined) => (us === undefined ? null : us / 1000);
-    return {
-      state: this.state,
-      stream: r.server?.stream ?? null,
-      rendition: r.rendition?.id ?? null,
-      codec: r.rendition?.codec ?? null,
-      width: r.rendition?.width ?? null,
-      height: r.rendition?.height ?? null,
-      renderer: r.renderer ?? null,
-      paint_p50_ms: ms(r.paintP50),
-      paint_p95_ms: ms(r.paintP95),
-      clock_error_ms: ms(r.clockError),
-      painted_fps: r.paintedFps,
-      painted_total: r.painted,
-      decoded_total: r.decoded,
-      dropped_total: r.dropped,
-      dropped_by_server_total: r.droppedByServer,
-      bitrate_bps: Math.round(r.bitrateBps),
-      first_picture_ms: r.firstPaintAt === undefined ? null : r.firstPaintAt / 1000 - performance.timeOrigin,
-      last_capture_us: r.lastCapture ?? null,
-    };
+    return figuresOf(this.#report, this.state, this.#wishes.quality);
+  }
+
+  /** Opens or closes the choice of quality. */
+  toggleSettings(): void {
+    this.#settings.toggle();
   }
 
   toggleFullScreen(): void {
@@ -208,16 +196,24 @@ export class SightlinePlayer extends HTMLElement {
     worker.onerror = (e) => this.#broken(`The player's worker did not run${e.message ? ` (${e.message})` : ""}. Reload the page.`);
     this.#worker = worker;
     this.#report = unheard;
-    this.#maxHeight = this.#linesWanted();
-    this.#visible = document.visibilityState === "visible";
+    this.#wishes = {
+      maxHeight: this.#linesWanted(),
+      visible: document.visibilityState === "visible",
+      quality: this.#quality(),
+      mode: this.#mode(),
+    };
     // The socket opens while the surface is made.
-    this.#post({ type: "start", url: url.href, ticketed: this.ticket !== undefined, maxHeight: this.#maxHeight, visible: this.#visible });
+    this.#post({ type: "start", url: url.href, ticketed: this.ticket !== undefined, wishes: this.#wishes });
     this.#post({ type: "surface", surface: this.#newSurface() });
 
     this.#timer = setInterval(() => this.#tell(), tellEvery);
-    this.#resize.observe(this);
+    // Device pixels change too when the window goes to another screen.
+    this.#resize.observe(this, { box: "devicePixelContentBoxSize" in ResizeObserverEntry.prototype ? "device-pixel-content-box" : "content-box" });
     this.#intersection.observe(this);
     document.addEventListener("visibilitychange", this.#onVisibility);
+    document.addEventListener("pointerdown", this.#onElsewhere);
+    document.addEventListener("focusin", this.#onElsewhere);
+    this.#saving.watch();
     this.#tell();
   }
 
@@ -230,6 +226,9 @@ export class SightlinePlayer extends HTMLElement {
     this.#resize.disconnect();
     this.#intersection.disconnect();
     document.removeEventListener("visibilitychange", this.#onVisibility);
+    document.removeEventListener("pointerdown", this.#onElsewhere);
+    document.removeEventListener("focusin", this.#onElsewhere);
+    this.#saving.close();
     for (const shown of [this.#shown, this.#former]) {
       shown?.close();
       shown?.element.remove();
@@ -309,28 +308,42 @@ export class SightlinePlayer extends HTMLElement {
     clearTimeout(this.#hiddenTimer);
     this.#hiddenTimer = undefined;
     const visible = document.visibilityState === "visible" && this.#inView;
-    const tellWorker = () => {
-      if (visible === this.#visible) return;
-      this.#visible = visible;
-      this.#post({ type: "visible", visible });
-    };
-    if (visible) tellWorker();
-    else this.#hiddenTimer = setTimeout(tellWorker, hiddenFor);
+    if (visible) this.#wish({ visible });
+    else this.#hiddenTimer = setTimeout(() => this.#wish({ visible }), hiddenFor);
   }
 
-  /** The lines of picture that fit, in device pixels. */
   #linesWanted(): number {
-    const box = this.getBoundingClientRect();
-    const { width, height } = this.#report.rendition ?? { width: 16, height: 9 };
-    return Math.min(Math.round(Math.min(box.height, (box.width * height) / width) * devicePixelRatio), 65_535);
+    return lines(this.getBoundingClientRect(), this.#report.rendition ?? { width: 16, height: 9 }, devicePixelRatio);
   }
 
   #measure(): void {
-    const lines = this.#linesWanted();
-    // A rendition is not changed for a few pixels.
-    if (lines === 0 || Math.abs(lines - this.#maxHeight) < this.#maxHeight * 0.1) return;
-    this.#maxHeight = lines;
-    this.#post({ type: "max-height", lines });
+    const maxHeight = this.#linesWanted();
+    if (worthTelling(maxHeight, this.#wishes.maxHeight)) this.#wish({ maxHeight });
+  }
+
+  #choose(): void {
+    if (this.#worker !== undefined) this.#wish({ quality: this.#quality(), mode: this.#mode() });
+  }
+
+  #quality(): Quality {
+    const here = this.getAttribute("quality");
+    if (isQuality(here)) return here;
+    const remembered = rememberedQuality() ?? (this.#saving.wanted ? "saver" : "auto");
+    // A rendition by name is meant for a picture that stands alone.
+    return pinned(remembered) !== undefined && !this.hasAttribute("controls") ? "auto" : remembered;
+  }
+
+  #mode(): Mode {
+    const here = this.getAttribute("mode");
+    return modes.find((m) => m === here) ?? rememberedMode() ?? "live";
+  }
+
+  #wish(change: Partial<Wishes>): void {
+    const wishes = { ...this.#wishes, ...change };
+    if (JSON.stringify(wishes) === JSON.stringify(this.#wishes)) return;
+    this.#wishes = wishes;
+    this.#post({ type: "wishes", wishes });
+    this.#tell();
   }
 
   // --- what is told to people ---
@@ -349,12 +362,14 @@ export class SightlinePlayer extends HTMLElement {
     this.#told = told;
     setText(this.#pill, told.title);
     setText(this.#detail, told.detail);
-    setText(this.#age, told.age === undefined ? "" : `picture ${ageWords(told.age)} old`);
+    setText(this.#age, told.age === undefined ? "" : `${told.state === "stills" ? "newest" : "picture"} ${ageWords(told.age)} old`);
     this.#root.dataset["state"] = told.state;
-    this.#root.classList.toggle("old", told.age !== undefined);
+    this.#root.classList.toggle("old", told.age !== undefined && told.state !== "stills");
     this.#root.classList.toggle("empty", this.#report.lastPaintAt === undefined);
     this.#again.hidden = this.#report.phase.name !== "denied" && this.#report.phase.name !== "ended";
-    if (this.hasAttribute("stats")) this.#figures.show(this.stats());
+    const limit = this.#report.limit.words;
+    if (this.hasAttribute("stats")) this.#figures.show(this.stats(), limit);
+    if (this.hasAttribute("controls")) this.#settings.show(this.#report.renditions, this.#wishes.quality, this.#wishes.mode, limit);
     this.#watchTrack();
     if (told.state !== before?.state) {
       const phase = this.#report.phase;
@@ -379,74 +394,30 @@ export class SightlinePlayer extends HTMLElement {
   }
 }
 
-/** The small panel of figures. */
-class Figures {
-  readonly element = el("div", "stats");
-  readonly #latency = el("span", "figure");
-  readonly #caption = el("p", "caption");
-  readonly #rows = new Map<string, HTMLElement>();
+/** Whether the person asked their system or browser to spare data. */
+class Saving {
+  readonly #query = matchMedia("(prefers-reduced-data: reduce)");
+  readonly #connection: unknown = Reflect.get(navigator, "connection");
+  readonly #changed: () => void;
 
-  constructor() {
-    this.element.setAttribute("role", "group");
-    this.element.setAttribute("aria-label", "Statistics");
-    const lead = el("div", "lead");
-    const unit = el("span", "unit");
-    unit.textContent = "ms capture to paint";
-    lead.append(this.#latency, unit);
-    const list = document.createElement("dl");
-    for (const name of ["Painted", "Bitrate", "Picture", "Codec", "Dropped"]) {
-      const dt = document.createElement("dt");
-      dt.textContent = name;
-      const dd = document.createElement("dd");
-      list.append(dt, dd);
-      this.#rows.set(name, dd);
-    }
-    this.element.append(lead, this.#caption, list);
+  constructor(changed: () => void) {
+    this.#changed = changed;
   }
 
-  show(s: PlayerStats): void {
-    setText(this.#latency, s.paint_p50_ms === null ? "–" : s.paint_p50_ms.toFixed(0));
-    const p95 = s.paint_p95_ms === null ? "–" : `${s.paint_p95_ms.toFixed(0)} ms`;
-    const error = s.clock_error_ms === null ? "–" : `± ${s.clock_error_ms.toFixed(1)} ms`;
-    setText(this.#caption, `95th percentile ${p95} · clock ${error}`);
-    this.#row("Painted", `${s.painted_fps.toFixed(1)} /s`);
-    this.#row("Bitrate", `${(s.bitrate_bps / 1e6).toFixed(2)} Mbit/s`);
-    this.#row("Picture", s.width === null || s.height === null ? "–" : `${s.width} × ${s.height}`);
-    this.#row("Codec", `${s.codec ?? "–"} · ${s.renderer ?? "–"}`);
-    this.#row("Dropped", `${s.dropped_total} here · ${s.dropped_by_server_total} by the server`);
+  get wanted(): boolean {
+    const connection = this.#connection;
+    return this.#query.matches || (connection instanceof EventTarget && Reflect.get(connection, "saveData") === true);
   }
 
-  #row(name: string, value: string): void {
-    const dd = this.#rows.get(name);
-    if (dd !== undefined) setText(dd, value);
+  watch(): void {
+    this.#query.addEventListener("change", this.#changed);
+    if (this.#connection instanceof EventTarget) this.#connection.addEventListener("change", this.#changed);
   }
-}
 
-function el<K extends keyof HTMLElementTagNameMap>(tag: K, className = ""): HTMLElementTagNameMap[K] {
-  const e = document.createElement(tag);
-  if (className !== "") e.className = className;
-  return e;
-}
-
-function iconButton(label: string, path: string): HTMLButtonElement {
-  const b = el("button");
-  b.type = "button";
-  b.title = label;
-  b.setAttribute("aria-label", label);
-  const svgNamespace = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(svgNamespace, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS(svgNamespace, "path");
-  line.setAttribute("d", path);
-  svg.append(line);
-  b.append(svg);
-  return b;
-}
-
-/** Leaves the text alone when it is the same, so that it is not read aloud again. */
-function setText(e: HTMLElement, text: string): void {
-  if (e.textContent !== text) e.textContent = text;
+  close(): void {
+    this.#query.removeEventListener("change", this.#changed);
+    if (this.#connection instanceof EventTarget) this.#connection.removeEventListener("change", this.#changed);
+  }
 }
 
 function unreachable(value: never): never {

@@ -1,7 +1,11 @@
 // What crosses between the page and the worker: one union per direction. Buffers and streams are transferred.
 
+import type { FreezeFigures } from "./freezes.ts";
+import type { Limiting } from "./limits.ts";
+import type { Mode } from "./playout.ts";
+import type { Quality } from "./quality.ts";
 import type { Micros } from "./units.ts";
-import type { StreamState } from "./wire.ts";
+import type { Rendition, StreamState } from "./wire.ts";
 
 /** Where the worker puts pictures. A track's frames carry the capture time as their timestamp. */
 export type Surface =
@@ -10,17 +14,25 @@ export type Surface =
 
 export type RendererName = Surface["kind"];
 
+/** What is wanted of the server and of the player. */
+export interface Wishes {
+  /** Lines of picture there is room for; 0: no limit. */
+  readonly maxHeight: number;
+  readonly visible: boolean;
+  readonly quality: Quality;
+  readonly mode: Mode;
+}
+
 export type ToWorker =
   /** Connects at once, before there is a surface. `ticketed`: each connection needs a ticket, which the page gets. */
-  | { readonly type: "start"; readonly url: string; readonly ticketed: boolean; readonly maxHeight: number; readonly visible: boolean }
+  | { readonly type: "start"; readonly url: string; readonly ticketed: boolean; readonly wishes: Wishes }
   /** The first surface, or a new track in place of one that stalled or cannot go back in time. */
   | { readonly type: "surface"; readonly surface: Surface }
   /** Frames of the track that reached the screen. */
   | { readonly type: "painted"; readonly paints: readonly Paint[] }
-  | { readonly type: "visible"; readonly visible: boolean }
+  | { readonly type: "wishes"; readonly wishes: Wishes }
   /** For the next connection; undefined when there is none to be had. */
   | { readonly type: "ticket"; readonly ticket: string | undefined }
-  | { readonly type: "max-height"; readonly lines: number }
   /** Connect now: after an end, or instead of waiting for the next attempt. */
   | { readonly type: "reconnect" };
 
@@ -52,12 +64,31 @@ export type Phase =
 /** Everything the worker knows, several times a second. Times are on the local clock. */
 export interface Report {
   readonly phase: Phase;
-  readonly server: { readonly stream: string; readonly state: StreamState; readonly detail: string } | undefined;
+  readonly server:
+    | {
+        readonly stream: string;
+        readonly state: StreamState;
+        readonly detail: string;
+        /** Keyframes alone are sent. */
+        readonly stills: boolean;
+        /** What the network is known to carry, bit/s; 0: more than is sent. */
+        readonly carriesBps: number;
+      }
+    | undefined;
+  /** Those that may be asked for. */
+  readonly renditions: readonly Rendition[];
   readonly rendition:
     | { readonly id: number; readonly codec: string; readonly width: number; readonly height: number; readonly frameRateMilli: number }
     | undefined;
   readonly renderer: RendererName | undefined;
   readonly paused: boolean;
+  readonly limit: Limiting;
+  readonly mode: Mode;
+  /** How long pictures are held back to even out their way. */
+  readonly playoutDelay: Micros;
+  readonly freezes: FreezeFigures;
+  /** How often a second connection brought pictures sooner than the first, which had gone silent. */
+  readonly takeovers: number;
   readonly firstPaintAt: Micros | undefined;
   readonly lastPaintAt: Micros | undefined;
   /** When the picture on the screen was taken; of lastPaintAt where the server's clock is not known yet. */

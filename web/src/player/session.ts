@@ -1,13 +1,17 @@
-// One stream being watched: the socket, what the server said, the decoder and the sink. Lives in the worker, and owns
+// One stream being watched: its connections, what the server said, the decoder and the sink. Lives in the worker, and owns
 // everything it opens. Decisions are left to the pure modules beside it.
 
-import { Assembler, type AccessUnit } from "./assemble.ts";
+import type { AccessUnit } from "./assemble.ts";
 import { Backoff } from "./backoff.ts";
-import { Clock } from "./clock.ts";
+import { Blackout } from "./blackout.ts";
+import { Connection, type ConnectionEvents } from "./connection.ts";
 import { decodable, newDecoder, type Decoder, type Picture } from "./decode.ts";
+import { Freezes } from "./freezes.ts";
 import { Gate } from "./gate.ts";
-import type { Paint, Phase, Report, Surface } from "./messages.ts";
-import { Pace } from "./pace.ts";
+import { limiting } from "./limits.ts";
+import type { Paint, Phase, Report, Surface, Wishes } from "./messages.ts";
+import { Playout } from "./playout.ts";
+import { orders, pinned } from "./quality.ts";
 import { newSink, type Sink } from "./sink.ts";
 import { closed } from "./state.ts";
 import { localNow, micros, type Micros } from "./units.ts";
@@ -17,13 +21,13 @@ import * as wire from "./wire.ts";
 const feedbackEvery = 100; // ms
 const reportEvery = 250; // ms
 const statsEvery = 1_000; // ms
-const askTimeEvery = [0, 150, 150, 150, 150]; // ms, and then
-const askTimeThen = 2_000; // ms
 const keyReqEvery = micros(500_000);
 /** Each TIME_REQ is answered, so a silence of three of them means that the path is gone. */
 const silenceLimit = micros(6_500_000);
 /** After this many decoder errors hardware is no longer tried. */
 const softwareAfter = 2;
+/** A timer is not worth starting for less. */
+const shortWait = micros(4_000);
 
 type Timer = ReturnType<typeof setTimeout>;
 
@@ -32,6 +36,13 @@ export interface SessionEvents {
   /** Answer with setTicket. */
   ticketWanted(): void;
   surfaceWanted(): void;
+}
+
+/** An access unit that waits for its time to be decoded. */
+interface Held {
+  readonly unit: AccessUnit;
+  readonly config: wire.Config;
+  readonly due: Micros;
 }
 
 export class Session {
@@ -43,8 +54,7 @@ export class Session {
 
   // Of the whole session.
   #sink: Sink | undefined;
-  #maxHeight: number;
-  #visible: boolean;
+  #wishes: Wishes;
   #phase: Phase = { name: "opening" };
   #backoff = new Backoff();
   #retryTimer: Timer | undefined;
@@ -57,42 +67,47 @@ export class Session {
   #decoded = 0;
   #dropped = 0;
   #droppedByServerBefore = 0;
+  #takeovers = 0;
+  readonly #freezes = new Freezes();
   readonly #latencies = new Window(micros(5_000_000));
   readonly #recentLatencies = new Window(micros(1_000_000));
   readonly #paints = new Window(micros(5_000_000));
+  readonly #decodes = new Window(micros(5_000_000));
+  readonly #encoding = new Window(micros(2_000_000));
   readonly #bits = new Window(micros(2_000_000));
   #atLastStats = { painted: 0, decoded: 0, dropped: 0 };
 
-  // Of one connection.
-  #socket: WebSocket | undefined;
-  #everOpen = false;
-  #clock = new Clock();
-  #timeTimer: Timer | undefined;
-  #timeId = 0;
-  #assembler = new Assembler();
+  // The connection that is watched, and during a blackout one that may take over.
+  #main: Connection | undefined;
+  #rival: Connection | undefined;
+  /** Connections that need a ticket, in the order in which they were asked for. */
+  readonly #ticketless: Connection[] = [];
+  readonly #blackout = new Blackout();
+
+  // Of the pictures of the main connection.
   #gate = new Gate();
-  #configs = new Map<number, wire.Config>();
   #active: wire.Config | undefined;
   #decoder: Decoder | undefined;
-  #status: wire.Status | undefined;
-  #received = 0;
-  #heardAt = micros(0);
-  #newest: { rendition: number; seq: number; arrival: Micros } | undefined;
-  #acknowledged = true;
-  #pace = new Pace();
+  readonly #playout: Playout;
+  /** In the order of decoding. */
+  #held: Held[] = [];
+  #heldTimer: Timer | undefined;
   #droppedAtFeedback = 0;
   #overloaded = false;
   #keyReqAt = micros(0);
 
   /** Connects at once. It ends with its worker. */
-  constructor(url: string, ticketed: boolean, maxHeight: number, visible: boolean, events: SessionEvents) {
+  constructor(url: string, ticketed: boolean, wishes: Wishes, events: SessionEvents) {
     this.#url = url;
     this.#ticketed = ticketed;
     this.#events = events;
-    this.#maxHeight = maxHeight;
-    this.#visible = visible;
+    this.#wishes = wishes;
+    this.#playout = new Playout(wishes.mode);
     this.#connect();
-    setInterval(() => this.#sendFeedback(), feedbackEvery);
+    setInterval(() => {
+      this.#sendFeedback();
+      this.#watchSilence();
+    }, feedbackEvery);
     setInterval(() => this.#report(), reportEvery);
     setInterval(() => this.#sendStats(), statsEvery);
   }
@@ -106,30 +121,40 @@ export class Session {
     });
   }
 
-  /** Nobody looks: no media is wanted, and the decoder is given back. The last picture stays. */
-  setVisible(visible: boolean): void {
-    if (visible === this.#visible) return;
-    this.#visible = visible;
-    this.#send(wire.ctrl(visible ? wire.CtrlOp.resume : wire.CtrlOp.pause));
-    this.#resetDecoder();
-    if (visible && this.#active !== undefined) this.#open(this.#active);
+  setWishes(wishes: Wishes): void {
+    const before = this.#wishes;
+    this.#wishes = wishes;
+    if (wishes.visible !== before.visible) this.#visibilityChanged();
+    if (wishes.maxHeight !== before.maxHeight) this.#tell(wire.ctrl(wire.CtrlOp.maxHeight, wishes.maxHeight));
+    if (wishes.quality !== before.quality) for (const c of this.#connections()) this.#ask(c);
+    if (wishes.mode !== before.mode) this.#playout.mode = wishes.mode; // HELLO tells it of the next connection
     this.#report();
   }
 
-  setMaxHeight(lines: number): void {
-    if (lines === this.#maxHeight) return;
-    this.#maxHeight = lines;
-    this.#send(wire.ctrl(wire.CtrlOp.maxHeight, lines));
+  /** While nobody looks no media is wanted, and the decoder is given back. The last picture stays. */
+  #visibilityChanged(): void {
+    const visible = this.#wishes.visible;
+    this.#tell(wire.ctrl(visible ? wire.CtrlOp.resume : wire.CtrlOp.pause));
+    this.#resetDecoder();
+    if (visible) {
+      if (this.#active !== undefined) this.#open(this.#active);
+    } else {
+      this.#freezes.pause(localNow());
+      this.#dropRival();
+    }
   }
 
   setTicket(ticket: string | undefined): void {
-    if (this.#socket !== undefined) return; // asked for twice
-    if (ticket === undefined) this.#retry({ name: "retrying", why: "No ticket for this stream could be had." });
-    else this.#openSocket([wire.subprotocol, `ticket.${ticket}`]);
+    const c = this.#ticketless.shift();
+    if (c === undefined || c.closed) return;
+    if (ticket !== undefined) return c.open(this.#url, [wire.subprotocol, `ticket.${ticket}`]);
+    if (c === this.#rival) return this.#dropRival();
+    this.#disconnect();
+    this.#retry({ name: "retrying", why: "No ticket for this stream could be had." });
   }
 
   reconnect(): void {
-    if (this.#socket !== undefined) return;
+    if (this.#main !== undefined) return;
     this.#backoff.reset();
     clearTimeout(this.#retryTimer);
     this.#setPhase({ name: "opening" });
@@ -142,10 +167,12 @@ export class Session {
       this.#painted += p.frames;
       this.#lastPaintAt = p.at;
       this.#lastCapture = p.capture;
-      this.#lastCaptureAt = this.#clock.known ? this.#clock.toLocal(p.capture) : p.at;
+      const clock = this.#main?.clock;
+      this.#lastCaptureAt = clock?.known === true ? clock.toLocal(p.capture) : p.at;
+      if (this.#wishes.visible) this.#freezes.painted(p.at);
       for (let i = 0; i < p.frames; i++) this.#paints.add(p.at, 1);
-      if (this.#clock.known) {
-        const latency = this.#clock.toServer(p.at) - p.capture;
+      if (clock?.known === true) {
+        const latency = clock.toServer(p.at) - p.capture;
         this.#latencies.add(p.at, latency);
         this.#recentLatencies.add(p.at, latency);
       }
@@ -156,46 +183,124 @@ export class Session {
     }
   }
 
-  // --- connection ---
+  // --- connections ---
 
   #connect(): void {
     // The phase stays: what is known of a failure is said until there is something new.
-    if (this.#ticketed) this.#events.ticketWanted();
-    else this.#openSocket([wire.subprotocol]);
+    this.#main = this.#newConnection();
   }
 
-  #openSocket(protocols: string[]): void {
-    const socket = new WebSocket(this.#url, protocols);
-    socket.binaryType = "arraybuffer";
-    this.#socket = socket;
-    this.#everOpen = false;
-    socket.onopen = () => void this.#opened(socket);
-    socket.onmessage = (e) => {
-      if (socket === this.#socket) this.#message(e.data);
-    };
-    socket.onclose = (e) => {
-      if (socket === this.#socket) void this.#lost(e.code, e.reason);
-    };
+  #newConnection(): Connection {
+    const c = new Connection(this.#connectionEvents);
+    if (this.#ticketed) {
+      this.#ticketless.push(c);
+      this.#events.ticketWanted();
+    } else {
+      c.open(this.#url, [wire.subprotocol]);
+    }
+    return c;
   }
 
-  async #opened(socket: WebSocket): Promise<void> {
+  readonly #connectionEvents: ConnectionEvents = {
+    opened: (c) => void this.#opened(c),
+    heard: (c, bytes, now) => {
+      this.#bits.add(now, bytes * 8);
+      if (c === this.#main) this.#blackout.heard(now);
+    },
+    configured: (c, config) => {
+      // The first one, so that the decoder starts while the keyframe still travels.
+      if (c === this.#main && this.#decoder === undefined && this.#wishes.visible) {
+        this.#open(config);
+        this.#report();
+      }
+    },
+    arrived: (c, u, now, acknowledge) => {
+      this.#settle(c, now);
+      this.#accessUnit(c, u, now, acknowledge);
+    },
+    aborted: (c) => {
+      if (c === this.#main) this.#gate.reset();
+    },
+    told: (c) => {
+      if (c.status?.renditions !== undefined && pinned(this.#wishes.quality) !== undefined) this.#ask(c);
+      if (c === this.#main) this.#report();
+    },
+    lost: (c, code, reason) => void this.#lost(c, code, reason),
+    unreadable: (c, why) => {
+      if (c === this.#rival) return this.#dropRival();
+      this.#disconnect();
+      this.#retry({ name: "retrying", why: `The server sent something this player cannot read (${why}).` });
+    },
+  };
+
+  async #opened(c: Connection): Promise<void> {
     const codecs = await this.#codecs;
-    if (socket !== this.#socket) return;
-    this.#everOpen = true;
-    this.#heardAt = localNow();
-    this.#send(wire.hello({ player: "sightline-web/1", codecs, max_height: this.#maxHeight, mode: "live" }));
-    if (!this.#visible) this.#send(wire.ctrl(wire.CtrlOp.pause));
-    this.#askTime(0);
-    this.#setPhase({ name: "open" });
+    if (c.closed) return;
+    const { maxHeight, mode, visible, quality } = this.#wishes;
+    c.send(wire.hello({ player: "sightline-web/1", codecs, max_height: maxHeight, mode }));
+    if (!visible) c.send(wire.ctrl(wire.CtrlOp.pause));
+    if (quality !== "auto") this.#ask(c);
+    c.keepTime();
+    if (c === this.#main) this.#setPhase({ name: "open" });
   }
 
-  async #lost(code: number, reason: string): Promise<void> {
-    const everOpen = this.#everOpen;
+  /** Tells the server what quality is wanted. */
+  #ask(c: Connection): void {
+    for (const o of orders(this.#wishes.quality, c.renditions)) c.send(wire.ctrl(o.op, o.argument));
+  }
+
+  #connections(): Connection[] {
+    return [this.#main, this.#rival].filter((c) => c !== undefined);
+  }
+
+  #tell(message: Uint8Array<ArrayBuffer>): void {
+    for (const c of this.#connections()) c.send(message);
+  }
+
+  /** Opens a second connection where the one there is brings nothing any more, which after an outage is the sooner way back. */
+  #watchSilence(): void {
+    const c = this.#main;
+    if (c === undefined || this.#phase.name !== "open") return;
+    const path = {
+      expects: this.#wishes.visible && c.status?.state === "live",
+      rtt: micros(2 * c.clock.error),
+      carriesBps: c.status?.carriesBps ?? 0,
+    };
+    switch (this.#blackout.look(localNow(), path, Math.random())) {
+      case "ask":
+        return c.askTime();
+      case "connect":
+        this.#dropRival();
+        this.#rival = this.#newConnection();
+        return;
+      case "wait":
+        return;
+    }
+  }
+
+  /** A picture came over c: it is the connection to watch, and the other one is not needed. */
+  #settle(c: Connection, now: Micros): void {
+    this.#backoff.reset();
+    if (c === this.#main) return this.#dropRival();
+    this.#takeovers++;
+    this.#blackout.heard(now);
+    this.#rival = undefined;
     this.#disconnect();
-    const verdict = closed(code, reason, everOpen);
+    this.#main = c;
+  }
+
+  #dropRival(): void {
+    this.#rival?.close();
+    this.#rival = undefined;
+  }
+
+  async #lost(c: Connection, code: number, reason: string): Promise<void> {
+    if (c === this.#rival) return this.#dropRival();
+    this.#disconnect();
+    const verdict = closed(code, reason, c.everOpen);
     if (verdict.name !== "retrying") return this.#setPhase(verdict);
-    const refusal = everOpen ? undefined : await whyRefused(this.#url);
-    if (this.#socket !== undefined) return; // told to reconnect meanwhile
+    const refusal = c.everOpen || c.unanswered ? undefined : await whyRefused(this.#url);
+    if (this.#main !== undefined) return; // told to reconnect meanwhile
     if (refusal?.name === "denied" && refusal.login) return this.#setPhase(refusal); // only a person can mend that
     this.#retry(refusal ?? verdict);
   }
@@ -207,86 +312,22 @@ export class Session {
   }
 
   #disconnect(): void {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    clearTimeout(this.#timeTimer);
-    socket?.close();
-    this.#resetDecoder();
-    this.#clock = new Clock();
-    this.#assembler = new Assembler();
-    this.#configs.clear();
-    this.#active = undefined;
     this.#droppedByServerBefore = this.#droppedByServer();
-    this.#status = undefined;
-    this.#received = 0;
-    this.#newest = undefined;
-    this.#acknowledged = true;
-    this.#pace = new Pace();
-    this.#everOpen = false;
+    this.#dropRival();
+    this.#main?.close();
+    this.#main = undefined;
+    this.#resetDecoder();
+    this.#playout.reset();
+    this.#active = undefined;
   }
 
-  #send(message: Uint8Array<ArrayBuffer>): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(message);
-  }
+  // --- access units ---
 
-  // --- what the server says ---
-
-  #message(data: unknown): void {
-    const now = localNow();
-    this.#heardAt = now;
-    try {
-      if (!(data instanceof ArrayBuffer)) throw new wire.ProtocolError("text message");
-      this.#received = (this.#received + data.byteLength) >>> 0;
-      this.#bits.add(now, data.byteLength * 8);
-      const message = wire.parse(data);
-      if (message !== undefined) this.#handle(message, now);
-    } catch (cause) {
-      if (!(cause instanceof wire.ProtocolError)) throw cause;
-      this.#disconnect();
-      this.#retry({ name: "retrying", why: `The server sent something this player cannot read (${cause.message}).` });
-    }
-  }
-
-  #handle(m: wire.ServerMessage, now: Micros): void {
-    switch (m.type) {
-      case "media": {
-        this.#backoff.reset();
-        const u = this.#assembler.push(m);
-        if (u !== undefined) this.#accessUnit(u, now);
-        return;
-      }
-      case "config":
-        this.#configs.set(m.rendition, m);
-        // The first one, so that the decoder starts while the keyframe still travels.
-        if (this.#decoder === undefined && this.#visible) {
-          this.#open(m);
-          this.#report();
-        }
-        return;
-      case "time-resp":
-        this.#clock.add(m.t1, m.t2, m.t3, now);
-        return;
-      case "abort":
-        this.#assembler.abort(m);
-        this.#gate.reset();
-        return;
-      case "status":
-        this.#status = m;
-        this.#report();
-        return;
-      case "pad":
-        return;
-      default:
-        return unreachable(m);
-    }
-  }
-
-  #accessUnit(u: AccessUnit, now: Micros): void {
-    this.#newest = { rendition: u.rendition, seq: u.seq, arrival: now };
-    this.#acknowledged = false;
-    if (this.#pace.arrived(now, u.capture)) this.#sendFeedback();
-    if (!this.#visible) return;
-    const config = this.#configs.get(u.rendition);
+  #accessUnit(c: Connection, u: AccessUnit, now: Micros, acknowledge: boolean): void {
+    if (acknowledge) this.#sendFeedback();
+    if (!this.#wishes.visible) return;
+    this.#encoding.add(now, u.encodeDelay);
+    const config = c.configs.get(u.rendition);
     if (config === undefined || config.generation !== u.generation) {
       throw new wire.ProtocolError(`MEDIA of rendition ${u.rendition}, generation ${u.generation} before its CONFIG`);
     }
@@ -299,6 +340,25 @@ export class Session {
       this.#wantKey(u.rendition, wire.KeyReason.lostReference, now);
       return;
     }
+    if (u.discontinuity) this.#playout.reset();
+    this.#held.push({ unit: u, config, due: this.#playout.arrived(now, u.capture, micros(interval(config))) });
+    if (this.#held.length === 1) this.#release();
+  }
+
+  /** Gives the decoder what is due; what is held back is not yet decoded, since decoders lend out few pictures at a time. */
+  #release(): void {
+    for (let h = this.#held[0]; h !== undefined; h = this.#held[0]) {
+      const wait = h.due - localNow();
+      if (wait > shortWait) {
+        this.#heldTimer = setTimeout(() => this.#release(), wait / 1000);
+        return;
+      }
+      this.#held.shift();
+      this.#decode(h.unit, h.config);
+    }
+  }
+
+  #decode(u: AccessUnit, config: wire.Config): void {
     // A new rendition or generation needs a new decoder, and so does one whose queue is not worth waiting for.
     if (u.key && (this.#decoder === undefined || config !== this.#active || this.#overloaded)) this.#open(config);
     try {
@@ -311,7 +371,7 @@ export class Session {
   #wantKey(rendition: number, reason: wire.KeyReason, now: Micros): void {
     if (now - this.#keyReqAt < keyReqEvery) return;
     this.#keyReqAt = now;
-    this.#send(wire.keyReq(rendition, reason, this.#gate.lastGood));
+    this.#main?.send(wire.keyReq(rendition, reason, this.#gate.lastGood));
   }
 
   // --- pictures ---
@@ -341,7 +401,9 @@ export class Session {
       return;
     }
     this.#decoded++;
-    if (this.#sink !== undefined) {
+    this.#decodes.add(localNow(), 1);
+    const worth = this.#playout.shows(p.capture);
+    if (worth && this.#sink !== undefined) {
       this.#sink.show(p);
     } else {
       p.image.close();
@@ -362,42 +424,36 @@ export class Session {
     this.#decoder = undefined;
     this.#overloaded = false;
     this.#gate.reset();
+    clearTimeout(this.#heldTimer);
+    this.#held = [];
+    this.#playout.forget();
   }
 
   // --- what we say ---
 
-  #askTime(n: number): void {
-    const wait = askTimeEvery[n] ?? askTimeThen;
-    const ask = () => {
-      this.#timeId = (this.#timeId + 1) & 0xffff;
-      this.#send(wire.timeReq(this.#timeId, localNow()));
-      this.#askTime(n + 1);
-    };
-    if (wait === 0) ask();
-    else this.#timeTimer = setTimeout(ask, wait);
-  }
-
   #sendFeedback(): void {
-    if (this.#phase.name !== "open") return;
+    const c = this.#main;
+    if (c === undefined || this.#phase.name !== "open") return;
     const now = localNow();
-    if (now - this.#heardAt > silenceLimit) {
-      void this.#lost(1006, "");
+    if (now - c.heardAt > silenceLimit) {
+      void this.#lost(c, 1006, "");
       return;
     }
-    if (this.#newest === undefined || this.#acknowledged) return;
-    this.#acknowledged = true;
-    this.#send(
+    const newest = c.unacknowledged;
+    if (newest === undefined) return;
+    c.unacknowledged = undefined;
+    c.send(
       wire.feedback({
-        hidden: !this.#visible,
+        hidden: !this.#wishes.visible,
         overloaded: this.#overloaded,
-        rendition: this.#newest.rendition,
-        seq: this.#newest.seq,
-        arrival: this.#clock.known ? this.#clock.toServer(this.#newest.arrival) : micros(0),
-        received: this.#received,
+        rendition: newest.rendition,
+        seq: newest.seq,
+        arrival: c.clock.known ? c.clock.toServer(newest.arrival) : micros(0),
+        received: c.received,
         decodeQueue: this.#decoder?.queue ?? 0,
         dropped: this.#dropped - this.#droppedAtFeedback,
         paintP50: micros(this.#recentLatencies.quantile(0.5, now) ?? 0),
-        clockError: this.#clock.error,
+        clockError: c.clock.error,
       }),
     );
     this.#droppedAtFeedback = this.#dropped;
@@ -408,11 +464,11 @@ export class Session {
     const now = localNow();
     const before = this.#atLastStats;
     this.#atLastStats = { painted: this.#painted, decoded: this.#decoded, dropped: this.#dropped };
-    this.#send(
+    this.#main?.send(
       wire.stats({
         paint_p50_us: Math.round(this.#recentLatencies.quantile(0.5, now) ?? 0),
         paint_p95_us: Math.round(this.#recentLatencies.quantile(0.95, now) ?? 0),
-        clock_error_us: Math.round(this.#clock.error),
+        clock_error_us: Math.round(this.#main?.clock.error ?? 0),
         painted: this.#painted - before.painted,
         decoded: this.#decoded - before.decoded,
         dropped: this.#dropped - before.dropped,
@@ -429,7 +485,7 @@ export class Session {
 
   #droppedByServer(): number {
     let sum = this.#droppedByServerBefore;
-    for (const n of Object.values(this.#status?.dropped ?? {})) sum += n;
+    for (const n of Object.values(this.#main?.status?.dropped ?? {})) sum += n;
     return sum;
   }
 
@@ -437,9 +493,23 @@ export class Session {
     const now = localNow();
     const quantile = (q: number): Micros | undefined => this.#latencies.quantile(q, now) as Micros | undefined;
     const active = this.#active;
+    const clock = this.#main?.clock;
+    const status = this.#main?.status;
+    const paintedFps = this.#paints.perSecond(now);
+    const limit = limiting({
+      hidden: !this.#wishes.visible,
+      overloaded: this.#overloaded,
+      decodedFps: this.#decodes.perSecond(now),
+      paintedFps,
+      encoding: this.#encoding.quantile(0.5, now) ?? 0,
+      interval: active === undefined ? 0 : interval(active),
+      quality: this.#wishes.quality,
+      server: status,
+    });
     this.#events.report({
       phase: this.#phase,
-      server: this.#status && { stream: this.#status.stream, state: this.#status.state, detail: this.#status.detail },
+      server: status && { stream: status.stream, state: status.state, detail: status.detail, stills: status.stills, carriesBps: status.carriesBps },
+      renditions: this.#main?.renditions ?? [],
       rendition: active && {
         id: active.rendition,
         codec: active.codecString,
@@ -448,15 +518,20 @@ export class Session {
         frameRateMilli: active.frameRateMilli,
       },
       renderer: this.#sink?.name,
-      paused: !this.#visible,
+      paused: !this.#wishes.visible,
+      limit,
+      mode: this.#playout.mode,
+      playoutDelay: this.#playout.delay,
+      freezes: this.#freezes.figures(now),
+      takeovers: this.#takeovers,
       firstPaintAt: this.#firstPaintAt,
       lastPaintAt: this.#lastPaintAt,
       lastCaptureAt: this.#lastCaptureAt,
       lastCapture: this.#lastCapture,
       paintP50: quantile(0.5),
       paintP95: quantile(0.95),
-      clockError: this.#clock.known ? this.#clock.error : undefined,
-      paintedFps: this.#paints.perSecond(now),
+      clockError: clock?.known === true ? clock.error : undefined,
+      paintedFps,
       painted: this.#painted,
       decoded: this.#decoded,
       dropped: this.#dropped,
@@ -465,6 +540,9 @@ export class Session {
     });
   }
 }
+
+/** Between two pictures, µs. */
+const interval = (c: wire.Config): number => (c.frameRateMilli > 0 ? Math.round(1e9 / c.frameRateMilli) : 33_333);
 
 /** Script may not see why a handshake was refused; the control API knows. Undefined when it does not answer either. */
 async function whyRefused(url: string): Promise<Extract<Phase, { name: "denied" | "retrying" }> | undefined> {
@@ -486,8 +564,4 @@ async function whyRefused(url: string): Promise<Extract<Phase, { name: "denied" 
 function lists(body: unknown, stream: string): boolean {
   const streams: unknown = typeof body === "object" && body !== null ? Reflect.get(body, "streams") : undefined;
   return Array.isArray(streams) && streams.some((s: unknown) => typeof s === "object" && s !== null && Reflect.get(s, "id") === stream);
-}
-
-function unreachable(value: never): never {
-  throw new Error(`unreachable: ${String(value)}`);
 }

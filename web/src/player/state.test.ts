@@ -10,9 +10,10 @@ const ago = (ms: number) => micros(now - ms * 1000);
 function known(state: StreamState | undefined, more: Partial<Known> = {}): Known {
   return {
     phase: { name: "open" },
-    server: state === undefined ? undefined : { stream: "door", state, detail: "" },
+    server: state === undefined ? undefined : { stream: "door", state, detail: "", stills: false, carriesBps: 0 },
     rendition: undefined,
     paused: false,
+    limit: { name: "", words: "" },
     lastPaintAt: undefined,
     lastCaptureAt: undefined,
     ...more,
@@ -39,6 +40,24 @@ test("a rare picture is not stale before the next one is overdue", () => {
   assert.equal(tell(known("live", { rendition: rare, lastPaintAt: ago(5_100), lastCaptureAt: ago(5_200) }), now).state, "stale");
 });
 
+test("still pictures are called that, with their age however young, and why", () => {
+  const server = { stream: "door", state: "live" as const, detail: "", stills: true, carriesBps: 64_000 };
+  const limit = { name: "network" as const, words: "Your network carries 64 kbit/s: too little for a moving picture." };
+  const still = tell(known("live", { server, limit, lastPaintAt: ago(300), lastCaptureAt: ago(700) }), now);
+  assert.deepEqual([still.state, still.title, still.detail, still.age], ["stills", "Still pictures", limit.words, 700]);
+  assert.equal(tell(known("live", { server, limit, lastPaintAt: ago(3_000), lastCaptureAt: ago(3_500) }), now).age, 3_500);
+  const none = tell(known("live", { server, limit, lastPaintAt: ago(11_000), lastCaptureAt: ago(11_500) }), now);
+  assert.deepEqual([none.state, none.age], ["stale", 11_500]);
+});
+
+test("what makes pictures late is said beside late and stale, and nothing else is", () => {
+  const late = { lastPaintAt: ago(10), lastCaptureAt: ago(2_500) };
+  const network = { name: "network" as const, words: "Your network carries 1.2 Mbit/s." };
+  assert.equal(tell(known("live", { ...late, limit: network }), now).detail, "Pictures arrive late. Your network carries 1.2 Mbit/s.");
+  assert.equal(tell(known("live", { ...late, lastPaintAt: ago(2_000), limit: network }), now).detail, "No new picture arrives. Your network carries 1.2 Mbit/s.");
+  assert.doesNotMatch(tell(known("live", { ...late, limit: { name: "size", words: "You chose this quality." } }), now).detail, /chose/);
+});
+
 test("no state but live calls a picture live, and each has words", () => {
   const states: [StreamState, string][] = [
     ["connecting", "connecting"], ["idle", "waiting"], ["waiting", "waiting"], ["offline", "lost"],
@@ -52,7 +71,7 @@ test("no state but live calls a picture live, and each has words", () => {
 });
 
 test("the server's sentence goes before ours", () => {
-  const server = { stream: "door", state: "offline" as const, detail: "Check the cable." };
+  const server = { stream: "door", state: "offline" as const, detail: "Check the cable.", stills: false, carriesBps: 0 };
   assert.equal(tell(known("offline", { server }), now).detail, "Check the cable.");
 });
 

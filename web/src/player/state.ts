@@ -1,9 +1,10 @@
 // What a person is told about the picture. Pure. The one rule: never say live of an old picture.
 
+import type { LimitName } from "./limits.ts";
 import type { Phase, Report } from "./messages.ts";
 import { millis, toMillis, type Micros, type Millis } from "./units.ts";
 
-export type PlayerState = "connecting" | "live" | "stale" | "lost" | "waiting" | "paused" | "denied" | "ended" | "unsupported";
+export type PlayerState = "connecting" | "live" | "stills" | "stale" | "lost" | "waiting" | "paused" | "denied" | "ended" | "unsupported";
 
 export interface Told {
   readonly state: PlayerState;
@@ -16,14 +17,18 @@ export interface Told {
 }
 
 /** The part of a Report that decides. */
-export type Known = Pick<Report, "phase" | "server" | "rendition" | "paused" | "lastPaintAt" | "lastCaptureAt">;
+export type Known = Pick<Report, "phase" | "server" | "rendition" | "paused" | "limit" | "lastPaintAt" | "lastCaptureAt">;
 
 /** A picture may be this old, or 2.5 frame intervals where frames are rarer. */
 const freshFor = 1_000;
+/** Still pictures come as the network carries them; so long without one is more than that. */
+const stillFor = 10_000;
+/** What can make pictures late; other limits only make them smaller. */
+const slowing: ReadonlySet<LimitName> = new Set<LimitName>(["network", "decoder", "encoder", "tab"]);
 
 export function tell(known: Known, now: Micros): Told {
   const age = tooOld(known, now);
-  const as = (state: PlayerState, title: string, detail: string): Told => ({ state, title, detail, age });
+  const as: As = (state, title, detail) => ({ state, title, detail, age });
   const phase = known.phase;
   switch (phase.name) {
     case "denied":
@@ -43,7 +48,9 @@ export function tell(known: Known, now: Micros): Told {
   }
 }
 
-function open(known: Known, now: Micros, age: Millis | undefined, as: (s: PlayerState, title: string, detail: string) => Told): Told {
+type As = (state: PlayerState, title: string, detail: string) => Told;
+
+function open(known: Known, now: Micros, age: Millis | undefined, as: As): Told {
   const detail = known.server?.detail ?? "";
   const state = known.server?.state;
   switch (state) {
@@ -65,13 +72,21 @@ function open(known: Known, now: Micros, age: Millis | undefined, as: (s: Player
     case "live":
       if (known.paused) return as("paused", "Paused", "");
       if (known.lastPaintAt === undefined) return as("connecting", "Connecting", "The first picture is on its way.");
-      if (age === undefined) return as("live", "Live", "");
-      return now - known.lastPaintAt > freshFor * 1000
-        ? as("stale", "Stale", "No new picture arrives.")
-        : as("stale", "Late", "Pictures arrive late: the network or this device cannot keep up.");
+      return playing(known, known.lastPaintAt, now, age, as);
     default:
       return unreachable(state);
   }
+}
+
+function playing(known: Known, paintedAt: Micros, now: Micros, age: Millis | undefined, as: As): Told {
+  const why = slowing.has(known.limit.name) ? known.limit.words : "";
+  const since = toMillis((now - paintedAt) as Micros);
+  if (known.server?.stills === true && since <= stillFor) {
+    return { ...as("stills", "Still pictures", why), age: age ?? millis(Math.max(toMillis((now - (known.lastCaptureAt ?? now)) as Micros), 0)) };
+  }
+  if (age === undefined) return as("live", "Live", "");
+  if (since > freshFor) return as("stale", "Stale", why === "" ? "No new picture arrives." : `No new picture arrives. ${why}`);
+  return as("stale", "Late", why === "" ? "Pictures arrive late: the network or this device cannot keep up." : `Pictures arrive late. ${why}`);
 }
 
 function tooOld(known: Known, now: Micros): Millis | undefined {

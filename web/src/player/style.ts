@@ -78,7 +78,7 @@ export const style = `
 }
 .root { --tone: var(--quiet); position: absolute; inset: 0; }
 .root[data-state="live"] { --tone: var(--good); }
-.root[data-state="stale"], .root[data-state="lost"] { --tone: var(--warn); }
+.root[data-state="stills"], .root[data-state="stale"], .root[data-state="lost"] { --tone: var(--warn); }
 .root[data-state="denied"], .root[data-state="unsupported"] { --tone: var(--bad); }
 .root[data-state="connecting"] .pill::before { animation: breathe 1.4s ease-in-out infinite; }
 @keyframes breathe { 50% { opacity: 0.25; } }
@@ -115,7 +115,7 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
   font-size: 13px;
 }
 .again:hover { background: rgb(255 255 255 / 0.22); }
-.again[hidden], .controls[hidden], .stats[hidden] { display: none; }
+.again[hidden], .controls[hidden], .stats[hidden], .settings[hidden] { display: none; }
 
 .controls { display: flex; gap: 8px; pointer-events: auto; transition: opacity 200ms ease; }
 .controls button {
@@ -127,7 +127,7 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
   background: rgb(10 13 17 / 0.66);
 }
 .controls button:hover { background: rgb(36 43 52 / 0.9); }
-.controls button[aria-pressed="true"] { color: var(--good); }
+.controls button[aria-pressed="true"], .controls button[aria-expanded="true"] { color: var(--good); }
 .controls svg { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width: 1.75; stroke-linecap: round; stroke-linejoin: round; }
 :host([quiet]) .controls:not(:focus-within) { opacity: 0; pointer-events: none; }
 
@@ -155,8 +155,52 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
   margin: 0;
 }
 .stats dd { margin: 0; text-align: right; }
+.limit { margin: 0; color: var(--warn); text-wrap: pretty; }
+.limit:empty { display: none; }
+.stats .limit { margin-top: 6px; max-width: 34ch; }
 
-@container (max-height: 480px) { .stats .caption, .stats dl { display: none; } }
+.settings {
+  --above: max(var(--inset), env(safe-area-inset-bottom));
+  position: absolute;
+  right: max(var(--inset), env(safe-area-inset-right));
+  bottom: calc(var(--above) + 48px);
+  z-index: 3;
+  box-sizing: border-box;
+  width: min(20rem, 100% - 2 * var(--inset));
+  max-height: calc(100% - var(--above) - 48px - var(--inset));
+  overflow-y: auto;
+  overscroll-behavior: contain;
+  padding: 14px 8px 10px;
+  border-radius: 14px;
+  background: rgb(15 19 25 / 0.96);
+  box-shadow: 0 0 0 1px rgb(255 255 255 / 0.09), 0 12px 40px rgb(0 0 0 / 0.5);
+}
+.settings fieldset { border: 0; margin: 0; padding: 0; min-width: 0; }
+.settings fieldset + fieldset { margin-top: 8px; padding-top: 12px; border-top: 1px solid rgb(255 255 255 / 0.09); }
+.settings legend { float: left; width: 100%; box-sizing: border-box; padding: 0 10px 4px; color: #a7b2c0; font-size: 12px; font-weight: 600; }
+.settings label {
+  clear: both;
+  display: grid;
+  grid-template-columns: auto 1fr;
+  column-gap: 12px;
+  align-items: center;
+  padding: 6px 10px;
+  border-radius: 9px;
+  cursor: pointer;
+}
+.settings label:hover { background: rgb(255 255 255 / 0.06); }
+.settings label:has(:focus-visible) { outline: 2px solid #7db8ff; outline-offset: -2px; }
+.settings input { grid-row: span 2; width: 17px; height: 17px; margin: 0; accent-color: var(--good); outline: none; cursor: pointer; }
+.settings .title { font-weight: 600; line-height: 19px; }
+.settings .hint { color: #a7b2c0; font-size: 12px; line-height: 16px; }
+.settings .limit { padding: 8px 10px 2px; font-size: 12px; line-height: 17px; }
+
+/* On a phone the sentence has no room beside the figures. */
+@container (max-width: 560px) {
+  .root:not(.empty):has(.detail:not(:empty)) .stats { translate: 0 -30px; }
+  .root:not(.empty) .detail:not(:empty) { flex-basis: auto; padding: 3px 10px; border-radius: 9px; background: rgb(10 13 17 / 0.86); font-size: 13px; }
+}
+@container (max-height: 480px) { .stats .caption, .stats dl, .stats .limit { display: none; } }
 @media (prefers-reduced-motion: reduce) {
   .root[data-state="connecting"] .pill::before { animation: none; }
   .surface, .controls { transition: none; }

@@ -347,7 +347,8 @@ export interface Hello {
   readonly codecs: readonly string[];
   /** Lines of picture there is room for; 0: no limit. */
   readonly max_height: number;
-  readonly mode: "live";
+  /** How it plays what comes. */
+  readonly mode: "live" | "smooth";
 }
 
 export interface Stats {

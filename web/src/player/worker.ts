@@ -16,7 +16,7 @@ scope.onmessage = (e) => {
   const m = e.data;
   switch (m.type) {
     case "start":
-      session = new Session(m.url, m.ticketed, m.maxHeight, m.visible, {
+      session = new Session(m.url, m.ticketed, m.wishes, {
         report: (report) => scope.postMessage({ type: "report", report }),
         ticketWanted: () => scope.postMessage({ type: "ticket-wanted" }),
         surfaceWanted: () => scope.postMessage({ type: "surface-wanted" }),
@@ -28,10 +28,8 @@ scope.onmessage = (e) => {
       return session?.painted(m.paints);
     case "ticket":
       return session?.setTicket(m.ticket);
-    case "visible":
-      return session?.setVisible(m.visible);
-    case "max-height":
-      return session?.setMaxHeight(m.lines);
+    case "wishes":
+      return session?.setWishes(m.wishes);
     case "reconnect":
       return session?.reconnect();
     default:
