@@ -1,5 +1,6 @@
 # Each target is what a person could have typed. `make` alone says what there is.
 GOLANGCI_LINT := v2.15.0
+PEBBLE := v2.10.1
 FUZZTIME ?= 30s
 
 # The packages whose tests need nothing but Go and FFmpeg's libraries; test/ drives browsers and measures.
@@ -39,8 +40,8 @@ web-test: web/node_modules ## check the TypeScript's types and run its tests
 	go run ./web/build -tests bin/web-test
 	node --test --test-reporter=spec $$(find bin/web-test -name '*.mjs')
 
-e2e: build test/e2e/node_modules ## run both programs with real Chromium and Firefox
-	node --test --test-reporter=spec --test-concurrency=1 test/e2e/*.test.mjs
+e2e: build test/e2e/node_modules bin/pebble/$(PEBBLE)/pebble ## run both programs with real Chromium and Firefox
+	PEBBLE=$(CURDIR)/bin/pebble/$(PEBBLE) node --test --test-reporter=spec --test-concurrency=1 test/e2e/*.test.mjs
 
 fuzz: web ## fuzz every parser of outside bytes, each for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
@@ -89,5 +90,8 @@ clean: ## remove what was built and fetched into this folder
 
 bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+
+bin/pebble/$(PEBBLE)/pebble:
+	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
 .PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart bench-capture v4l2 bench-networks screens check clean

@@ -42,7 +42,8 @@ type App struct {
 	log      *slog.Logger
 	listener net.Listener
 	auth     *auth.Authenticator
-	ca       *authority.Authority // nil with the operator's own certificate
+	ca       *authority.Authority // nil with a certificate from elsewhere
+	acme     *authority.ACME      // nil with a certificate from elsewhere
 	audit    *audit.Log
 	hub      *hub.Hub
 	epoch    media.Epoch
@@ -116,9 +117,11 @@ func (a *App) certificates() (authority.Source, error) {
 		return authority.Files(a.cfg.TLS.Cert, a.cfg.TLS.Key, time.Now, a.log.With("room", "authority"))
 	}
 	if o := a.cfg.TLS.ACME; len(o.Domains) > 0 {
-		return authority.NewACME(authority.ACMEOptions{
+		acme, err := authority.NewACME(authority.ACMEOptions{
 			Dir: filepath.Join(a.cfg.DataDir, "acme"), Domains: o.Domains, Email: o.Email, Directory: o.Directory, CA: o.CA,
-		})
+		}, a.log.With("room", "authority"))
+		a.acme = acme
+		return acme, err
 	}
 	ca, err := authority.Open(a.cfg.DataDir, a.cfg.Hosts, time.Now)
 	if err != nil {
@@ -169,6 +172,9 @@ func (a *App) linkHost() string {
 	if err != nil {
 		return a.listener.Addr().String()
 	}
+	if domains := a.cfg.TLS.ACME.Domains; len(domains) > 0 {
+		return net.JoinHostPort(domains[0], port)
+	}
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 		host = "localhost"
 		if len(a.cfg.Hosts) > 0 {
@@ -195,6 +201,9 @@ func (a *App) Run(ctx context.Context) error {
 		defer stopCaptures()
 		return a.httpd.Serve(ctx, a.listener)
 	})
+	if a.acme != nil {
+		group.Go(func() error { return a.acme.Run(captureCtx) })
+	}
 	for _, s := range a.cfg.Streams {
 		if !s.Source.IsZero() {
 			group.Go(func() error { return a.runCapture(captureCtx, s) })

@@ -1,15 +1,19 @@
 package authority
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
@@ -27,15 +31,27 @@ type ACMEOptions struct {
 }
 
 // ACME is certificates that an authority gives over the network (RFC 8555), proven by TLS-ALPN-01 (RFC 8737) on the server's
-// own port, so that no other is needed. They are asked for when a first client names a domain and renewed when a third of
-// their life is left; one that cannot be renewed goes on to its end. Safe for concurrent use.
+// own port, so that no other is needed. Run asks for them and renews them when a third of their life is left; one that cannot
+// be renewed goes on to its end. Safe for concurrent use.
 type ACME struct {
+	// static after construction
 	manager *autocert.Manager
 	domains []string
+	log     *slog.Logger
+
+	mu    sync.Mutex
+	given map[string]*tls.Certificate // by domain; guarded by mu
 }
 
-// NewACME asks nobody yet. Whoever calls it has agreed to the authority's terms.
-func NewACME(o ACMEOptions) (*ACME, error) {
+const (
+	// lookEvery is how often renewed certificates are taken over, firstRetry to lastRetry how long a domain waits whose
+	// certificate was refused: authorities bound how often they are asked.
+	lookEvery             = 10 * time.Minute
+	firstRetry, lastRetry = 10 * time.Second, time.Hour
+)
+
+// NewACME asks nobody: Run does. Whoever calls it has agreed to the authority's terms.
+func NewACME(o ACMEOptions, log *slog.Logger) (*ACME, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("directory of certificates: %w", err)
 	}
@@ -56,22 +72,71 @@ func NewACME(o ACMEOptions) (*ACME, error) {
 			Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(o.Dir), HostPolicy: autocert.HostWhitelist(o.Domains...),
 			Client: client, Email: o.Email,
 		},
-		domains: o.Domains,
+		domains: o.Domains, log: log, given: map[string]*tls.Certificate{},
 	}, nil
 }
 
-// errNoName is what a client gets that does not say which name it wants.
-var errNoName = errors.New("the client names no server")
+// Run asks for the certificates and has them renewed until ctx is done. The listener must answer meanwhile, since the authority
+// calls it to see that the names are the server's.
+func (a *ACME) Run(ctx context.Context) error {
+	retry := firstRetry
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		if err := a.take(); err != nil {
+			a.log.Error("no certificate from the ACME authority, asking again later", "error", err, "after", retry)
+			timer.Reset(retry)
+			retry = min(2*retry, lastRetry)
+			continue
+		}
+		retry = firstRetry
+		timer.Reset(lookEvery)
+	}
+}
 
-// GetCertificate returns the certificate for the name that the client wants. A name that is not among the domains, and none at
-// all, are refused.
+// take asks for what is missing and takes over what was renewed.
+func (a *ACME) take() error {
+	var errs []error
+	for _, domain := range a.domains {
+		// A client of today's: the authority is asked for an ECDSA key.
+		certificate, err := a.manager.GetCertificate(&tls.ClientHelloInfo{
+			ServerName: domain, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256},
+			SignatureSchemes: []tls.SignatureScheme{tls.ECDSAWithP256AndSHA256}, SupportedCurves: []tls.CurveID{tls.CurveP256},
+		})
+		if err != nil {
+			errs = append(errs, fmt.Errorf("certificate for %s: %w", domain, err))
+			continue
+		}
+		a.mu.Lock()
+		fresh := a.given[domain] == nil || !a.given[domain].Leaf.Equal(certificate.Leaf)
+		a.given[domain] = certificate
+		a.mu.Unlock()
+		if fresh {
+			a.log.Info("certificate of the ACME authority", "domain", domain, "not_after", certificate.Leaf.NotAfter)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// GetCertificate returns the certificate for the name that the client wants. A name that is not among the domains, one whose
+// certificate is not here yet, and none at all are refused. It never waits for the authority, whose own calls it answers.
 func (a *ACME) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
-	if name == "" {
-		return nil, errNoName
-	}
 	if !slices.Contains(a.domains, name) {
 		return nil, fmt.Errorf("no certificate for %.80q", name)
 	}
-	return a.manager.GetCertificate(hello)
+	if slices.Equal(hello.SupportedProtos, []string{acme.ALPNProto}) {
+		return a.manager.GetCertificate(hello)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if certificate := a.given[name]; certificate != nil {
+		return certificate, nil
+	}
+	return nil, fmt.Errorf("the certificate for %s is still being asked for", name)
 }
