@@ -12,7 +12,8 @@ import { within } from "./wait.mjs";
 
 export const repository = fileURLToPath(new URL("../../..", import.meta.url));
 const bin = resolve(process.env.SIGHTLINE_BIN ?? join(repository, "bin"));
-export const program = (name) => join(bin, name);
+/** The path of one of them; a path stays. */
+export const program = (name) => resolve(bin, name);
 
 /** A folder that is gone after close(). */
 export function scratch() {
@@ -173,11 +174,14 @@ export class Server {
     return Number(/pid=(\d+)/.exec(starts.at(-1) ?? "")?.[1]);
   }
 
+  /** The record's current file, checkpoints and all. */
   auditText() {
     return readFileSync(join(this.dataDir, "audit.jsonl"), "utf8");
   }
+  /** What somebody did or tried: without the checkpoints that sign the record. */
   auditRecords() {
-    return this.auditText().split("\n").filter((l) => l !== "").map((l) => JSON.parse(l));
+    const lines = this.auditText().split("\n").filter((l) => l !== "");
+    return lines.map((l) => JSON.parse(l)).filter((r) => r.event !== "checkpoint");
   }
 
   /** One request, its certificate checked against the server's own authority: {status, headers, body}. */
