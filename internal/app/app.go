@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,6 +34,7 @@ import (
 	"sightline/internal/supervise"
 	"sightline/internal/transport/pipe"
 	"sightline/internal/wire"
+	"sightline/internal/witness"
 	"sightline/web"
 )
 
@@ -45,6 +47,7 @@ type App struct {
 	ca       *authority.Authority // nil with a certificate from elsewhere
 	acme     *authority.ACME      // nil with a certificate from elsewhere
 	audit    *audit.Log
+	witness  *witness.Witness // nil where nobody is told of the record
 	hub      *hub.Hub
 	epoch    media.Epoch
 	httpd    *httpd.Server
@@ -78,13 +81,34 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.audit, err = audit.Open(cfg.Audit.Path, audit.Options{Log: log.With("room", "audit")}); err != nil {
+	if err := a.openAudit(); err != nil {
 		return nil, err
 	}
 	if err := a.listen(source, files); err != nil {
 		return nil, errors.Join(err, a.audit.Close())
 	}
 	return a, nil
+}
+
+// openAudit opens the audit record, and the way to its witness.
+func (a *App) openAudit() error {
+	key, err := audit.OpenKey(a.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	c := a.cfg.Audit
+	a.audit, err = audit.Open(c.Path, audit.Options{
+		Key: key, RotateSize: int64(c.RotateBytes), RotateAge: c.RotateAge, Keep: c.Keep,
+		OnFailure: audit.Policy(c.OnFailure), Log: a.log.With("room", "audit"),
+	})
+	if err != nil || c.Syslog.Network == "" {
+		return err
+	}
+	a.witness, err = witness.New(witness.Options(c.Syslog), a.audit.Subscribe(witness.Queue), a.log.With("room", "witness"))
+	if err != nil {
+		return errors.Join(err, a.audit.Close())
+	}
+	return nil
 }
 
 // listen takes the port and makes the HTTP server for it.
@@ -187,12 +211,21 @@ func (a *App) linkHost() string {
 // Close frees what an App holds that is not run.
 func (a *App) Close() error { return errors.Join(a.listener.Close(), a.audit.Close()) }
 
+// witnessGrace is how long the witness may take for the last lines of the record.
+const witnessGrace = 2 * time.Second
+
 // Run serves until ctx is done or the listener fails. Everything it started has ended when it returns.
 func (a *App) Run(ctx context.Context) error {
 	// The audit log outlives all that writes to it.
 	auditCtx, stopAudit := context.WithCancel(context.WithoutCancel(ctx))
 	audited := make(chan error, 1)
 	go func() { audited <- a.audit.Run(auditCtx) }()
+	witnessCtx, stopWitness := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWitness()
+	var witnessed sync.WaitGroup
+	if a.witness != nil {
+		witnessed.Go(func() { a.witness.Run(witnessCtx) })
+	}
 
 	// Captures end after the viewers have gone, who would else be told that their cameras are being restarted.
 	captureCtx, stopCaptures := context.WithCancel(context.WithoutCancel(ctx))
@@ -214,6 +247,10 @@ func (a *App) Run(ctx context.Context) error {
 	if auditErr := <-audited; auditErr != nil && !errors.Is(auditErr, context.Canceled) {
 		err = errors.Join(err, auditErr)
 	}
+	// A receiver that is away does not hold up the end.
+	giveUp := time.AfterFunc(witnessGrace, stopWitness)
+	witnessed.Wait()
+	giveUp.Stop()
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // asked to stop
 	}

@@ -126,7 +126,7 @@ func configure(t *testing.T) config.Config {
 	dir := t.TempDir()
 	return config.Config{
 		Listen: "127.0.0.1:0", DataDir: dir, Auth: config.Auth{SessionTTL: time.Hour}, Limits: config.Limits{Viewers: 10, ViewersPerStream: 10},
-		Audit: config.Audit{Path: filepath.Join(dir, "audit.jsonl")},
+		Audit: config.Audit{Path: filepath.Join(dir, "audit.jsonl"), RotateBytes: 64 << 20, Keep: 1, OnFailure: "refuse"},
 		Streams: []config.Stream{
 			{ID: "door", Source: source},
 			{ID: "yard", Publish: true},

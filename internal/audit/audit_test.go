@@ -3,10 +3,11 @@ package audit
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -23,8 +24,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// line is a record as another program reads it.
-type line struct {
+// foreignLine is a record as another program reads it.
+type foreignLine struct {
 	Seq       uint64 `json:"seq"`
 	Time      string `json:"time"`
 	Event     string `json:"event"`
@@ -37,22 +38,32 @@ type line struct {
 	Remote    string `json:"remote"`
 	UserAgent string `json:"user_agent"`
 	Session   string `json:"session"`
+	Count     uint64 `json:"count"`
+	First     string `json:"first"`
+	Last      string `json:"last"`
+	Number    uint64 `json:"number"`
+	Log       string `json:"log"`
+	Key       string `json:"key"`
 	Prev      string `json:"prev"`
+	Signature string `json:"signature"`
 }
 
-// read parses a whole file strictly, and checks that the sequence has no gap.
-func read(tb testing.TB, data []byte) []line {
+// read parses a whole file strictly, checks that the sequence has no gap, and returns all but the checkpoints.
+func read(tb testing.TB, data []byte) []foreignLine {
 	tb.Helper()
 	if len(data) > 0 && data[len(data)-1] != '\n' {
 		tb.Fatalf("the last line is unfinished: %q", data)
 	}
-	var lines []line
+	var lines []foreignLine
 	for text := range strings.Lines(string(data)) {
 		dec := json.NewDecoder(strings.NewReader(text))
 		dec.DisallowUnknownFields()
-		var l line
+		var l foreignLine
 		if err := dec.Decode(&l); err != nil {
 			tb.Fatalf("line %q: %v", text, err)
+		}
+		if l.Event == "checkpoint" {
+			continue
 		}
 		if l.Seq != uint64(len(lines)+1) {
 			tb.Fatalf("line %d has seq %d", len(lines)+1, l.Seq)
@@ -62,7 +73,7 @@ func read(tb testing.TB, data []byte) []line {
 	return lines
 }
 
-func readFile(tb testing.TB, path string) []line {
+func readFile(tb testing.TB, path string) []foreignLine {
 	tb.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -88,7 +99,7 @@ func start(tb testing.TB, l *Log) (stop func()) {
 // session opens the file, appends one record per subject and closes it.
 func session(tb testing.TB, path string, subjects ...string) {
 	tb.Helper()
-	l, err := Open(path, Options{})
+	l, err := Open(path, Options{Key: testKey()})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -104,7 +115,7 @@ func session(tb testing.TB, path string, subjects ...string) {
 func TestAppend_WritesEveryField(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	at := time.Date(2026, 11, 22, 16, 5, 4, 123456789, time.FixedZone("CET", 3600))
-	l, err := Open(path, Options{Now: func() time.Time { return at }})
+	l, err := Open(path, Options{Key: testKey(), Now: func() time.Time { return at }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,11 +132,12 @@ func TestAppend_WritesEveryField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	before, got, _ := strings.Cut(string(data), "\n") // a checkpoint begins the chain
 	want := `{"seq":1,"time":"2026-11-22T15:05:04.123456Z","event":"watch","verdict":"refused","reason":"expired",` +
 		`"subject":"alice","token_id":"t1","stream":"site/door","action":"view","remote":"192.0.2.7:4711",` +
-		`"user_agent":"Mozilla/5.0 (X11; Linux)","session":"s1","prev":""}` + "\n"
-	if string(data) != want {
-		t.Errorf("got  %swant %s", data, want)
+		`"user_agent":"Mozilla/5.0 (X11; Linux)","session":"s1","prev":"` + fmt.Sprintf("%x", sha256.Sum256([]byte(before))) + `"}` + "\n"
+	if got != want {
+		t.Errorf("got  %swant %s", got, want)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -137,8 +149,8 @@ func TestAppend_WritesEveryField(t *testing.T) {
 }
 
 func TestAppend_RefusesEmptyRecords(t *testing.T) {
-	l := newLog("fake", &fakeFile{}, Options{Now: time.Now}, 0, 0)
-	for _, r := range []Record{{}, {Event: "login"}, {Verdict: Granted}, {Event: "login", Verdict: "maybe"}} {
+	l := fakeLog(&fakeFile{})
+	for _, r := range []Record{{}, {Event: "login"}, {Verdict: Granted}, {Event: "login", Verdict: "maybe"}, {Event: "audit", Verdict: Ended}, {Event: "checkpoint", Verdict: Ended}} {
 		if err := l.Append(context.Background(), r); err == nil || errors.Is(err, ErrUnavailable) {
 			t.Errorf("%+v: %v", r, err)
 		}
@@ -163,31 +175,55 @@ func TestOpen_MendsATornLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lastLine := bytes.LastIndexByte(data[:len(data)-1], '\n') + 1
-	// Every place where a crash can cut the last line, and, for the first line, the same in a file without any other.
-	for _, text := range [][]byte{data[:lastLine+(len(data)-lastLine)], data[:bytes.IndexByte(data, '\n')+1]} {
-		begin := bytes.LastIndexByte(text[:len(text)-1], '\n') + 1
-		before := bytes.Count(text[:begin], []byte("\n"))
-		for cut := begin + 1; cut < len(text); cut++ {
-			path := filepath.Join(t.TempDir(), "torn.jsonl")
-			if err := os.WriteFile(path, text[:cut], 0o600); err != nil {
-				t.Fatal(err)
-			}
-			session(t, path, "after")
-			lines := readFile(t, path)
-			if len(lines) != before+2 || lines[before+1].Subject != "after" {
-				t.Fatalf("cut at %d of %d: got %d lines", cut, len(text), len(lines))
-			}
-			mended := lines[before]
-			if completed := cut == len(text)-1; completed {
-				if mended.Event != "login" {
-					t.Errorf("a whole line without newline became %+v", mended)
-				}
-			} else if mended.Event != "audit" || !strings.Contains(mended.Reason, `{"seq":`[:min(7, cut-begin)]) {
+	// Every place where a crash can cut the first line, the last record, and the checkpoint behind it.
+	lines := bytes.SplitAfter(data, []byte("\n"))
+	last := len(data) - len(lines[4]) - len(lines[3])
+	dir := t.TempDir()
+	for cut := range data {
+		if cut > len(lines[0]) && cut < last {
+			continue
+		}
+		path := filepath.Join(dir, fmt.Sprintf("%d.jsonl", cut))
+		if err := os.WriteFile(path, data[:cut], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		session(t, path, "after")
+		got := readFile(t, path)
+		if subject := got[len(got)-1].Subject; subject != "after" {
+			t.Fatalf("cut at %d: the last record is of %q", cut, subject)
+		}
+		begin := bytes.LastIndexByte(data[:cut], '\n') + 1
+		kept := max(0, bytes.Count(data[:cut], []byte("\n"))-1)
+		completed := data[cut] == '\n' && cut > 0
+		if completed && !bytes.Contains(data[begin:cut], []byte(`"checkpoint"`)) {
+			kept++
+		}
+		if torn := cut > begin && !completed; torn {
+			mended := got[len(got)-2]
+			if mended.Event != "audit" || mended.Action != "mend" || !strings.Contains(mended.Reason, `{"seq":`[:min(7, cut-begin)]) {
 				t.Errorf("cut at %d: mended with %+v", cut, mended)
 			}
+			kept++
 		}
+		if len(got) != kept+1 {
+			t.Errorf("cut at %d: %d records, want %d", cut, len(got), kept+1)
+		}
+		wantSound(t, path)
 	}
+}
+
+// wantSound verifies a record that a test has written.
+func wantSound(tb testing.TB, path string) Report {
+	tb.Helper()
+	report, err := Verify(path, VerifyOptions{Keys: []ed25519.PublicKey{testKey().Public().(ed25519.PublicKey)}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if !report.Sound {
+		data, _ := os.ReadFile(path)
+		tb.Fatalf("not sound: %+v\n%s", report.Findings, data)
+	}
+	return report
 }
 
 func TestOpen_MendsZerosAfterAPowerCut(t *testing.T) {
@@ -208,15 +244,16 @@ func TestOpen_MendsZerosAfterAPowerCut(t *testing.T) {
 	if len(lines) != 3 || lines[1].Event != "audit" || !strings.Contains(lines[1].Reason, "4000 bytes") || lines[2].Subject != "b" {
 		t.Errorf("got %+v", lines)
 	}
+	wantSound(t, path)
 }
 
 func TestOpen_RefusesAFileInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
-	first, err := Open(path, Options{})
+	first, err := Open(path, Options{Key: testKey()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if second, err := Open(path, Options{}); !errors.Is(err, errInUse) || !strings.Contains(err.Error(), path) {
+	if second, err := Open(path, Options{Key: testKey()}); !errors.Is(err, errInUse) || !strings.Contains(err.Error(), path) {
 		t.Errorf("second: %v, %v", second, err)
 	}
 	if err := first.Close(); err != nil {
@@ -234,7 +271,7 @@ func TestOpen_LeavesOtherFilesAlone(t *testing.T) {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, err := Open(path, Options{})
+		l, err := Open(path, Options{Key: testKey()})
 		if err == nil {
 			t.Errorf("%.20q: opened", content)
 			_ = l.Close()
@@ -323,7 +360,7 @@ func TestAppend_FailsWhenTheDiskFails(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &fakeFile{}
-			l := newLog("fake", f, defaults(), 0, 0)
+			l := fakeLog(f)
 			stop := start(t, l)
 			defer stop()
 			ctx := context.Background()
@@ -342,8 +379,11 @@ func TestAppend_FailsWhenTheDiskFails(t *testing.T) {
 			}
 			stop()
 			lines := read(t, f.durable)
-			if len(lines) != 2 || lines[0].Subject != "before" || lines[1].Subject != "after" {
-				t.Errorf("durable: %+v", lines)
+			if len(lines) != 3 || lines[0].Subject != "before" || lines[2].Subject != "after" {
+				t.Fatalf("durable: %+v", lines)
+			}
+			if gap := lines[1]; gap.Action != "gap" || !strings.HasPrefix(gap.Reason, "3 records ") || !strings.HasSuffix(gap.Reason, " watch/granted=3") {
+				t.Errorf("the gap is recorded as %+v", gap)
 			}
 			if f.tornWhenWriting {
 				t.Error("a record was written behind an unfinished one")
@@ -352,13 +392,26 @@ func TestAppend_FailsWhenTheDiskFails(t *testing.T) {
 	}
 }
 
-func defaults() Options { return Options{Now: time.Now, Log: slog.New(slog.DiscardHandler)} }
+// fakeDisk has one file, and is never rotated.
+type fakeDisk struct {
+	disk
+	file *fakeFile
+}
+
+func (d fakeDisk) open(string) (file, error) { return d.file, nil }
+
+func fakeLog(f *fakeFile) *Log {
+	return newLog("fake", fakeDisk{file: f}, Options{Key: testKey()}.withDefaults())
+}
+
+// testKey is the same key in every test.
+func testKey() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)) }
 
 func TestAppend_ReturnsOnlyAfterTheSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		f := &fakeFile{beforeSync: func() { <-gate }}
-		l := newLog("fake", f, defaults(), 0, 0)
+		l := fakeLog(f)
 		stop := start(t, l)
 		defer stop()
 		returned := make(chan error, 1)
@@ -383,7 +436,7 @@ func TestAppend_WaitersShareASync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		f := &fakeFile{beforeSync: func() { <-gate }}
-		l := newLog("fake", f, defaults(), 0, 0)
+		l := fakeLog(f)
 		stop := start(t, l)
 		defer stop()
 		var wg sync.WaitGroup
@@ -417,7 +470,7 @@ func TestAppend_DoesNotQueueWithoutBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		f := &fakeFile{beforeSync: func() { <-gate }}
-		l := newLog("fake", f, defaults(), 0, 0)
+		l := fakeLog(f)
 		stop := start(t, l)
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
@@ -444,7 +497,7 @@ func TestAppend_DoesNotQueueWithoutBound(t *testing.T) {
 func TestRun_WritesWhatWaitsAndThenRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeFile{}
-		l := newLog("fake", f, defaults(), 0, 0)
+		l := fakeLog(f)
 		returned := make(chan error, 1)
 		go func() { returned <- l.Append(context.Background(), grant("early")) }()
 		synctest.Wait()
@@ -498,7 +551,8 @@ func FuzzRecord(f *testing.F) {
 	f.Add(strings.Repeat("a", 1024), strings.Repeat("a", 256))
 	f.Add(strings.Repeat("a", 1025), strings.Repeat("a", 257))
 	f.Fuzz(func(t *testing.T, subject, agent string) {
-		got := Record{Event: "e", Verdict: Granted, Subject: subject, UserAgent: agent}.appendLine(nil, 1, time.Unix(0, 0))
+		r := item{Record: Record{Event: "e", Verdict: Granted, Subject: subject, UserAgent: agent}, at: time.Unix(0, 0)}
+		got := r.appendLine(nil, 1, "")
 		if bytes.IndexByte(got, '\n') != len(got)-1 {
 			t.Fatalf("not one line: %q", got)
 		}

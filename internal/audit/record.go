@@ -23,7 +23,7 @@ const (
 // the token. Each field is cut to its limit (1 KiB of file, 256 bytes for UserAgent), and every character that
 // is not plainly visible is escaped, so that a record is one line and safe to show in a terminal.
 type Record struct {
-	Event     string // required; "login", "ticket", "watch", "publish", "api", "session-end"
+	Event     string // required; "login", "ticket", "watch", "publish", "api", "session-end"; not "audit" or "checkpoint"
 	Verdict   Verdict
 	Reason    string // why refused or ended, as one word where there is one
 	Subject   string
@@ -41,10 +41,27 @@ const (
 	cutMark      = "…"
 )
 
-// validate refuses records that say nothing.
+// The events of lines that the log writes about itself.
+const (
+	eventAudit      = "audit"
+	eventCheckpoint = "checkpoint"
+)
+
+// The actions of records with eventAudit.
+const (
+	actionMend  = "mend"  // a crash left an unfinished line
+	actionChain = "chain" // the records before this one have no chain
+	actionPrune = "prune" // the oldest file is removed
+	actionGap   = "gap"   // records could not be written
+)
+
+// validate refuses records that say nothing, and those that only the log itself may write.
 func (r Record) validate() error {
-	if r.Event == "" {
+	switch r.Event {
+	case "":
 		return errors.New("the record names no event")
+	case eventAudit, eventCheckpoint:
+		return fmt.Errorf("the event %s is the log's own", r.Event)
 	}
 	switch r.Verdict {
 	case Granted, Refused, Ended:
@@ -53,29 +70,38 @@ func (r Record) validate() error {
 	return fmt.Errorf("the record's verdict is %.40q: want granted, refused or ended", r.Verdict)
 }
 
-// appendLine appends the record as one line of JSON with the newline. The fields and their order are part of
-// the format: every line has all of them. prev is kept for the hash of the line before.
-func (r Record) appendLine(b []byte, seq uint64, at time.Time) []byte {
-	b = append(b, `{"seq":`...)
-	b = strconv.AppendUint(b, seq, 10)
-	b = append(b, `,"time":"`...)
-	b = at.UTC().AppendFormat(b, "2006-01-02T15:04:05.000000Z")
-	b = append(b, '"')
+// item is a record on its way into the file.
+type item struct {
+	Record
+	at time.Time
+	// A roll-up stands for count attempts between first and last; count is 0 in any other record.
+	count       uint64
+	first, last time.Time
+}
+
+// attempts is how many attempts the item stands for.
+func (it item) attempts() uint64 { return max(1, it.count) }
+
+const timeFormat = "2006-01-02T15:04:05.000000Z"
+
+// appendLine appends the item as one line of JSON with the newline. The fields and their order are part of the
+// format: every line has all of them, and a roll-up count, first and last besides. prev is "" or a digest.
+func (it item) appendLine(b []byte, seq uint64, prev string) []byte {
+	b = appendHead(b, seq, it.at)
 	for _, f := range []struct {
 		name, value string
 		limit       int
 	}{
-		{"event", r.Event, maxField},
-		{"verdict", string(r.Verdict), maxField},
-		{"reason", r.Reason, maxField},
-		{"subject", r.Subject, maxField},
-		{"token_id", r.TokenID, maxField},
-		{"stream", r.Stream, maxField},
-		{"action", r.Action, maxField},
-		{"remote", r.Remote, maxField},
-		{"user_agent", r.UserAgent, maxUserAgent},
-		{"session", r.Session, maxField},
-		{"prev", "", maxField},
+		{"event", it.Event, maxField},
+		{"verdict", string(it.Verdict), maxField},
+		{"reason", it.Reason, maxField},
+		{"subject", it.Subject, maxField},
+		{"token_id", it.TokenID, maxField},
+		{"stream", it.Stream, maxField},
+		{"action", it.Action, maxField},
+		{"remote", it.Remote, maxField},
+		{"user_agent", it.UserAgent, maxUserAgent},
+		{"session", it.Session, maxField},
 	} {
 		b = append(b, `,"`...)
 		b = append(b, f.name...)
@@ -83,7 +109,27 @@ func (r Record) appendLine(b []byte, seq uint64, at time.Time) []byte {
 		b = appendEscaped(b, f.value, f.limit)
 		b = append(b, '"')
 	}
-	return append(b, '}', '\n')
+	if it.count > 0 {
+		b = append(b, `,"count":`...)
+		b = strconv.AppendUint(b, it.count, 10)
+		b = append(b, `,"first":"`...)
+		b = it.first.UTC().AppendFormat(b, timeFormat)
+		b = append(b, `","last":"`...)
+		b = it.last.UTC().AppendFormat(b, timeFormat)
+		b = append(b, '"')
+	}
+	b = append(b, `,"prev":"`...)
+	b = append(b, prev...)
+	return append(b, '"', '}', '\n')
+}
+
+// appendHead appends what every line begins with.
+func appendHead(b []byte, seq uint64, at time.Time) []byte {
+	b = append(b, `{"seq":`...)
+	b = strconv.AppendUint(b, seq, 10)
+	b = append(b, `,"time":"`...)
+	b = at.UTC().AppendFormat(b, timeFormat)
+	return append(b, '"')
 }
 
 // appendEscaped appends s as the inside of a JSON string, in at most limit bytes; what is longer ends with

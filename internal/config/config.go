@@ -84,8 +84,22 @@ type Limits struct {
 	ViewersPerStream int
 }
 
-// Audit is where the audit file stands.
-type Audit struct{ Path string }
+// Audit is how the audit record is kept.
+type Audit struct {
+	Path        string        // of the current file
+	RotateBytes int           // size at which a new file is begun
+	RotateAge   time.Duration // age at which a new file is begun; 0: none
+	Keep        int           // full files that are kept
+	OnFailure   string        // "refuse" or "continue": what happens while no record can be written
+	Syslog      Syslog
+}
+
+// Syslog is where each line of the audit record goes besides. Network is empty where it goes nowhere.
+type Syslog struct {
+	Network string // "unix", "tcp" or "tls"
+	Address string // path of a socket, or host:port
+	CA      string // path of the certificates that vouch for a TLS receiver; "": the system's
+}
 
 // Log is what is logged.
 type Log struct{ Level slog.Level }
@@ -116,7 +130,7 @@ func defaults() Config {
 		Listen: ":8443",
 		Auth:   Auth{SessionTTL: maxSessionTTL},
 		Limits: Limits{Viewers: 2000, ViewersPerStream: 1000},
-		Audit:  Audit{Path: "audit.jsonl"},
+		Audit:  Audit{Path: "audit.jsonl", RotateBytes: 64 << 20, Keep: 32, OnFailure: "refuse"},
 		Log:    Log{Level: slog.LevelInfo},
 	}
 }

@@ -45,12 +45,19 @@ const (
 	minBitrateBps = 50_000
 	maxBitrateBps = 100_000_000
 	maxListItems  = 1000
+
+	minRotateBytes = 64 << 10
+	maxRotateBytes = 1 << 30
+	minRotateAge   = time.Minute
+	maxRotateAge   = 366 * 24 * time.Hour
+	maxAuditFiles  = 10_000
 )
 
 var (
 	renditionName  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 	bitrateGrammar = regexp.MustCompile(`^([0-9]{1,9}(?:\.[0-9]{1,3})?)([kM]?)$`)
 	rateGrammar    = regexp.MustCompile(`^([0-9]{1,6}(?:\.[0-9]{1,3})?)(?:/([0-9]{1,6}))?$`)
+	sizeGrammar    = regexp.MustCompile(`^([0-9]{1,10})([kMG]?)$`)
 	lineInMessage  = regexp.MustCompile(`\bline (\d+)(?:, column (\d+))?`)
 )
 
@@ -334,9 +341,7 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 				key{"viewers-per-stream", d.integer(&c.Limits.ViewersPerStream, "viewers-per-stream", 1, maxViewers)},
 			)
 		}},
-		key{"audit", func(n *yaml.Node) {
-			d.mapping(n, "audit", key{"path", d.text(&c.Audit.Path, "path", "a path", notEmpty)})
-		}},
+		key{"audit", func(n *yaml.Node) { d.audit(n, &c.Audit) }},
 		key{"log", func(n *yaml.Node) {
 			d.mapping(n, "log", key{"level", d.text(new(string), "level", "debug, info, warn or error", c.setLogLevel)})
 		}},
@@ -443,6 +448,72 @@ func (d *decoder) auth(n *yaml.Node, a *Auth) {
 			a.SessionTTL = ttl
 		}},
 	)
+}
+
+func (d *decoder) audit(n *yaml.Node, a *Audit) {
+	d.mapping(
+		n, "audit",
+		key{"path", d.text(&a.Path, "path", "a path", notEmpty)},
+		key{"rotate-size", func(n *yaml.Node) { d.number(&a.RotateBytes, n, "rotate-size", parseSize) }},
+		key{"rotate-age", func(n *yaml.Node) {
+			s, ok := d.scalar(n, "rotate-age", "a duration such as 24h", "!!str")
+			if !ok {
+				return
+			}
+			age, err := time.ParseDuration(s)
+			if err != nil || age < minRotateAge || age > maxRotateAge {
+				d.fail(n, "rotate-age is %.20q: want a duration from %s to %s", s, minRotateAge, maxRotateAge)
+				return
+			}
+			a.RotateAge = age
+		}},
+		key{"keep", d.integer(&a.Keep, "keep", 1, maxAuditFiles)},
+		key{"on-failure", d.text(&a.OnFailure, "on-failure", "refuse or continue", oneOf([]string{"refuse", "continue"}))},
+		key{"syslog", d.text(new(string), "syslog", "an address such as tls://log.example.org:6514", func(s string) (err error) {
+			a.Syslog.Network, a.Syslog.Address, err = parseSyslog(s)
+			return err
+		})},
+		key{"syslog-ca", d.text(&a.Syslog.CA, "syslog-ca", "a path", notEmpty)},
+	)
+	if a.Syslog.CA != "" && a.Syslog.Network != "tls" {
+		d.fail(n, "syslog-ca has a meaning for a syslog that begins with tls:// only: remove it")
+	}
+}
+
+// parseSize reads bytes: 64M, 512k or 67108864; k, M and G are powers of 1,024.
+func parseSize(s string) (int, error) {
+	m := sizeGrammar.FindStringSubmatch(s)
+	if m == nil {
+		return 0, errors.New("want bytes such as 64M, 512k or 67108864")
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		return 0, err
+	}
+	shift := map[string]int{"": 0, "k": 10, "M": 20, "G": 30}[m[2]]
+	if n > maxRotateBytes>>shift || n<<shift < minRotateBytes {
+		return 0, fmt.Errorf("want from %dk to %dM", minRotateBytes>>10, maxRotateBytes>>20)
+	}
+	return n << shift, nil
+}
+
+// parseSyslog reads unix:///dev/log, tcp://host:port and tls://host:port.
+func parseSyslog(s string) (network, address string, err error) {
+	want := errors.New("want unix:///dev/log, tcp://host:port or tls://host:port")
+	network, address, ok := strings.Cut(s, "://")
+	switch {
+	case !ok:
+		return "", "", want
+	case network == "unix" && strings.HasPrefix(address, "/"):
+		return network, address, nil
+	case network == "tcp" || network == "tls":
+		host, port, err := net.SplitHostPort(address)
+		if n, portErr := strconv.Atoi(port); err != nil || portErr != nil || n < 1 || n > 65535 || checkHost(host) != nil {
+			return "", "", want
+		}
+		return network, address, nil
+	}
+	return "", "", want
 }
 
 func (d *decoder) streams(n *yaml.Node, streams *[]Stream) {
