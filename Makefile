@@ -65,6 +65,9 @@ bench-viewers: build ## measure ten viewers of one stream; the last line is JSON
 bench-restart: build test/e2e/node_modules ## measure how long a killed capture process is away; the last line is JSON
 	node test/bench/restart.mjs
 
+bench-cameras: build ## measure what one bad camera does to nineteen others (seven minutes); the last line is JSON
+	go run ./test/bench/cameras
+
 bench-capture: capture ## measure what capturing costs in time, processor and quality; the last line is JSON
 	go run ./test/bench/capture
 
@@ -94,4 +97,4 @@ bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart bench-capture v4l2 bench-networks screens check clean
+.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture v4l2 bench-networks screens check clean

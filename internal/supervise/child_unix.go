@@ -34,7 +34,7 @@ func socketPair() (net.Conn, *os.File, error) {
 
 func terminate(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
 
-// isolate puts the child into a process group of its own, so that a terminal's interrupt reaches the server alone, which
+// isolate puts the child into a process group of its own at least, so that a terminal's interrupt reaches the server alone, which
 // then ends its children in order.
 func isolate(cmd *exec.Cmd) {
 	cmd.SysProcAttr = sysProcAttr()
