@@ -94,6 +94,9 @@ func needs(scheme, address string) sandbox.Options {
 			return o
 		}
 		connects(&o, u, map[string]uint16{"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}[scheme])
+		if options, err := url.ParseQuery(u.Fragment); err == nil && options.Get("transport") == "udp" {
+			o.Datagrams = true
+		}
 	}
 	return o
 }

@@ -340,10 +340,10 @@ func TestOpenInput_Errors(t *testing.T) {
 		{"absent", "file:" + filepath.Join(dir, "absent.mp4"), av.ErrNotFound},
 		{"cut short", "file:" + cut, av.ErrInvalidData},
 		{"a format not allowed", "file:" + text, av.ErrUnsupported},
-		{"nobody listens", "rtsp://127.0.0.1:1/x", av.ErrUnreachable},
+		{"nobody listens", "http://127.0.0.1:1/x", av.ErrUnreachable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			in, err := av.OpenInput(t.Context(), tc.url, av.InputOptions{Timeout: 5 * time.Second, Options: map[string]string{"rtsp_transport": "tcp", "format_whitelist": "mov,rtsp"}})
+			in, err := av.OpenInput(t.Context(), tc.url, av.InputOptions{Timeout: 5 * time.Second, Options: map[string]string{"format_whitelist": "mov"}})
 			if !errors.Is(err, tc.want) {
 				t.Fatalf("%v, %v, want %v", in, err, tc.want)
 			}
@@ -356,7 +356,7 @@ func TestOpenInput_ContextEndsTheWait(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		_, err := av.OpenInput(ctx, address, av.InputOptions{Options: map[string]string{"rtsp_transport": "tcp"}})
+		_, err := av.OpenInput(ctx, address, av.InputOptions{})
 		done <- err
 	}()
 	cancel()
@@ -371,7 +371,7 @@ func TestOpenInput_ContextEndsTheWait(t *testing.T) {
 }
 
 func TestOpenInput_TimeoutEndsTheWait(t *testing.T) {
-	_, err := av.OpenInput(t.Context(), silentServer(t), av.InputOptions{Timeout: 100 * time.Millisecond, Options: map[string]string{"rtsp_transport": "tcp"}})
+	_, err := av.OpenInput(t.Context(), silentServer(t), av.InputOptions{Timeout: 100 * time.Millisecond})
 	if !errors.Is(err, av.ErrTimeout) {
 		t.Fatalf("%v, want ErrTimeout", err)
 	}

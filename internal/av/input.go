@@ -164,7 +164,7 @@ func (in *Input) Close() {
 		return
 	}
 	in.stop()
-	in.limit(time.Second) // a camera that does not answer its TEARDOWN
+	in.limit(time.Second) // for a last word over the network
 	C.avformat_close_input(&in.ctx)
 	C.sl_guard_free(in.guard)
 	in.guard = nil
@@ -187,6 +187,19 @@ func (p *Packet) Key() bool { return p.p.flags&C.AV_PKT_FLAG_KEY != 0 }
 
 // Size in bytes.
 func (p *Packet) Size() int { return int(p.p.size) }
+
+// Fill puts one access unit that is already in memory into p, with the time 0; key tells that decoding can begin there.
+func (p *Packet) Fill(au []byte, key bool) error {
+	C.av_packet_unref(p.p)
+	if e := C.av_new_packet(p.p, C.int(len(au))); e < 0 {
+		return fail("fill packet", e)
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(p.p.data)), len(au)), au)
+	if key {
+		p.p.flags |= C.AV_PKT_FLAG_KEY
+	}
+	return nil
+}
 
 // Bytes are the access unit, in the form of its container. They are valid until the packet is filled anew or closed.
 func (p *Packet) Bytes() []byte {
@@ -270,6 +283,21 @@ func (d *Decoder) Send(p *Packet) error {
 		return fail("decode", e)
 	}
 	return nil
+}
+
+// Video is what the decoder has learnt of its stream from the first picture on. It knows no time base and gives no headers.
+func (d *Decoder) Video() VideoInfo {
+	v := VideoInfo{
+		Width: int(d.ctx.width), Height: int(d.ctx.height), AspectNum: 1, AspectDen: 1, RateDen: 1,
+		Codec: C.GoString(C.avcodec_get_name(d.ctx.codec_id)), Reorders: d.ctx.has_b_frames > 0,
+	}
+	if a := d.ctx.sample_aspect_ratio; a.num > 0 && a.den > 0 {
+		v.AspectNum, v.AspectDen = int(a.num), int(a.den)
+	}
+	if r := d.ctx.framerate; r.num > 0 && r.den > 0 {
+		v.RateNum, v.RateDen = int(r.num), int(r.den)
+	}
+	return v
 }
 
 // SendBytes is Send for one access unit that is already in memory, with its time.

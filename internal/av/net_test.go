@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// silentServer accepts connections, takes what comes and never says a word. It gives an rtsp address.
+// silentServer accepts connections, takes what comes and never says a word. It gives an http address.
 func silentServer(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -29,5 +29,5 @@ func silentServer(t *testing.T) string {
 		}
 	}()
 	t.Cleanup(func() { _ = l.Close(); <-done })
-	return fmt.Sprintf("rtsp://%s/x", l.Addr())
+	return fmt.Sprintf("http://%s/x", l.Addr())
 }

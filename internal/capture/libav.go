@@ -62,6 +62,8 @@ func (l Libav) Open(ctx context.Context, src Source) (Feed, error) {
 		}
 	case "screen":
 		return openScreen(ctx, src)
+	case "rtsp", "rtsps":
+		return openRTSP(ctx, src)
 	case "http", "https":
 		if feed, err := openHTTP(ctx, src); feed != nil || err != nil {
 			return feed, err
@@ -84,14 +86,15 @@ func (l Libav) Open(ctx context.Context, src Source) (Feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := newTape(src, in, dec)
+	t, err := newTape(src, in.Video(), dec)
 	if err != nil {
+		in.Close()
 		return nil, err
 	}
 	if src.scheme == "file" {
-		return &fileFeed{tape: t}, nil
+		return &fileFeed{tape: t, in: in}, nil
 	}
-	return &liveFeed{tape: t}, nil
+	return &liveFeed{tape: t, in: arrivals{in, src}}, nil
 }
 
 func openInput(ctx context.Context, src Source) (*av.Input, *av.Decoder, error) {
@@ -118,10 +121,6 @@ func address(src Source) string {
 // ones.
 func inputOptions(src Source) av.InputOptions {
 	o := av.InputOptions{Timeout: openTimeout}
-	verify := "1"
-	if src.trustAnyone {
-		verify = "0"
-	}
 	switch src.scheme {
 	case "file":
 		// FFmpeg knows formats that are no video but become it (text, modules of music), and lists that name other files.
@@ -129,13 +128,11 @@ func inputOptions(src Source) av.InputOptions {
 			"protocol_whitelist": "file",
 			"format_whitelist":   "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,dv,ivf,h264,hevc,m4v,mjpeg,yuv4mpegpipe,image2,jpeg_pipe,png_pipe",
 		}
-	case "rtsp", "rtsps":
-		o.Options = map[string]string{
-			"protocol_whitelist": "rtsp,rtsps,rtp,tcp,tls,crypto,udp,srtp", "rtsp_transport": "tcp", "tls_verify": verify,
-			// Not nobuffer: it throws away what was read to learn about the stream, and that begins with a keyframe.
-			"probesize": "32768", "analyzeduration": "0", "reorder_queue_size": "0", "allowed_media_types": "video",
-		}
 	case "http", "https":
+		verify := "1"
+		if src.trustAnyone {
+			verify = "0"
+		}
 		o.Options = map[string]string{
 			"protocol_whitelist": "http,https,tcp,tls,crypto", "format_whitelist": "mpjpeg,mjpeg,mpegts,mov,matroska,flv,h264,image2,jpeg_pipe", "tls_verify": verify,
 			"probesize": "65536", "analyzeduration": "0",
@@ -152,7 +149,7 @@ func inputOptions(src Source) av.InputOptions {
 	return o
 }
 
-// plausibleRate is frames a second × 1000, 0 where the source says nothing or nonsense (RTSP often gives its clock).
+// plausibleRate is frames a second × 1000, 0 where the source says nothing or nonsense.
 func plausibleRate(v av.VideoInfo) int {
 	if v.RateNum <= 0 || v.RateDen <= 0 {
 		return 0

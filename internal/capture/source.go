@@ -23,6 +23,7 @@ type Source struct {
 	pipe   pipeOptions
 	images imagesOptions
 	http   httpOptions
+	rtsp   rtspOptions
 	screen screenOptions
 	// trustAnyone leaves a camera's certificate unchecked.
 	trustAnyone bool
@@ -86,9 +87,10 @@ const sourceHelp = "want test:, file:PATH, rtsp://…, rtsps://…, http://…, 
 //
 //	test:?size=1280x720&fps=30000/1001&tag=0   the test pattern; every part of the query may be left out
 //	file:PATH                                  a video file, over and over
-//	rtsp://user:password@host/path             a network camera, over TCP; also rtsps, http and https (MJPEG and the like).
-//	                                           With #tls-verify=no the camera's certificate is not checked, with
-//	                                           #fps=5 an http address of single JPEGs is asked for one so often.
+//	rtsp://user:password@host/path             a network camera, over TCP or with #transport=udp in datagrams
+//	rtsps://user:password@host/path            the same encrypted; with #tls-fingerprint=… the camera has this certificate
+//	http://user:password@host/path             Motion JPEG and the like, also https; with #fps=5 single JPEGs are asked for so often
+//	                                           With #tls-verify=no the camera's certificate is not checked.
 //	v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg&power_line_frequency=1
 //	                                           a camera of this machine, and the controls it has
 //	images:DIR?window=4000&level=2000          the newest still of a folder; with mode=play&fps=2 all of them in order

@@ -33,23 +33,33 @@ func parseNetworkOptions(src *Source, fragment string) error {
 		return errors.New("options behind # are written as tls-verify=no&fps=5")
 	}
 	src.http.rate = rate{5, 1}
+	web := strings.HasPrefix(src.scheme, "http")
+	known := []string{"tls-verify=no"}
+	if web {
+		known = append(known, "fps=5")
+	} else {
+		known = append(known, "transport=udp", "tls-fingerprint=…")
+	}
 	for key, values := range query {
+		value := values[0]
 		switch {
 		case len(values) > 1:
 			return fmt.Errorf("%.20q is given twice behind #", key)
-		case key == "tls-verify" && values[0] == "no":
+		case key == "tls-verify" && value == "no":
 			src.trustAnyone = true
-		case key == "fps" && strings.HasPrefix(src.scheme, "http"):
-			if src.http.rate, err = parseRate(values[0]); err != nil {
-				return err
+		case key == "fps" && web:
+			if src.http.rate, err = parseRate(value); err == nil && src.http.rate.milli() > 30_000 {
+				err = errors.New("fps behind # is of snapshots, at most 30")
 			}
-			if src.http.rate.milli() > 30_000 {
-				return errors.New("fps behind # is of snapshots, at most 30")
-			}
-		case strings.HasPrefix(src.scheme, "http"):
-			return errors.New("unknown option behind #, known are tls-verify=no and fps=5")
+		case key == "transport" && !web && (value == "tcp" || value == "udp" && src.scheme == "rtsp"):
+			src.rtsp.udp = value == "udp"
+		case key == "tls-fingerprint" && src.scheme == "rtsps":
+			src.rtsp.fingerprint, err = parseFingerprint(value)
 		default:
-			return errors.New("unknown option behind #, known is tls-verify=no")
+			err = fmt.Errorf("unknown option behind #, known are %s", strings.Join(known, ", "))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -143,8 +153,11 @@ func (c *httpCamera) drop(resp *http.Response) {
 	_ = resp.Body.Close()
 }
 
-// explain makes a sentence of what the network says, without the address, which may have a password in its query.
-func (c *httpCamera) explain(err error) error {
+// explain makes a sentence of what the network says.
+func (c *httpCamera) explain(err error) error { return explainNetwork(c.src, err) }
+
+// explainNetwork makes a sentence of what the network says about src, without its address, which may have a password in its query.
+func explainNetwork(src Source, err error) error {
 	var unknown x509.UnknownAuthorityError
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -155,15 +168,15 @@ func (c *httpCamera) explain(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &invalid):
-		return fmt.Errorf("the source %s has a certificate that nobody vouches for; add #tls-verify=no to its address if you trust the network to it", c.src)
+		return fmt.Errorf("the source %s has a certificate that nobody vouches for; add #tls-verify=no to its address if you trust the network to it", src)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("the source %s does not answer; check address, network and whether the camera is on", c.src)
+		return fmt.Errorf("the source %s does not answer; check address, network and whether the camera is on", src)
 	case errors.As(err, &dns):
-		return fmt.Errorf("the source %s has a name that is not known; check it", c.src)
+		return fmt.Errorf("the source %s has a name that is not known; check it", src)
 	case errors.As(err, &op) && op.Op == "dial":
-		return fmt.Errorf("the source %s does not accept connections; check address, port and whether the camera is on", c.src)
+		return fmt.Errorf("the source %s does not accept connections; check address, port and whether the camera is on", src)
 	}
-	return fmt.Errorf("the source %s breaks the connection off; check the camera", c.src)
+	return fmt.Errorf("the source %s breaks the connection off; check the camera", src)
 }
 
 // snapshot reads one JPEG.

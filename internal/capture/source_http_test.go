@@ -291,8 +291,8 @@ func TestHTTP_BadOptionsAreSentences(t *testing.T) {
 	for address, want := range map[string]string{
 		"http://h/x#fps=100":                      "at most 30",
 		"http://h/x#fps=a":                        "want frames a second",
-		"http://h/x#speed=1":                      "known are tls-verify=no and fps=5",
-		"rtsp://h/x#fps=5":                        "known is tls-verify=no",
+		"http://h/x#speed=1":                      "known are tls-verify=no, fps=5",
+		"rtsp://h/x#fps=5":                        "known are tls-verify=no, transport=udp, tls-fingerprint=…",
 		"https://h/x#tls-verify=no&tls-verify=no": "given twice",
 		"https://u:hunter2@h/x#tls-verify=maybe;": "are written as",
 	} {

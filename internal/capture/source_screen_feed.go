@@ -43,12 +43,13 @@ func (f *screenFeed) wake(ctx context.Context) error {
 		in.Close()
 		return explain(f.src, err)
 	}
-	t, err := newTape(f.src, in, dec)
+	t, err := newTape(f.src, in.Video(), dec)
 	if err != nil {
+		in.Close()
 		return err
 	}
 	t.info.FrameRateMilli = f.src.screen.rate.milli() // not what was measured over the first few
-	f.live = &liveFeed{tape: t}
+	f.live = &liveFeed{tape: t, in: arrivals{in, f.src}}
 	f.info = f.live.Info()
 	return nil
 }

@@ -13,11 +13,9 @@ import (
 	"sightline/internal/media"
 )
 
-// tape is what file and live feeds share: an input, its decoder, a pool of frames, and the packets since the last keyframe, which decoding can begin with at any
-// time.
+// tape is what file and live feeds share: a decoder, a pool of frames, and the packets since the last keyframe, which decoding can begin with at any time.
 type tape struct {
 	src    Source
-	in     *av.Input
 	dec    *av.Decoder
 	packet *av.Packet
 	video  av.VideoInfo
@@ -41,10 +39,9 @@ type held struct {
 	at     time.Time
 }
 
-// newTape takes over in and dec, also when it fails.
-func newTape(src Source, in *av.Input, dec *av.Decoder) (*tape, error) {
-	video := in.Video()
-	t := &tape{src: src, in: in, dec: dec, packet: av.NewPacket(), video: video, stall: minStall, pool: new(imagePool), broken: true}
+// newTape takes over dec, also when it fails.
+func newTape(src Source, video av.VideoInfo, dec *av.Decoder) (*tape, error) {
+	t := &tape{src: src, dec: dec, packet: av.NewPacket(), video: video, stall: minStall, pool: new(imagePool), broken: true}
 	if rate := plausibleRate(video); rate > 0 {
 		t.info.FrameRateMilli = rate
 		t.stall = max(minStall, stallFrames*1000*time.Second/time.Duration(rate))
@@ -211,20 +208,42 @@ func (t *tape) fromKept(decode bool) (u *Unit, frame *av.Frame, at time.Time, er
 // rest has the next call of NextUnit begin at the last keyframe.
 func (t *tape) rest() { t.replay, t.decoding = 0, false }
 
-// Close implements Feed.
+// Close frees what the tape holds.
 func (t *tape) Close() {
 	t.dropKept()
 	t.packet.Close()
 	t.dec.Close()
-	t.in.Close()
 	t.pool.close()
 }
 
-// liveFeed is a camera: pictures are stamped when their packets arrive.
+// liveInput is where a camera's packets come from.
+type liveInput interface {
+	// next waits for the next packet, puts it into p and says when it was captured. The error wraps av.ErrTimeout after limit, or av.ErrAgain.
+	next(p *av.Packet, limit time.Duration) (time.Time, error)
+	// explain makes a sentence of any other error of next.
+	explain(err error) error
+	Close()
+}
+
+// arrivals is what FFmpeg's libraries read: packets are stamped when they arrive.
+type arrivals struct {
+	*av.Input
+	src Source
+}
+
+func (a arrivals) explain(err error) error { return explain(a.src, err) }
+
+func (a arrivals) next(p *av.Packet, limit time.Duration) (time.Time, error) {
+	err := a.Read(p, limit)
+	return time.Now(), err
+}
+
+// liveFeed is a camera.
 type liveFeed struct {
 	*tape
+	in     liveInput
 	seen   bool      // a packet of use has come
-	origin time.Time // the time 0 of its packets: when the first came
+	origin time.Time // the time 0 of its packets: when the first was captured
 }
 
 // Next implements Feed.
@@ -281,21 +300,21 @@ func (f *liveFeed) next(ctx context.Context, decode bool, deadline time.Time) (*
 	return u, p, err
 }
 
-// read waits for the next packet and says when it came.
+// read waits for the next packet and says when it was captured.
 func (f *liveFeed) read(ctx context.Context, deadline time.Time) (time.Time, error) {
 	for {
 		left := time.Until(deadline)
+		var at time.Time
 		var err error
 		if left > 0 {
-			err = f.in.Read(f.packet, left)
+			at, err = f.in.next(f.packet, left)
 		}
 		switch {
 		case err == nil && left > 0:
-			now := time.Now()
 			if f.origin.IsZero() {
-				f.origin = now
+				f.origin = at
 			}
-			return now, nil
+			return at, nil
 		case ctx.Err() != nil:
 			return time.Time{}, ctx.Err()
 		case errors.Is(err, av.ErrAgain) && left > 0:
@@ -308,7 +327,7 @@ func (f *liveFeed) read(ctx context.Context, deadline time.Time) (time.Time, err
 			}
 			return time.Time{}, fmt.Errorf("the source %s sends %w: none for %v; check the camera and its network", f.src, ErrStalled, limit)
 		default:
-			return time.Time{}, explain(f.src, err)
+			return time.Time{}, f.in.explain(err)
 		}
 	}
 }
@@ -338,9 +357,16 @@ func (f *liveFeed) Rest(ctx context.Context, wanted <-chan struct{}) error {
 	}
 }
 
+// Close implements Feed.
+func (f *liveFeed) Close() {
+	f.tape.Close()
+	f.in.Close()
+}
+
 // fileFeed plays a file over and over at its own pace. Nothing is decoded while nobody watches.
 type fileFeed struct {
 	*tape
+	in      *av.Input
 	zero    time.Time     // when the file's time 0 is, or was; zero: with the next picture
 	end     time.Duration // of the newest picture, on the file's time, later rounds added
 	round   time.Duration // where this round began, on that time
@@ -503,6 +529,12 @@ func (f *fileFeed) rewind(ctx context.Context) error {
 	}
 	f.round, f.frames, f.drained = f.end, 0, false
 	return nil
+}
+
+// Close implements Feed.
+func (f *fileFeed) Close() {
+	f.tape.Close()
+	f.in.Close()
 }
 
 // Rest implements Feed. After it a file goes on from where it stood, or where it is passed on from the last keyframe, as if it were now.
