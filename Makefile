@@ -74,7 +74,7 @@ bench-capture: capture ## measure what capturing costs in time, processor and qu
 v4l2: build ## try cameras of this machine against a real driver, in an emulated guest (a minute; needs QEMU)
 	test/v4l2/run
 
-bench-networks: build ## measure viewers behind bad networks, in network namespaces, as root; the last line is JSON
+bench-networks: build test/e2e/node_modules ## measure viewers behind bad networks, in network namespaces, as root; the last line is JSON
 	go run ./test/networks
 
 screens: build test/e2e/node_modules ## take the pictures of the README anew

@@ -66,11 +66,11 @@ func New(opts Options, now func() media.Timestamp) *Hub {
 			*v = d
 		}
 	}
-	def(&opts.QueueBytes, 4<<20)
+	def(&opts.QueueBytes, queueBytes)
 	def(&opts.MaxViewers, 2000)
 	def(&opts.MaxStreamViewers, 2000)
 	if opts.QueueBudget == 0 {
-		opts.QueueBudget = 150 * time.Millisecond
+		opts.QueueBudget = queueBudget
 	}
 	if opts.Linger == 0 {
 		opts.Linger = 2 * time.Second

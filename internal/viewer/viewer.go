@@ -28,9 +28,6 @@ type Conn interface {
 
 const (
 	helloTimeout = 10 * time.Second
-	// staleAfter is how old a delta may get while its chunks go out before the rest is abandoned. The rest of a keyframe
-	// is always sent: where the path takes longer than this for one, abandoning it for the next would never end.
-	staleAfter = 500 * time.Millisecond
 	// maxMessages bounds what a viewer may send in a second. A player sends about 15, and on a path that is filling up one
 	// more for each access unit, of which there may be 120.
 	maxMessages = 250
@@ -489,6 +486,9 @@ func (w *writer) stillEvery() time.Duration {
 // room reports whether the window has room for one access unit more. While it has none, no keyframe is asked for that
 // could not go out.
 func (w *writer) room() bool {
+	if !windowed {
+		return true
+	}
 	carries := w.rate.Carries()
 	if carries == 0 {
 		carries = w.most

@@ -1,3 +1,5 @@
+//go:build !untuned
+
 package ws
 
 import (
