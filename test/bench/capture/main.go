@@ -26,7 +26,9 @@ func limits() []limit {
 		{"idle_core_percent", 1, false},
 		{"ssim_1mbit", 0.975, true},
 		{"psnr_1mbit", 40, true},
-		{"memory_mb", 120, false},
+		{"rss_1080_mb", 120, false},
+		{"rendition_start_p95_ms", 300, false},
+		{"rendition_stop_p95_ms", 300, false},
 	}
 }
 
@@ -48,11 +50,27 @@ func main() {
 	clip := flag.String("clip", "internal/demo/street.mp4", "real footage: H.264 without B pictures")
 	camera := flag.String("camera", "test/e2e/lib/rtsp-camera.py", "the RTSP camera")
 	presets := flag.Bool("presets", false, "print the table of quality against bitrate for each preset, and nothing else")
+	memory := flag.String("memory", "", "print the memory that a source of at least 1080 lines takes with three renditions, such as rtsp://camera.lan/stream, and nothing else")
+	soaking := flag.Bool("soak", false, "watch the memory over many starts of renditions and many connections to a camera, and nothing else; the last line is JSON")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if *presets {
 		if err := presetTable(ctx, *clip, os.Stdout); err != nil {
+			fatal(err)
+		}
+		return
+	}
+	if *memory != "" {
+		m, err := memoryOf(ctx, *program, *memory)
+		if err != nil {
+			fatal(err)
+		}
+		fmt.Println(m)
+		return
+	}
+	if *soaking {
+		if err := soak(ctx, *program); err != nil {
 			fatal(err)
 		}
 		return
@@ -66,6 +84,7 @@ func main() {
 		{"delay of passing on", b.passDelay},
 		{"processor beside ffmpeg", b.besideFFmpeg},
 		{"processor unwatched", b.idle},
+		{"starts of renditions", b.starts},
 		{"memory", b.memory},
 		{"quality", b.quality},
 	} {
@@ -80,7 +99,7 @@ func main() {
 		if !l.holds(b.figures[l.name]) {
 			verdict = "MISSED"
 		}
-		fmt.Printf("%-20s %8.3f  limit %g  %s\n", l.name, b.figures[l.name], l.value, verdict)
+		fmt.Printf("%-22s %8.3f  limit %g  %s\n", l.name, b.figures[l.name], l.value, verdict)
 	}
 	line, err := json.Marshal(b.figures)
 	if err != nil {

@@ -29,8 +29,9 @@ const (
 
 // child is a running capture process and the server's end of its connection.
 type child struct {
-	cmd  *exec.Cmd
-	conn transport.Conn
+	cmd   *exec.Cmd
+	conn  transport.Conn
+	epoch media.Epoch
 }
 
 // startChild runs the program as the server does. The source goes by the environment.
@@ -54,7 +55,34 @@ func startChild(ctx context.Context, program, source string, args ...string) (*c
 	if err != nil {
 		return nil, fmt.Errorf("start %s (build it with \"make build\"): %w", program, err)
 	}
-	return &child{cmd: cmd, conn: pipe.New(conn, wire.MaxMessageLen)}, nil
+	return &child{cmd: cmd, conn: pipe.New(conn, wire.MaxMessageLen), epoch: media.NewEpoch()}, nil
+}
+
+// next waits for a message that is no request for the time, and gives it with when it came. It answers those requests.
+func (c *child) next() ([]byte, media.Timestamp, error) {
+	for {
+		b, err := c.conn.ReadMessage()
+		now := c.epoch.Now()
+		if err != nil || wire.Type(b[0]) != wire.TypeTimeReq {
+			return b, now, err
+		}
+		r, err := wire.ParseTimeReq(b)
+		if err != nil {
+			return nil, 0, err
+		}
+		if err := c.conn.WriteMessage(wire.AppendTimeResp(nil, wire.TimeResp{ID: r.ID, T1: r.T1, T2: now, T3: c.epoch.Now()})); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// want asks for these renditions and no others.
+func (c *child) want(ids ...media.RenditionID) error {
+	w := wire.Want{Renditions: []wire.WantedRendition{}}
+	for _, id := range ids {
+		w.Renditions = append(w.Renditions, wire.WantedRendition{ID: id})
+	}
+	return c.conn.WriteMessage(wire.AppendJSON(nil, wire.TypeWant, w))
 }
 
 // end closes the connection, upon which the process ends, and gives the processor time it took.
@@ -68,29 +96,15 @@ func (c *child) end() (time.Duration, error) {
 
 // watch wants renditions until the time is over or it has count access units, and gives how long after capture each was here whole.
 func (c *child) watch(ids []media.RenditionID, count int, until time.Time) ([]time.Duration, error) {
-	epoch := media.NewEpoch()
 	var ages []time.Duration
 	for (count == 0 || len(ages) < count) && time.Now().Before(until) {
-		b, err := c.conn.ReadMessage()
+		b, now, err := c.next()
 		if err != nil {
 			return nil, err
 		}
-		now := epoch.Now()
 		switch wire.Type(b[0]) {
-		case wire.TypeTimeReq:
-			r, err := wire.ParseTimeReq(b)
-			if err != nil {
-				return nil, err
-			}
-			if err := c.conn.WriteMessage(wire.AppendTimeResp(nil, wire.TimeResp{ID: r.ID, T1: r.T1, T2: now, T3: epoch.Now()})); err != nil {
-				return nil, err
-			}
 		case wire.TypeHello:
-			want := wire.Want{Renditions: []wire.WantedRendition{}}
-			for _, id := range ids {
-				want.Renditions = append(want.Renditions, wire.WantedRendition{ID: id})
-			}
-			if err := c.conn.WriteMessage(wire.AppendJSON(nil, wire.TypeWant, want)); err != nil {
+			if err := c.want(ids...); err != nil {
 				return nil, err
 			}
 		case wire.TypeMedia:
@@ -246,35 +260,4 @@ func processor(pid int) (sum time.Duration) {
 		}
 	}
 	return sum
-}
-
-// memory is what a 1080p camera with three renditions keeps resident: in all, and without the pages of libraries, which all such processes share.
-func (b *bench) memory(ctx context.Context) error {
-	c, err := startChild(ctx, b.program, "test:?size=1920x1080&fps=15", "--rendition", "name=a,height=1080", "--rendition", "name=b,height=720", "--rendition", "name=c,height=368")
-	if err != nil {
-		return err
-	}
-	defer func() { _, _ = c.end() }()
-	if _, err := c.watch([]media.RenditionID{1, 2, 3}, 60, time.Now().Add(20*time.Second)); err != nil {
-		return err
-	}
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", c.cmd.Process.Pid))
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(string(status)) {
-		for prefix, figure := range map[string]string{"VmRSS:": "memory_mb", "RssAnon:": "memory_private_mb"} {
-			if rest, ok := strings.CutPrefix(line, prefix); ok {
-				kib, err := strconv.Atoi(strings.Fields(rest)[0])
-				if err != nil {
-					return err
-				}
-				b.set(figure, float64(kib)/1000)
-			}
-		}
-	}
-	if b.figures["memory_mb"] == 0 {
-		return errors.New("the system does not tell a process's memory")
-	}
-	return nil
 }
