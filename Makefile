@@ -71,6 +71,9 @@ bench-cameras: build ## measure what one bad camera does to nineteen others (sev
 bench-capture: capture ## measure what capturing costs in time, processor and quality; the last line is JSON
 	go run ./test/bench/capture
 
+soak-capture: capture ## watch capture's memory over 10,000 starts of renditions and 1,000 reconnects (5 min); the last line is JSON
+	go run ./test/bench/capture -soak
+
 v4l2: build ## try cameras of this machine against a real driver, in an emulated guest (a minute; needs QEMU)
 	test/v4l2/run
 
@@ -97,4 +100,4 @@ bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture v4l2 bench-networks screens check clean
+.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks screens check clean
