@@ -280,7 +280,7 @@ func rungs(w Wishes, ladder []Offer) []Offer {
 	if codec < 0 {
 		return nil
 	}
-	var list []Offer
+	list := make([]Offer, 0, len(ladder))
 	for _, o := range ladder {
 		if o.Codec.String() == w.Codecs[codec] {
 			list = append(list, o)

@@ -7,10 +7,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"sightline/internal/adapt"
 	"sightline/internal/media"
@@ -125,6 +128,7 @@ func simulate(l link, d time.Duration, seed uint64) score {
 		chooser adapt.Chooser
 		offers  = ladder()[:3]
 		wishes  = adapt.Wishes{Codecs: []string{"h264"}}
+		best    = adapt.Best(wishes, offers)
 		choice  = adapt.Choice{Rendition: 1}
 		sc      = score{over: d}
 
@@ -197,7 +201,6 @@ func simulate(l link, d time.Duration, seed uint64) score {
 		}
 
 		// The session takes acknowledgements.
-		best := adapt.Best(wishes, offers)
 		for len(answers) > 0 && answers[0].at <= now {
 			path.Acked(answers[0].ack, at(now))
 			answers = answers[1:]
@@ -308,15 +311,23 @@ func TestSimulator(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	lines := make([]string, len(names)*len(links))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, name := range names {
 		for j, l := range links {
-			l.rate = traces()[name]()
-			s := simulate(l, time.Duration(*minutes)*time.Minute, uint64(100*i+j))
-			fmt.Fprintf(&table, "%-16s %6d %5.2f %7d | %7.0f %8.2f %8.3f %9.1f\n", name[2:],
-				l.rtt.Milliseconds(), l.loss, l.buffer, s.p95(), 100*s.frozen.Seconds()/s.over.Seconds(), s.quality,
-				float64(s.changes)/s.over.Minutes())
+			group.Go(func() error {
+				l.rate = traces()[name]()
+				s := simulate(l, time.Duration(*minutes)*time.Minute, uint64(100*i+j))
+				lines[i*len(links)+j] = fmt.Sprintf("%-16s %6d %5.2f %7d | %7.0f %8.2f %8.3f %9.1f\n", name[2:],
+					l.rtt.Milliseconds(), l.loss, l.buffer, s.p95(), 100*s.frozen.Seconds()/s.over.Seconds(), s.quality,
+					float64(s.changes)/s.over.Minutes())
+				return nil
+			})
 		}
 	}
+	_ = group.Wait() // none of them fails
+	table.WriteString(strings.Join(lines, ""))
 	if *minutes != 1 {
 		t.Log("\n" + table.String())
 		return
