@@ -117,6 +117,7 @@ func TestWalls_WhatARoomNeverReaches(t *testing.T) {
 		{"auth", "./internal/auth", []string{"net/http"}, "it knows no HTTP"},
 		{"authority", "./internal/authority", []string{"net/http"}, "it knows no HTTP"},
 		{"revocation", "./internal/revocation", []string{"net/http"}, "it keeps a list"},
+		{"accounts", "./internal/accounts", []string{"net/http"}, "it knows no HTTP"},
 		{"sessions", "./internal/sessions", []string{"net/http"}, "it knows no sockets"},
 		{"audit", "./internal/audit", []string{"net", "net/http"}, "it writes a file"},
 		{"supervise", "./internal/supervise", []string{"sightline/internal/media", "sightline/internal/hub"}, "it knows no frames"},

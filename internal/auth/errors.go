@@ -50,7 +50,7 @@ var refusals = []refusal{ //nolint:gochecknoglobals // a table nobody writes to
 	{ErrRevoked, "revoked", "The credential was revoked: log in again, or ask for a new one."},
 	{ErrUnavailable, "unavailable", "The server cannot check this credential at the moment: try again in a minute."},
 	{ErrLogin, "bad-login", "The name or the password is wrong, or the account may not be used: try again, or ask the operator."},
-	{ErrSlowDown, "slow-down", "Too many logins have failed: wait a minute and try again."},
+	{ErrSlowDown, "slow-down", "Too many logins at the moment, or too many that failed: wait a minute and try again."},
 }
 
 // Reason is the one short word for err in the audit record: "" for nil, "internal" for an error that is none

@@ -1,0 +1,131 @@
+package accounts
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"sightline/internal/auth"
+)
+
+// The pace of failed logins: so many at once, then one each so often. An account is tried at most a hundred times in the
+// first hour by all strangers together, and as often from each place where it has logged in before.
+const (
+	accountBurst = 10
+	accountEvery = 40 * time.Second
+	sourceBurst  = 30
+	sourceEvery  = 6 * time.Second
+
+	maxBuckets = 20_000
+	sample     = 16 // buckets looked at to find one to forget
+)
+
+// limiter slows failed logins down. It makes nobody wait: who comes too early is told so, and may come again. Safe for
+// concurrent use.
+type limiter struct {
+	mu      sync.Mutex
+	buckets map[key]bucket
+}
+
+// key is an account seen by strangers (no source), a source (no account), or an account at a source it knows.
+type key struct {
+	account string
+	source  netip.Prefix
+}
+
+// bucket holds what may still be tried: full at burst.
+type bucket struct {
+	left float64
+	at   time.Time
+}
+
+// attempt is a login under way, which counts as a failure until it is undone.
+type attempt struct {
+	l    *limiter
+	keys []key
+}
+
+func newLimiter() *limiter { return &limiter{buckets: map[key]bucket{}} }
+
+// begin counts a login that is tried. The error wraps auth.ErrSlowDown.
+func (l *limiter) begin(now time.Time, account string, source netip.Prefix, known bool) (attempt, error) {
+	if !nameGrammar.MatchString(account) {
+		account = "?" // all names that cannot be are one
+	}
+	keys := []key{{source: source}, {account: account}}
+	if known {
+		keys = []key{{account, source}}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range keys {
+		if wait := l.look(k, now); wait > 0 {
+			return attempt{}, fmt.Errorf("login in %s: %w", wait.Round(time.Second), auth.ErrSlowDown)
+		}
+	}
+	for _, k := range keys {
+		b := l.fill(k, now)
+		b.left--
+		l.put(k, b)
+	}
+	return attempt{l, keys}, nil
+}
+
+// undo takes a login out of the count: it succeeded, or was not tried after all.
+func (a attempt) undo() {
+	a.l.mu.Lock()
+	defer a.l.mu.Unlock()
+	for _, k := range a.keys {
+		if b, ok := a.l.buckets[k]; ok {
+			b.left++
+			a.l.buckets[k] = b
+		}
+	}
+}
+
+func (k key) pace() (burst float64, every time.Duration) {
+	if k.account == "" {
+		return sourceBurst, sourceEvery
+	}
+	return accountBurst, accountEvery
+}
+
+// fill is k's bucket at now; mu is held here and below.
+func (l *limiter) fill(k key, now time.Time) bucket {
+	burst, every := k.pace()
+	b, ok := l.buckets[k]
+	if !ok {
+		return bucket{burst, now}
+	}
+	if passed := now.Sub(b.at); passed > 0 {
+		b.left, b.at = min(burst, b.left+float64(passed)/float64(every)), now
+	}
+	return b
+}
+
+// look is how long k has to wait for its next try.
+func (l *limiter) look(k key, now time.Time) time.Duration {
+	_, every := k.pace()
+	return time.Duration((1 - l.fill(k, now).left) * float64(every))
+}
+
+// put keeps a bucket. Where there are too many, one that is nearly full is forgotten: who floods this with names makes
+// room among those, and not by forgetting the account that is under attack.
+func (l *limiter) put(k key, b bucket) {
+	if _, ok := l.buckets[k]; !ok && len(l.buckets) >= maxBuckets {
+		var fullest key
+		most, n := -1.0, 0
+		for other, b := range l.buckets { // in random order
+			burst, _ := other.pace()
+			if full := b.left / burst; full > most {
+				fullest, most = other, full
+			}
+			if n++; n == sample {
+				break
+			}
+		}
+		delete(l.buckets, fullest)
+	}
+	l.buckets[k] = b
+}
