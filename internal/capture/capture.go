@@ -153,7 +153,7 @@ type Capture struct {
 	status  wire.PublisherStatus
 	notes   map[string]string // what else people should know, each a sentence
 	feed    FeedInfo
-	unfit   bool                         // the source's own coding cannot be passed on
+	unfit   bool                         // the source's own coding cannot be passed on, as far as is known
 	ids     map[string]media.RenditionID // by name, of all renditions ever offered
 	changed chan struct{}                // closed and replaced when status or feed change
 }
@@ -252,13 +252,31 @@ func (c *Capture) note(about, sentence string) {
 	c.announce()
 }
 
-// refuse withdraws the source's own coding, for the life of this process.
+// refuse withdraws the source's own coding, until another connection to the source has shown that it has changed.
 func (c *Capture) refuse(sentence string) {
-	c.log.Warn("the source's own coding is not passed on", "reason", sentence)
+	if !c.isUnfit() {
+		c.log.Warn("the source's own coding is not passed on", "reason", sentence)
+	}
 	c.mu.Lock()
 	c.unfit = true
 	c.mu.Unlock()
 	c.note("passthrough", sentence)
+}
+
+// readmit offers the source's own coding again.
+func (c *Capture) readmit() {
+	c.log.Info("the source's own coding can be passed on again")
+	c.mu.Lock()
+	c.unfit = false
+	c.mu.Unlock()
+	c.note("passthrough", "")
+}
+
+// isUnfit tells whether the source's own coding has been withdrawn.
+func (c *Capture) isUnfit() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.unfit
 }
 
 // setFeed takes note of what the source is.

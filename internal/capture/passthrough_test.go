@@ -3,6 +3,8 @@ package capture_test
 import (
 	"context"
 	"encoding/hex"
+	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -205,6 +207,72 @@ func TestPassthrough_BPicturesLeadToTranscoding(t *testing.T) {
 		}
 		s.want(wire.WantedRendition{ID: after.Renditions[0].ID})
 		for get(t, "MEDIA", s.units).Rendition != after.Renditions[0].ID {
+		}
+	})
+}
+
+func TestPassthrough_ComesBackWithAConnectionThatIsFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var bPictures atomic.Bool
+		bPictures.Store(true)
+		lost := make(chan struct{}, 1)
+		e := &nativeEngine{fakeEngine: fakeEngine{interval: interval, nextErr: func(int) error {
+			select {
+			case <-lost:
+				return errors.New("the camera has closed the connection")
+			default:
+				return nil
+			}
+		}}, gop: 25, slice: func(int) byte {
+			if bPictures.Load() {
+				return 0xa0
+			}
+			return 0xc0
+		}}
+		s := start(t, ownLadder(t), e)
+		id, hello := s.find("source")
+		s.want(wire.WantedRendition{ID: hello.Renditions[1].ID})
+		if gone, _ := s.find("source"); gone != 0 {
+			t.Fatal("B pictures are passed on")
+		}
+		// A connection that is no better leaves it withdrawn, and says nothing to the server meanwhile.
+		lost <- struct{}{}
+		time.Sleep(10 * time.Second)
+		if len(s.hellos) != 0 {
+			t.Fatal("the list of renditions was sent again for a source that has not changed")
+		}
+		bPictures.Store(false)
+		lost <- struct{}{}
+		back, again := s.find("source")
+		if back != id {
+			t.Fatalf("HELLO %+v, want rendition %d back", again, id)
+		}
+		for s.state(media.StateLive).Detail != "" {
+		}
+		s.want(wire.WantedRendition{ID: id})
+		for get(t, "MEDIA", s.units).Rendition != id {
+		}
+	})
+}
+
+// The camera's own bitrate is no choice of ours: it is told whenever the camera is read, so that the server knows it before somebody goes there.
+func TestPassthrough_BitrateIsToldBeforeItIsWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := &nativeEngine{fakeEngine: fakeEngine{interval: interval}, gop: 25}
+		s := start(t, ownLadder(t), e)
+		id, hello := s.find("source")
+		s.want(wire.WantedRendition{ID: hello.Renditions[1].ID})
+		for {
+			stats := get(t, "STATS", s.stats)
+			i := slices.IndexFunc(stats.Renditions, func(r wire.RenditionStats) bool { return r.ID == id })
+			if i < 0 {
+				continue
+			}
+			// 24 units of 8 bytes and one of 45 each second.
+			if r := stats.Renditions[i]; r.Encoded != 0 || r.BitrateBps < 1700 || r.BitrateBps > 2100 {
+				t.Fatalf("%+v", r)
+			}
+			return
 		}
 	})
 }

@@ -30,6 +30,42 @@ type relay struct {
 	first   uint64 // number of units[0]; numbers rise by one for each unit put
 	next    uint64
 	changed chan struct{} // closed and replaced by put
+	meter   meter
+}
+
+// meterSpan is the time over which a source's own bitrate is measured: some groups of pictures of most cameras, so that keyframes do not show.
+const meterSpan = 4 * time.Second
+
+// meter measures the bitrate of what arrives.
+type meter struct {
+	since, until time.Time // the arrivals counted
+	bytes        int       // behind the first of them
+	bps          int       // of the last whole span
+}
+
+func (m *meter) add(bytes int, at time.Time) {
+	if m.since.IsZero() {
+		m.since, m.until = at, at
+		return
+	}
+	m.bytes += bytes
+	m.until = at
+	if over := m.until.Sub(m.since); over >= meterSpan {
+		m.bps = int(float64(8*m.bytes) / over.Seconds())
+		m.since, m.bytes = at, 0
+	}
+}
+
+// rate is in bit/s, 0 if not known or if nothing has arrived for longer than a span. Before the first span is over it is that of its part so far.
+func (m *meter) rate(now time.Time) int {
+	over := m.until.Sub(m.since)
+	switch {
+	case now.Sub(m.until) > meterSpan:
+		return 0
+	case m.bps == 0 && over >= meterSpan/4:
+		return int(float64(8*m.bytes) / over.Seconds())
+	}
+	return m.bps
 }
 
 func newRelay() *relay { return &relay{next: 1, changed: make(chan struct{})} }
@@ -38,6 +74,7 @@ func (r *relay) put(u passed) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u.came = time.Now()
+	r.meter.add(len(u.data), u.at)
 	if u.key || r.bytes > maxKeptBytes || len(r.units) >= maxKeptPackets {
 		r.units, r.bytes = nil, 0
 	}
@@ -65,6 +102,14 @@ func (r *relay) clear() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.units, r.bytes = nil, 0
+	r.meter = meter{}
+}
+
+// rate is the source's own bitrate in bit/s, 0 if it is not known.
+func (r *relay) rate() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.meter.rate(time.Now())
 }
 
 // after gives the unit behind the one numbered n, or the newest keyframe where that is further on, and its number; 0 if there is none yet. With

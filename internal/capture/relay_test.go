@@ -6,6 +6,42 @@ import (
 	"time"
 )
 
+func TestRelay_MeasuresTheSourcesBitrate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRelay()
+		const interval = 40 * time.Millisecond
+		feed := func(over time.Duration, key, delta int) {
+			for n := range int(over / interval) {
+				u := passed{data: make([]byte, delta), at: time.Now()}
+				if n%50 == 0 {
+					u.key, u.data = true, make([]byte, key)
+				}
+				r.put(u)
+				time.Sleep(interval)
+			}
+		}
+		about := func(when string, want int) {
+			t.Helper()
+			if got := r.rate(); got < want*95/100 || got > want*105/100 {
+				t.Errorf("%s: %d bit/s, want %d", when, got, want)
+			}
+		}
+		about("nothing has come", 0)
+		feed(time.Second/2, 1000, 1000)
+		about("too early to tell", 0)
+		feed(time.Second, 1000, 1000)
+		about("within the first span", 200_000)
+		// Each two seconds a keyframe of 51,000 bytes and 49 pictures of 1,000: 100,000 bytes.
+		feed(20*time.Second, 51_000, 1000)
+		about("with keyframes", 400_000)
+		time.Sleep(meterSpan + time.Second)
+		about("nothing comes any more", 0)
+		r.clear()
+		feed(3*time.Second, 5000, 5000)
+		about("after a rest", 1_000_000)
+	})
+}
+
 // A camera with a keyframe each ten seconds would otherwise have ten seconds of itself in memory.
 func TestRelay_HoldsNoMoreThanAnybodyIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -397,13 +397,17 @@ func (st *stream) count(f func(*streamStats)) {
 	f(&st.stats)
 }
 
-// takeStats gives the counts since the last call, which was over ago.
+// takeStats gives the counts since the last call, which was over ago. A source's own coding has a bitrate to tell whenever the source is read.
 func (st *stream) takeStats(over time.Duration) (wire.RenditionStats, bool) {
+	own := 0
+	if st.spec.Passthrough {
+		own = st.c.relay.rate()
+	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	s := st.stats
 	st.stats = streamStats{similar: s.similar}
-	if st.want == nil && s.encoded == 0 {
+	if st.want == nil && s.encoded == 0 && own == 0 {
 		return wire.RenditionStats{}, false
 	}
 	slices.Sort(s.delays)
@@ -413,9 +417,13 @@ func (st *stream) takeStats(over time.Duration) (wire.RenditionStats, bool) {
 		}
 		return int64(s.delays[(len(s.delays)-1)*percent/100] / time.Microsecond)
 	}
+	bps := own
+	if bps == 0 {
+		bps = int(float64(s.bytes*8) / over.Seconds())
+	}
 	return wire.RenditionStats{
 		ID: st.id, Encoded: s.encoded, Skipped: s.skipped, EncodeP50: quantile(50), EncodeP95: quantile(95),
-		BitrateBps: int(float64(s.bytes*8) / over.Seconds()), PSNR: s.similar.psnr, SSIM: s.similar.ssim,
+		BitrateBps: bps, PSNR: s.similar.psnr, SSIM: s.similar.ssim,
 	}, true
 }
 

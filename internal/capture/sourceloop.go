@@ -65,6 +65,7 @@ func (c *Capture) feedSlot(ctx context.Context, retry *backoff) (err error) {
 	defer c.note("frozen", "")
 	r := reader{c: c, feed: feed, frozen: newFrozen(), passage: passage{codec: feed.Info().Native}}
 	if r.native, _ = feed.(Native); r.native != nil {
+		r.onTrial = feed.Info().Native != 0 && c.isUnfit()
 		r.check(r.passage.learn(r.native.Headers()))
 	}
 	for {
@@ -104,7 +105,12 @@ type reader struct {
 	native  Native // feed, if it is one
 	passage passage
 	frozen  *frozen
+	onTrial bool // an earlier connection's own coding was unfit, and this one's may be fit
+	proven  int  // units on trial that could have been passed on
 }
+
+// trialUnits is how many units a source's own coding must be fit for to be offered again, a keyframe first among them: B pictures come within a few.
+const trialUnits = 50
 
 // show makes p the newest picture.
 func (r *reader) show(p *Picture) {
@@ -117,7 +123,7 @@ func (r *reader) show(p *Picture) {
 // read waits for what comes next, and decodes it if pictures are wanted.
 func (r *reader) read(ctx context.Context, pictures bool) error {
 	_, info, _ := r.c.current()
-	if r.native == nil || info.Native == 0 {
+	if r.native == nil || info.Native == 0 && !r.onTrial {
 		p, err := r.feed.Next(ctx)
 		if err == nil {
 			r.show(p)
@@ -132,6 +138,7 @@ func (r *reader) read(ctx context.Context, pictures bool) error {
 		out, err := r.passage.pass(u)
 		if err == nil {
 			r.c.relay.put(out)
+			r.try(out)
 		}
 		r.check(err)
 	}
@@ -144,11 +151,23 @@ func (r *reader) read(ctx context.Context, pictures bool) error {
 	return nil
 }
 
+// try counts what speaks for a source's own coding that was withdrawn.
+func (r *reader) try(u passed) {
+	if !r.onTrial || r.proven == 0 && !u.key {
+		return
+	}
+	if r.proven++; r.proven == trialUnits {
+		r.onTrial = false
+		r.c.readmit()
+	}
+}
+
 // check withdraws the source's own coding if err says that it is unfit. A damaged unit is left out, and what refers to it will look it until the next keyframe, as the
 // source's other viewers see it.
 func (r *reader) check(err error) {
 	var no *unfitError
 	if errors.As(err, &no) {
+		r.onTrial = false
 		r.c.refuse(no.sentence)
 	}
 }
