@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,6 +95,7 @@ type Client struct {
 	session string        // its id
 	life    time.Duration // how long it keeps without a sign of life
 	udp     *datagrams    // nil: interleaved
+	channel [2]uint8      // those of RTP and RTCP, interleaved
 
 	// Guarded by writing.
 	writing sync.Mutex
@@ -313,10 +315,29 @@ func (c *Client) setup(ctx context.Context, control string) error {
 		}
 	}
 	if c.udp == nil {
-		return nil
+		return c.interleave(m.header.Get("Transport"))
 	}
 	c.order.window = orderPackets
 	return c.udp.meet(m.header.Get("Transport"))
+}
+
+var interleaved = regexp.MustCompile(`interleaved=(\d+)(?:-(\d+))?`)
+
+// interleave learns the channels, which are the camera's to choose.
+func (c *Client) interleave(transport string) error {
+	c.channel = [2]uint8{channelRTP, channelRTCP}
+	m := interleaved.FindStringSubmatch(transport)
+	for i := range c.channel {
+		if m == nil || m[i+1] == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(m[i+1], 10, 8)
+		if err != nil {
+			return fmt.Errorf("%w: interleaved channels", ErrMalformed)
+		}
+		c.channel[i] = uint8(n)
+	}
+	return nil
 }
 
 // Run plays and calls give for each access unit, one at a time, until ctx ends, and then returns nil, or until the camera or the network fails. It ends the session.
@@ -383,7 +404,7 @@ func (c *Client) listen() error {
 			return err
 		}
 		if f.message == nil {
-			c.packet(f.channel, f.packet, time.Now())
+			c.inband(f)
 			continue
 		}
 		if err := c.heard(f.message); err != nil {
@@ -478,7 +499,7 @@ func (c *Client) answer(number string) (*message, error) {
 		case err != nil:
 			return nil, err
 		case f.message == nil:
-			c.packet(f.channel, f.packet, time.Now())
+			c.inband(f)
 		case f.message.status >= 200:
 			if n := f.message.header.Get("CSeq"); n == number || n == "" {
 				return f.message, nil
@@ -527,17 +548,24 @@ func (c *Client) tell(now time.Time, keyframe bool) error {
 	}
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	return c.send(string(append([]byte{'$', channelRTCP, 0, byte(len(b))}, b...)))
+	return c.send(string(append([]byte{'$', c.channel[channelRTCP], 0, byte(len(b))}, b...)))
 }
 
-// The interleaved channels that are asked for; of datagrams, the ports.
+// The places of media and control among ports, and among channels, where these are also the ones that are asked for.
 const (
 	channelRTP  = 0
 	channelRTCP = 1
 )
 
+// inband takes in an interleaved packet.
+func (c *Client) inband(f frame) {
+	if i := slices.Index(c.channel[:], f.channel); i >= 0 && c.udp == nil {
+		c.packet(i, f.packet, time.Now())
+	}
+}
+
 // packet takes in a packet of media or control, which it keeps no part of. Those that make no sense are left out, as if they had been lost.
-func (c *Client) packet(channel uint8, b []byte, came time.Time) {
+func (c *Client) packet(channel int, b []byte, came time.Time) {
 	c.media.Lock()
 	defer c.media.Unlock()
 	if c.give == nil {
@@ -545,7 +573,7 @@ func (c *Client) packet(channel uint8, b []byte, came time.Time) {
 	}
 	switch channel {
 	case channelRTCP:
-		if r, ok := parseReport(b); ok && r.ssrc == c.reception.ssrc {
+		if r, ok := parseReport(b); ok && (r.ssrc == c.reception.ssrc || c.reception.received == 0) {
 			c.timeline.report(r, came)
 			c.reception.heard(r, came)
 		}

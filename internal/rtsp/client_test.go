@@ -334,22 +334,19 @@ func TestClient_DatagramsThatOvertake(t *testing.T) {
 func TestClient_SenderReports(t *testing.T) {
 	s := rtsptest.Start(t, rtsptest.Options{SDP: sdp, Play: func(_ context.Context, c *rtsptest.Conn) {
 		p := rtsptest.Packets{Payload: 96, SSRC: 1}
-		began := time.Now()
-		for _, b := range p.H264(0, sps, idr) {
-			c.RTP(b)
-		}
-		// The picture was captured 300 ms before it was sent.
-		c.SendRTCP(p.Report(began.Add(-300*time.Millisecond), 0))
-		for _, b := range p.H264(3000, delta) {
+		// The first picture was captured 300 ms before it was sent.
+		c.SendRTCP(p.Report(time.Now().Add(-300*time.Millisecond), 0))
+		for _, b := range append(p.H264(0, sps, idr), p.H264(3000, delta)...) {
 			c.RTP(b)
 		}
 	}})
 	p := play(t, rtsp.Options{URL: s.URL(nil, "/")})
 	first := receive(t, "keyframe", p.units)
-	second := receive(t, "unit", p.units)
-	// The first one's time was its arrival, since when the second one's is known to be 300 ms before its own.
-	if d := first.Captured.Sub(second.Captured); d < 200*time.Millisecond || d > 300*time.Millisecond {
-		t.Errorf("%v between an arrival and a time of capture, want about 267 ms", d)
+	if age := time.Since(first.Captured); age < 299*time.Millisecond {
+		t.Errorf("captured %v ago, want 300 ms at least", age)
+	}
+	if d := receive(t, "unit", p.units).Captured.Sub(first.Captured); d < 33*time.Millisecond || d > 34*time.Millisecond {
+		t.Errorf("%v between two pictures, want 33.3 ms", d)
 	}
 }
 

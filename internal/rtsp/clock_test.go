@@ -40,34 +40,53 @@ func TestTimeline_TakesJitterOut(t *testing.T) {
 	)
 }
 
+// Each picture that others are predicted from is sent before those that are shown before it.
 func TestTimeline_TimestampsWrapAndGoBackForBPictures(t *testing.T) {
 	c := &timeline{rate: rate}
-	const first = 1<<32 - 3*ticks
-	var pictures []at
-	for i, n := range []uint32{0, 2, 1, 4, 3, 6, 5} {
-		// One is sent before those that are shown before it, so the least delay is that of the earlier.
-		came := time.Duration(i)*step + step
-		want := time.Duration(n) * step
-		if i == 0 {
-			want = came // nothing is known yet
+	const first = 1<<32 - 40*ticks
+	origin := time.Now()
+	for i := range 80 {
+		n := i + 1 // shown before its turn
+		if i%2 == 0 {
+			n = max(0, i-1)
 		}
-		pictures = append(pictures, at{first + n*ticks, came, want})
+		came := time.Duration(i+1) * step
+		got := c.capture(first+uint32(n)*ticks, origin.Add(came)).Sub(origin)
+		if want := time.Duration(n) * step; i > 40 && got != want { // once it is known how early they come
+			t.Errorf("picture %d: captured at %v, want %v", n, got, want)
+		}
 	}
-	check(t, c, time.Now(), pictures...)
 }
 
 func TestTimeline_BelievesAClockThatAgrees(t *testing.T) {
 	origin := time.Now()
 	c := &timeline{rate: rate}
-	check(t, c, origin, at{7000, 0, 0})
-	// The camera says that picture was captured 80 ms before it came.
-	c.report(senderReport{ntp: ntp(origin.Add(-80 * time.Millisecond)), rtp: 7000}, origin.Add(5*time.Millisecond))
+	// The camera says that the first picture was captured 80 ms before it came.
+	c.report(senderReport{ntp: ntp(origin.Add(-80*time.Millisecond - step)), rtp: 7000 - ticks}, origin.Add(-5*time.Millisecond))
 	for i := range 5 {
-		n := time.Duration(i + 1)
-		got := c.capture(7000+uint32(n)*ticks, origin.Add(n*step+n*time.Millisecond)).Sub(origin)
-		if d := got - (n*step - 80*time.Millisecond); d < -time.Microsecond || d > time.Microsecond {
+		n := time.Duration(i)
+		got := c.capture(7000+uint32(i)*ticks, origin.Add(n*step+n*time.Millisecond)).Sub(origin)
+		if d := got - (n*step - 80*time.Millisecond); d.Abs() > time.Microsecond {
 			t.Errorf("picture %d captured at %v, want 80 ms before %v", n, got, n*step)
 		}
+	}
+}
+
+func TestTimeline_PutsRightWithoutAStep(t *testing.T) {
+	origin := time.Now()
+	c := &timeline{rate: rate}
+	last := c.capture(0, origin)
+	c.report(senderReport{ntp: ntp(origin.Add(-300 * time.Millisecond)), rtp: 0}, origin)
+	for i := range 100 {
+		n := time.Duration(i + 1)
+		got := c.capture(uint32(n)*ticks, origin.Add(n*step))
+		if d := got.Sub(last); d < step/2 || d > 2*step {
+			t.Fatalf("picture %d captured %v after the one before", n, d)
+		}
+		last = got
+	}
+	if late := origin.Add(100 * step).Sub(last); (late - 300*time.Millisecond).Abs() > time.Microsecond {
+		t.Errorf("captured %v before it came, want 300 ms", late)
 	}
 }
 

@@ -84,7 +84,7 @@ func (d *datagrams) tell(b []byte) {
 }
 
 // listen reads one of the ports until the deadline of interrupt.
-func (d *datagrams) listen(conn *net.UDPConn, channel uint8, take func(channel uint8, b []byte, came time.Time)) error {
+func (d *datagrams) listen(conn *net.UDPConn, channel int, take func(channel int, b []byte, came time.Time)) error {
 	b := make([]byte, maxDatagram)
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(b)
