@@ -65,7 +65,9 @@ func newRootCmd(confine enter) *cobra.Command {
 Sources:
   test:?size=1280x720&fps=30000/1001&tag=0        the test pattern
   file:PATH                                       a video file, over and over
-  rtsp://user:password@host/path                  a network camera; also rtsps, http and https
+  rtsp://user:password@host/path                  a network camera; with #transport=udp in datagrams
+  rtsps://user:password@host/path                 the same encrypted; with #tls-fingerprint=… if nobody vouches for its certificate
+  http://user:password@host/path                  Motion JPEG or single JPEGs; also https
   v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg&power_line_frequency=1
                                                   a camera of this machine; see --list-devices
   images:DIR?window=4000&level=2000               the newest still of a folder; with mode=play&fps=2 all of them in order

@@ -286,6 +286,7 @@ func TestNeeds(t *testing.T) {
 		{"v4l2", "v4l2:/dev/video0?size=640x480", sandbox.Options{Devices: []string{"/dev/video0"}}},
 		{"rtsp", "rtsp://u:p@10.0.0.7/s", sandbox.Options{Ports: []uint16{554}}},
 		{"rtsp", "rtsp://10.0.0.7:8554/s", sandbox.Options{Ports: []uint16{8554}}},
+		{"rtsp", "rtsp://10.0.0.7/s#transport=udp", sandbox.Options{Ports: []uint16{554}, Datagrams: true}},
 		{"rtsps", "rtsps://[fe80::1]/s", sandbox.Options{Ports: []uint16{322}}},
 		{"http", "http://cam.lan/v", sandbox.Options{Ports: []uint16{80, 53}, Datagrams: true}},
 		{"https", "https://cam.lan:8443/v", sandbox.Options{Ports: []uint16{8443, 53}, Datagrams: true}},
