@@ -212,13 +212,13 @@ func (l *Log) open() error {
 	now := l.opts.Now()
 	l.tip, l.size, l.first, l.began = end.tip, end.size, end.first, end.began
 	l.tip.unsignedSince = now
+	if l.tip.log == "" && l.tip.seq > 0 {
+		l.notes = append(l.notes, note(actionChain, now, "the chain begins here: the %d records before have none", l.tip.seq))
+	}
 	if len(end.tail) > 0 {
 		l.torn = true
 		l.notes = append(l.notes, note(actionMend, now, "unfinished line of %d bytes after a crash: %s", end.tailBytes, end.tail))
 		l.opts.Log.Warn("audit file had an unfinished last line", "file", l.path, "bytes", end.tailBytes)
-	}
-	if l.tip.log == "" && l.tip.seq > 0 {
-		l.notes = append(l.notes, note(actionChain, now, "the chain begins here: the %d records before have none", l.tip.seq))
 	}
 	if len(l.notes) > 0 {
 		_ = l.write(l.notes, true, now) // told by write; they wait for a disk that takes them
@@ -442,12 +442,15 @@ func (l *Log) encode(t *tip, items []item, sign bool, now time.Time) (lines []by
 	checkpoint := func() {
 		add(Entry{Record: Record{Event: eventCheckpoint}, Time: now}, t.checkpoint(lines, l.opts.Key, now))
 	}
-	if t.log == "" {
+	begins := t.log == ""
+	if begins {
 		t.log = rand.Text()
-		if t.seq == 0 {
-			t.head = genesis(t.log)
-			checkpoint()
-		}
+	}
+	if begins && t.seq == 0 {
+		t.head = genesis(t.log)
+	}
+	if l.size == 0 { // the end of a file is enough to go on from
+		checkpoint()
 	}
 	for _, it := range items {
 		e := Entry{Record: it.Record, Time: it.at, Count: it.count, First: it.first, Last: it.last}

@@ -175,12 +175,13 @@ func TestOpen_MendsATornLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Every place where a crash can cut the first line, the last record, and the checkpoint behind it.
+	// Where a crash can cut the first line, the last record, and the checkpoint behind it: at their edges, and in them.
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	last := len(data) - len(lines[4]) - len(lines[3])
 	dir := t.TempDir()
 	for cut := range data {
-		if cut > len(lines[0]) && cut < last {
+		edge := cut > 0 && (data[cut] == '\n' || data[cut-1] == '\n')
+		if cut > len(lines[0]) && cut < last || cut%5 != 0 && !edge {
 			continue
 		}
 		path := filepath.Join(dir, fmt.Sprintf("%d.jsonl", cut))

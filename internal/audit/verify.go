@@ -125,6 +125,7 @@ type verifier struct {
 	o      VerifyOptions
 	report Report
 
+	start     *checked // the first line that could be read
 	last      *checked // the line accepted last
 	want      string   // prev of the next line; "" when that is not known
 	before    string   // prev that last had to have
@@ -171,6 +172,7 @@ func (v *verifier) step(c, next *checked) {
 // begin judges the first line that can be read.
 func (v *verifier) begin(c, next *checked) {
 	before := v.report.More + len(v.report.Findings) // lines that could not be read
+	v.start = c
 	v.seq = c.Seq
 	if !c.isCheckpoint() {
 		v.seq--
@@ -391,9 +393,11 @@ func (v *verifier) end(last *checked) {
 	if v.report.First > 1 {
 		v.report.Removed = v.report.First - 1
 		if v.removedTo < v.report.Removed {
-			f := Finding{Missing, last.file, 1, v.removedTo + 1, fmt.Sprintf(
-				"records %d to %d, before the first, are missing: no record says that rotation removed them", v.removedTo+1, v.report.Removed)}
-			v.report.Findings = append([]Finding{f}, v.report.Findings...)
+			found := v.report.Findings
+			v.report.Findings = nil
+			v.find(Missing, v.start, v.removedTo+1, "records %d to %d are missing before this line: no record says that rotation removed them",
+				v.removedTo+1, v.report.Removed)
+			v.report.Findings = append(v.report.Findings, found...) // where it stands in the record
 		}
 	}
 	switch head := v.o.Head; {

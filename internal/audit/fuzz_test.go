@@ -1,0 +1,57 @@
+package audit
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"strings"
+	"testing"
+)
+
+func FuzzParseLine(f *testing.F) {
+	for _, lines := range makeRecord(6) {
+		for _, text := range lines {
+			f.Add(bytes.TrimSuffix(text, []byte("\n")))
+		}
+	}
+	f.Add([]byte(`{"seq":1,"time":"2026-11-22T16:00:00.000000Z","event":"watch","verdict":"granted","prev":""}`))
+	f.Add([]byte(`{"seq":18446744073709551616}`))
+	f.Add([]byte(`{"seq":0,"number":1,"event":"checkpoint"} {}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		l, err := parseLine(text)
+		if err != nil {
+			return
+		}
+		if l.Line != string(text) || l.Event == "" || l.isCheckpoint() != (l.Event == eventCheckpoint) || !l.isCheckpoint() && l.Seq == 0 {
+			t.Fatalf("%q became %+v", text, l)
+		}
+	})
+}
+
+// FuzzVerify holds that what is sound up to the witness's head begins with the very bytes that were written.
+func FuzzVerify(f *testing.F) {
+	original := makeRecord(6)
+	var whole []byte
+	for _, lines := range original {
+		whole = append(whole, bytes.Join(lines, nil)...)
+	}
+	keys := []ed25519.PublicKey{testKey().Public().(ed25519.PublicKey)}
+	report := original.verify(f, nil)
+	head := report.Head
+	f.Add(whole)
+	f.Add(whole[:len(whole)/2])
+	f.Add(bytes.Replace(whole, []byte("user-3"), []byte("user-4"), 1))
+	f.Add([]byte("\n\n\x00{}\n"))
+	f.Add([]byte(strings.Repeat("x", 2*maxLine)))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		report, err := verify(readLines("fuzzed", bytes.NewReader(data)), VerifyOptions{Keys: keys, Head: &head})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Sound && !bytes.HasPrefix(data, whole) {
+			t.Fatalf("sound, and not what was written: %q", data)
+		}
+		if len(report.Findings) > maxFindings {
+			t.Fatalf("%d findings", len(report.Findings))
+		}
+	})
+}
