@@ -330,6 +330,12 @@ func (st *stream) inspect(au []byte, isKey bool, input Canvas) {
 // send gives h the next number and sends it with au. While this waits for a slow network the slot goes on, so the picture after this one is again the
 // newest.
 func (st *stream) send(h wire.MediaHeader, au []byte) error {
+	st.s.order.Lock()
+	defer st.s.order.Unlock()
+	if !st.s.begun[st.id] { // it was withdrawn since its CONFIG
+		st.configured = false
+		return nil
+	}
 	h.Seq = st.seq
 	st.seq++
 	for i := range wire.Chunks(len(au)) {
@@ -357,8 +363,15 @@ func (st *stream) configure(au []byte) error {
 	})
 }
 
-// sendConfig begins a new generation with c.
+// sendConfig begins a new generation with c, if the server knows of such a rendition now.
 func (st *stream) sendConfig(c wire.Config) error {
+	st.s.order.Lock()
+	defer st.s.order.Unlock()
+	if st.s.announced[c.Rendition] != c.Codec {
+		st.configured = false
+		delete(st.s.begun, c.Rendition)
+		return nil // HELLO is on its way, or has withdrawn it
+	}
 	st.config = c
 	st.generation++
 	c.Generation = st.generation
@@ -366,7 +379,7 @@ func (st *stream) sendConfig(c wire.Config) error {
 	if err := st.s.conn.WriteMessage(st.out); err != nil {
 		return fmt.Errorf("send configuration: %w", err)
 	}
-	st.configured = true
+	st.configured, st.s.begun[c.Rendition] = true, true
 	return nil
 }
 

@@ -31,12 +31,17 @@ type session struct {
 	mu      sync.Mutex
 	clock   clock.Sync
 	streams map[media.RenditionID]*stream // all that were offered on this connection
+
+	// Held while HELLO, CONFIG or an access unit is written, so that what belongs to a rendition never follows a HELLO that no longer has it.
+	order     sync.Mutex
+	announced map[media.RenditionID]media.Codec // in the last HELLO
+	begun     map[media.RenditionID]bool        // had a CONFIG since they were announced
 }
 
 // serve speaks the publish protocol on conn until it or ctx ends, closes it, and gives the reason.
 func (c *Capture) serve(ctx context.Context, conn transport.Conn) error {
 	g, ctx := errgroup.WithContext(ctx)
-	s := &session{c: c, conn: conn, group: g, streams: map[media.RenditionID]*stream{}}
+	s := newSession(c, conn, g)
 	g.Go(func() error {
 		<-ctx.Done()
 		_ = conn.Close(transport.CodeGoingAway, "the publisher stops")
@@ -51,6 +56,10 @@ func (c *Capture) serve(ctx context.Context, conn transport.Conn) error {
 		st.setWant(nil)
 	}
 	return err
+}
+
+func newSession(c *Capture, conn transport.Conn, group *errgroup.Group) *session {
+	return &session{c: c, conn: conn, group: group, streams: map[media.RenditionID]*stream{}, begun: map[media.RenditionID]bool{}}
 }
 
 // read takes in what the server says.
@@ -121,7 +130,20 @@ func (s *session) want(w wire.Want) {
 func (s *session) offer(ctx context.Context, feed FeedInfo) error {
 	offers := s.c.offers(feed)
 	s.ready(ctx, offers)
-	return s.send(wire.AppendJSON(nil, wire.TypeHello, hello(s.c.opts, offers, feed)))
+	h := hello(s.c.opts, offers, feed)
+	announced := map[media.RenditionID]media.Codec{}
+	for _, r := range h.Renditions {
+		announced[r.ID] = r.Media().Codec
+	}
+	s.order.Lock()
+	defer s.order.Unlock()
+	for id := range s.begun {
+		if announced[id] != s.announced[id] {
+			delete(s.begun, id)
+		}
+	}
+	s.announced = announced
+	return s.send(wire.AppendJSON(nil, wire.TypeHello, h))
 }
 
 // ready has a goroutine for each rendition offered, and stops those that no longer are.
