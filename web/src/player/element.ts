@@ -130,8 +130,8 @@ export class SightlinePlayer extends HTMLElement {
     this.#controls.append(this.#settings.button, this.#statsButton, full);
     // The age counts on each second, so it stands outside of what is read aloud.
     const dock = el("div", "dock");
-    dock.append(said, this.#age, this.#again, this.#controls);
-    this.#root.append(this.#figures.element, dock, this.#settings.element);
+    dock.append(this.#figures.element, said, this.#age, this.#again, this.#controls);
+    this.#root.append(dock, this.#settings.element);
     shadow.append(this.#root);
     this.#showAttributes();
   }
@@ -368,7 +368,7 @@ export class SightlinePlayer extends HTMLElement {
     this.#root.classList.toggle("empty", this.#report.lastPaintAt === undefined);
     this.#again.hidden = this.#report.phase.name !== "denied" && this.#report.phase.name !== "ended";
     const limit = this.#report.limit.words;
-    if (this.hasAttribute("stats")) this.#figures.show(this.stats(), limit);
+    if (this.hasAttribute("stats")) this.#figures.show(this.stats(), told.detail.includes(limit) ? "" : limit);
     if (this.hasAttribute("controls")) this.#settings.show(this.#report.renditions, this.#wishes.quality, this.#wishes.mode, limit);
     this.#watchTrack();
     if (told.state !== before?.state) {

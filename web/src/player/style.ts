@@ -29,9 +29,10 @@ export const style = `
 /* Everything laid over the picture stays at its lower edge: cameras write their clocks at the upper one. */
 .dock {
   position: absolute;
+  left: max(var(--inset), env(safe-area-inset-left));
   right: max(var(--inset), env(safe-area-inset-right));
   bottom: max(var(--inset), env(safe-area-inset-bottom));
-  max-width: var(--sightline-dock-width, calc(100% - 2 * var(--inset)));
+  padding-left: calc(100% - var(--sightline-dock-width, 100%));
   display: flex;
   flex-wrap: wrap;
   justify-content: flex-end;
@@ -86,7 +87,6 @@ export const style = `
 /* Without a picture the words stand in the middle: they are all there is to see. */
 .empty .dock {
   inset: 0;
-  max-width: none;
   flex-direction: column;
   flex-wrap: nowrap;
   justify-content: center;
@@ -133,17 +133,18 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
 
 .stats {
   position: absolute;
-  left: max(var(--inset), env(safe-area-inset-left));
-  bottom: calc(max(var(--inset), env(safe-area-inset-bottom)) + var(--sightline-stats-above, 0px));
-  z-index: 1;
+  left: 0;
+  bottom: var(--sightline-stats-above, 0px);
   padding: 10px 14px 11px;
   border-radius: 12px;
   background: rgb(10 13 17 / 0.82);
   font-size: 12px;
   line-height: 17px;
   pointer-events: none;
+  text-align: left;
   font-variant-numeric: tabular-nums;
 }
+.empty .stats { left: var(--inset); bottom: calc(var(--inset) + var(--sightline-stats-above, 0px)); }
 .stats .lead { display: flex; align-items: baseline; gap: 6px; }
 .stats .figure { font-size: 26px; line-height: 30px; font-weight: 650; letter-spacing: -0.02em; }
 .stats .unit, .stats dt { color: #a7b2c0; }
@@ -195,10 +196,11 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
 .settings .hint { color: #a7b2c0; font-size: 12px; line-height: 16px; }
 .settings .limit { padding: 8px 10px 2px; font-size: 12px; line-height: 17px; }
 
-/* On a phone the sentence has no room beside the figures. */
-@container (max-width: 560px) {
-  .root:not(.empty):has(.detail:not(:empty)) .stats { translate: 0 -30px; }
-  .root:not(.empty) .detail:not(:empty) { flex-basis: auto; padding: 3px 10px; border-radius: 9px; background: rgb(10 13 17 / 0.86); font-size: 13px; }
+/* On a phone there is no room beside anything: the figures stand above the words. */
+@container (max-width: 480px) and (min-height: 481px) {
+  .root:not(.empty) .stats { position: static; flex: 0 0 100%; box-sizing: border-box; }
+  .root:not(.empty) .stats .limit { max-width: none; }
+  .root[data-state="stills"] .controls { order: 0; flex-basis: 100%; justify-content: flex-end; }
 }
 @container (max-height: 480px) { .stats .caption, .stats dl, .stats .limit { display: none; } }
 @media (prefers-reduced-motion: reduce) {
