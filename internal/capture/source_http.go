@@ -51,9 +51,11 @@ func parseNetworkOptions(src *Source, fragment string) error {
 			if src.http.rate, err = parseRate(value); err == nil && src.http.rate.milli() > 30_000 {
 				err = errors.New("fps behind # is of snapshots, at most 30")
 			}
-		case key == "transport" && !web && (value == "tcp" || value == "udp" && src.scheme == "rtsp"):
+		case key == "transport" && value == "udp" && src.scheme == "rtsps":
+			err = errors.New("datagrams are not encrypted; leave transport=udp out")
+		case key == "transport" && (value == "tcp" || value == "udp") && !web:
 			src.rtsp.udp = value == "udp"
-		case key == "tls-fingerprint" && src.scheme == "rtsps":
+		case key == "tls-fingerprint" && !web:
 			src.rtsp.fingerprint, err = parseFingerprint(value)
 		default:
 			err = fmt.Errorf("unknown option behind #, known are %s", strings.Join(known, ", "))
