@@ -3,7 +3,10 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,15 +25,19 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sightline/internal/acme"
+	"sightline/internal/alerts"
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/authority"
 	"sightline/internal/config"
 	"sightline/internal/datadir"
+	"sightline/internal/detect"
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
 	"sightline/internal/ingest"
 	"sightline/internal/media"
+	"sightline/internal/notify"
 	"sightline/internal/supervise"
 	"sightline/internal/transport/pipe"
 	"sightline/internal/wire"
@@ -45,7 +52,9 @@ type App struct {
 	listener net.Listener
 	auth     *auth.Authenticator
 	ca       *authority.Authority // nil with a certificate from elsewhere
-	acme     *authority.ACME      // nil with a certificate from elsewhere
+	acme     *acme.Certificates   // nil with a certificate from elsewhere
+	alerts   *alerts.Center
+	webhook  *notify.Webhook // nil where nobody is told of alerts
 	audit    *audit.Log
 	witness  *witness.Witness // nil where nobody is told of the record
 	hub      *hub.Hub
@@ -101,8 +110,14 @@ func (a *App) openAudit() error {
 		Key: key, RotateSize: int64(c.RotateBytes), RotateAge: c.RotateAge, Keep: c.Keep,
 		OnFailure: audit.Policy(c.OnFailure), Log: a.log.With("room", "audit"),
 	})
-	if err != nil || c.Syslog.Network == "" {
+	if err != nil {
 		return err
+	}
+	if err := a.openAlerts(); err != nil {
+		return errors.Join(err, a.audit.Close())
+	}
+	if c.Syslog.Network == "" {
+		return nil
 	}
 	a.witness, err = witness.New(witness.Options(c.Syslog), a.audit.Subscribe(witness.Queue), a.log.With("room", "witness"))
 	if err != nil {
@@ -110,6 +125,42 @@ func (a *App) openAudit() error {
 	}
 	return nil
 }
+
+// openAlerts has the rules look at the audit record, and somebody told of what they find.
+func (a *App) openAlerts() error {
+	c := a.cfg.Alerts
+	var tell func([]byte)
+	if c.Webhook.URL != "" {
+		secret, err := os.ReadFile(c.Webhook.SecretFile)
+		if err != nil {
+			return fmt.Errorf("alerts.webhook.secret-file: %w", err)
+		}
+		if secret = bytes.TrimSpace(secret); len(secret) < minSecret {
+			return fmt.Errorf("alerts.webhook.secret-file: %s holds %d bytes: at least %d are needed, such as `openssl rand -hex 32` makes",
+				c.Webhook.SecretFile, len(secret), minSecret)
+		}
+		o := notify.Options{URL: c.Webhook.URL, Secret: secret}
+		if c.Webhook.CA != "" {
+			pem, err := os.ReadFile(c.Webhook.CA)
+			if err != nil {
+				return fmt.Errorf("alerts.webhook.ca: %w", err)
+			}
+			o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+			if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
+				return fmt.Errorf("alerts.webhook.ca: %s holds no certificate in PEM form", c.Webhook.CA)
+			}
+		}
+		a.webhook = notify.New(o, a.log.With("room", "notify"))
+		tell = a.webhook.Send
+	}
+	a.alerts = alerts.New(a.audit.Subscribe(alerts.Queue), detect.Options{
+		Sensitive: c.Sensitive, OpenFrom: c.OpenFrom, OpenUntil: c.OpenUntil, Walls: c.Walls,
+	}, tell, a.log.With("room", "alerts"))
+	return nil
+}
+
+// minSecret is the shortest secret that signs a webhook's messages, in bytes.
+const minSecret = 16
 
 // listen takes the port and makes the HTTP server for it.
 func (a *App) listen(source authority.Source, files fs.FS) error {
@@ -120,7 +171,7 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
-		NewCode: a.newCode,
+		NewCode: a.newCode, Alerts: a.alerts,
 	}, a.log.With("room", "httpd"))
 	if err != nil {
 		return err
@@ -141,11 +192,11 @@ func (a *App) certificates() (authority.Source, error) {
 		return authority.Files(a.cfg.TLS.Cert, a.cfg.TLS.Key, time.Now, a.log.With("room", "authority"))
 	}
 	if o := a.cfg.TLS.ACME; len(o.Domains) > 0 {
-		acme, err := authority.NewACME(authority.ACMEOptions{
+		certificates, err := acme.New(acme.Options{
 			Dir: filepath.Join(a.cfg.DataDir, "acme"), Domains: o.Domains, Email: o.Email, Directory: o.Directory, CA: o.CA,
 		}, a.log.With("room", "authority"))
-		a.acme = acme
-		return acme, err
+		a.acme = certificates
+		return certificates, err
 	}
 	ca, err := authority.Open(a.cfg.DataDir, a.cfg.Hosts, time.Now)
 	if err != nil {
@@ -234,6 +285,10 @@ func (a *App) Run(ctx context.Context) error {
 		defer stopCaptures()
 		return a.httpd.Serve(ctx, a.listener)
 	})
+	group.Go(func() error { a.alerts.Run(captureCtx); return nil })
+	if a.webhook != nil {
+		group.Go(func() error { return a.webhook.Run(captureCtx) })
+	}
 	if a.acme != nil {
 		group.Go(func() error { return a.acme.Run(captureCtx) })
 	}

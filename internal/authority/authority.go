@@ -23,8 +23,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/crypto/acme"
-
 	"sightline/internal/datadir"
 )
 
@@ -47,12 +45,17 @@ type Source interface {
 	GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
 
+// Proven is a Source whose certificates are proven by calls over protocols of their own (RFC 7301).
+type Proven interface {
+	Protocols() []string
+}
+
 // TLSConfig is the one TLS policy of the server: TLS 1.3 only, HTTP/1.1 only (WebSockets need it), and full
 // records from the first byte, as a keyframe should not leave in small ones.
 func TLSConfig(s Source) *tls.Config {
 	protocols := []string{"http/1.1"}
-	if _, ok := s.(*ACME); ok {
-		protocols = append(protocols, acme.ALPNProto) // the authority's own calls, to prove the name
+	if p, ok := s.(Proven); ok {
+		protocols = append(protocols, p.Protocols()...)
 	}
 	return &tls.Config{
 		MinVersion:                  tls.VersionTLS13,

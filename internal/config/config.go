@@ -31,6 +31,7 @@ type Config struct {
 	Streams []Stream // in the order of the file
 	Limits  Limits
 	Audit   Audit
+	Alerts  Alerts
 	Log     Log
 }
 
@@ -101,6 +102,22 @@ type Syslog struct {
 	CA      string // path of the certificates that vouch for a TLS receiver; "": the system's
 }
 
+// Alerts is what the rules over the audit record are told of the site, and who is told what they find.
+type Alerts struct {
+	Webhook   Webhook
+	Sensitive []string // streams whose first view by somebody at an odd hour is told
+	// OpenFrom and OpenUntil are the hours of the day, local time, that are not odd; both 0: none is.
+	OpenFrom, OpenUntil int
+	Walls               []string // subjects that watch many cameras by profession
+}
+
+// Webhook is an address that is told of alerts. URL is empty where none is.
+type Webhook struct {
+	URL        string
+	SecretFile string // path of the secret that signs what is sent
+	CA         string // path of the certificates by which the receiver is known; "": the system's
+}
+
 // Log is what is logged.
 type Log struct{ Level slog.Level }
 
@@ -158,7 +175,7 @@ func Load(o Options) (Config, error) {
 		var fileErr error
 		c, fileErr = parse(o.File, data)
 		errs = append(errs, fileErr)
-		for _, path := range []*string{&c.TLS.Cert, &c.TLS.Key, &c.TLS.ACME.CA} {
+		for _, path := range []*string{&c.TLS.Cert, &c.TLS.Key, &c.TLS.ACME.CA, &c.Alerts.Webhook.SecretFile, &c.Alerts.Webhook.CA} {
 			*path = resolve(filepath.Dir(o.File), *path)
 		}
 		c.DataDir = resolve(filepath.Dir(o.File), c.DataDir)

@@ -342,6 +342,7 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 			)
 		}},
 		key{"audit", func(n *yaml.Node) { d.audit(n, &c.Audit) }},
+		key{"alerts", func(n *yaml.Node) { d.alerts(n, &c.Alerts) }},
 		key{"log", func(n *yaml.Node) {
 			d.mapping(n, "log", key{"level", d.text(new(string), "level", "debug, info, warn or error", c.setLogLevel)})
 		}},
@@ -408,7 +409,7 @@ func checkEmail(s string) error {
 
 func checkHTTPS(s string) error {
 	if u, err := url.Parse(s); err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return fmt.Errorf("%.80q is no address of a directory: write https://host/path", s)
+		return fmt.Errorf("%.80q is no such address: write https://host/path", s)
 	}
 	return nil
 }
@@ -478,6 +479,59 @@ func (d *decoder) audit(n *yaml.Node, a *Audit) {
 	if a.Syslog.CA != "" && a.Syslog.Network != "tls" {
 		d.fail(n, "syslog-ca has a meaning for a syslog that begins with tls:// only: remove it")
 	}
+}
+
+func (d *decoder) alerts(n *yaml.Node, a *Alerts) {
+	d.mapping(
+		n, "alerts",
+		key{"webhook", func(n *yaml.Node) {
+			w := &a.Webhook
+			before := len(d.errs)
+			d.mapping(
+				n, "webhook",
+				key{"url", d.text(&w.URL, "url", "a URL such as https://desk.example.org/hook", checkHTTPS)},
+				key{"secret-file", d.text(&w.SecretFile, "secret-file", "a path", notEmpty)},
+				key{"ca", d.text(&w.CA, "ca", "a path", notEmpty)},
+			)
+			if len(d.errs) == before && (w.URL == "" || w.SecretFile == "") {
+				d.fail(n, "webhook lacks its url or its secret-file: name both, so that the receiver can tell our messages from others")
+			}
+		}},
+		key{"sensitive", func(n *yaml.Node) {
+			d.list(n, "sensitive", maxListItems, func(n *yaml.Node) {
+				var stream string
+				d.text(&stream, "stream", "a stream's name", func(s string) error { _, err := media.ParseStreamID(s); return err })(n)
+				a.Sensitive = append(a.Sensitive, stream)
+			})
+		}},
+		key{"open", d.text(new(string), "open", "hours of the day such as 8-18", func(s string) (err error) {
+			a.OpenFrom, a.OpenUntil, err = parseHours(s)
+			return err
+		})},
+		key{"walls", func(n *yaml.Node) {
+			d.list(n, "walls", maxListItems, func(n *yaml.Node) {
+				var subject string
+				d.text(&subject, "wall", "a subject", func(s string) error {
+					if s == "" {
+						return errors.New("it is empty: name somebody or leave it out")
+					}
+					return nil
+				})(n)
+				a.Walls = append(a.Walls, subject)
+			})
+		}},
+	)
+}
+
+// parseHours reads two hours of a day: 8-18.
+func parseHours(s string) (from, until int, err error) {
+	a, b, _ := strings.Cut(s, "-")
+	from, errFrom := strconv.Atoi(a)
+	until, errUntil := strconv.Atoi(b)
+	if errFrom != nil || errUntil != nil || from < 0 || until > 24 || from >= until {
+		return 0, 0, fmt.Errorf("%.20q is no span of hours: write the first and the last, such as 8-18", s)
+	}
+	return from, until, nil
 }
 
 // parseSize reads bytes: 64M, 512k or 67108864; k, M and G are powers of 1,024.

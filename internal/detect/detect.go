@@ -21,6 +21,7 @@ import (
 type Event struct {
 	Seq    uint64
 	At     time.Time
+	Count  uint64 // how many refusals a roll-up stands for; 0: it is none
 	Record audit.Record
 }
 
@@ -129,8 +130,14 @@ func New(opts Options) *Detector {
 	}
 }
 
-// Mute keeps a rule from telling anything until then.
-func (d *Detector) Mute(rule string, until time.Time) { d.muted[rule] = until }
+// Mute keeps a rule from telling anything until then. It reports whether there is such a rule.
+func (d *Detector) Mute(rule string, until time.Time) bool {
+	_, ok := rules[rule]
+	if ok {
+		d.muted[rule] = until
+	}
+	return ok
+}
 
 // Observe takes in the next record and gives the alerts that it completes.
 func (d *Detector) Observe(e Event) []Alert {
@@ -206,10 +213,10 @@ func (d *Detector) badSignatures(e Event) []Alert {
 		return nil
 	}
 	n, evidence := d.signatures.add(e.Record.Remote, e.At, e.Seq, fmt.Sprint(e.Seq))
-	if n < 3 {
+	if total := uint64(n) + e.Count; total < 3 { // what a roll-up counts has no records of its own
 		return nil
 	}
-	a := alert("D02", e, e.Record.Remote, fmt.Sprintf("%d tokens with wrong signatures came from %s.", n, e.Record.Remote))
+	a := alert("D02", e, e.Record.Remote, "Tokens with wrong signatures came again and again from "+e.Record.Remote+".")
 	a.Evidence = evidence
 	return []Alert{a}
 }
@@ -343,7 +350,7 @@ func (d *Detector) oddHour(e Event) []Alert {
 
 func (d *Detector) integrity(e Event) []Alert {
 	var list []Alert
-	if e.Record.Event == "audit" {
+	if e.Record.Event == "audit" && (e.Record.Action == "mend" || e.Record.Action == "gap") {
 		list = append(list, alert("D12", e, "note", "The audit record was found damaged or could not be written: "+e.Record.Reason))
 	}
 	if d.last.Seq == 0 {

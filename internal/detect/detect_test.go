@@ -229,8 +229,15 @@ func TestObserve_ScriptedCases(t *testing.T) {
 			p.leave(-s, "alice", "a", "door", "192.0.2.1")
 		}, want: []string{}},
 		{name: "the record was found torn", write: func(p *tape) {
-			p.add(s, audit.Record{Event: "audit", Verdict: audit.Ended, Reason: "unfinished line"})
+			p.add(s, audit.Record{Event: "audit", Verdict: audit.Ended, Action: "mend", Reason: "unfinished line"})
 		}, want: []string{"D12 alert"}},
+		{name: "an old file of the record is removed, as it should be", write: func(p *tape) {
+			p.add(s, audit.Record{Event: "audit", Verdict: audit.Ended, Action: "prune", Reason: "audit-1.jsonl"})
+		}, want: []string{}},
+		{name: "a flood of wrong signatures, folded into one record", write: func(p *tape) {
+			p.refused(s, "watch", "bad-signature", "198.51.100.1")
+			p.events[0].Count = 400
+		}, want: []string{"D02 alert"}},
 		{name: "half a minute of strangers at the door", write: func(p *tape) {
 			for range 16 {
 				p.refused(2*s, "connect", "crowded-out 400", "198.51.100.1")

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"sightline/internal/alerts"
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/hub"
@@ -45,6 +46,8 @@ type Options struct {
 	Proxies []netip.Prefix
 	// Origins are other sites ("https://portal.example.org") whose pages may open streams with tickets.
 	Origins []string
+	// Alerts are what the rules over the audit record found.
+	Alerts *alerts.Center
 	// NewCode makes a one-time code that logs its holder in as the operator.
 	NewCode func() (string, error)
 	// MayPublish tells whether a stream may be published over the network.

@@ -66,6 +66,8 @@ func routes() []route {
 		{"GET /api/v1/streams", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).streams},
 		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "ticket", own: true}, (*Server).ticket},
 		{"POST /api/v1/codes", rule{kind: ruleServer, action: auth.Admin, event: "code"}, (*Server).code},
+		{"GET /api/v1/alerts", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).alerts},
+		{"POST /api/v1/alerts/mute", rule{kind: ruleServer, action: auth.Admin, event: "mute"}, (*Server).mute},
 		{"GET /api/v1/streams/{stream}/snapshot.jpg", rule{kind: ruleStream, action: auth.View, event: "snapshot"}, (*Server).snapshot},
 		{"GET /mjpeg/{stream...}", rule{kind: ruleStream, action: auth.View, event: "mjpeg"}, (*Server).mjpeg},
 		{"GET /ws/watch/{stream...}", rule{kind: ruleSocket, action: auth.View, event: "watch"}, (*Server).watch},

@@ -25,9 +25,11 @@ import (
 
 	"go.uber.org/goleak"
 
+	"sightline/internal/alerts"
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/authority"
+	"sightline/internal/detect"
 	"sightline/internal/hub"
 	"sightline/internal/media"
 	"sightline/internal/wire"
@@ -137,6 +139,7 @@ func newSite(t *testing.T) *site {
 		Hosts: []string{"127.0.0.1", "localhost", "::1"}, Origins: []string{"https://portal.example"},
 		MayPublish: func(id media.StreamID) bool { return id != "yard" },
 		NewCode:    func() (string, error) { return s.code(), nil },
+		Alerts:     alerts.New(nil, detect.Options{}, nil, slog.New(slog.DiscardHandler)),
 	}, slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)

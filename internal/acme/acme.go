@@ -1,4 +1,6 @@
-package authority
+// Package acme gives the server certificates of an authority that is asked over the network (RFC 8555). It knows nothing of what
+// the server serves. Its one goroutine is the caller's: the one that calls Run.
+package acme
 
 import (
 	"context"
@@ -19,8 +21,8 @@ import (
 	"golang.org/x/crypto/acme/autocert"
 )
 
-// ACMEOptions say which authority to ask for which names.
-type ACMEOptions struct {
+// Options say which authority to ask for which names.
+type Options struct {
 	// Dir is where account and certificates are kept, made with mode 0700.
 	Dir     string
 	Domains []string
@@ -30,10 +32,10 @@ type ACMEOptions struct {
 	Directory, CA string
 }
 
-// ACME is certificates that an authority gives over the network (RFC 8555), proven by TLS-ALPN-01 (RFC 8737) on the server's
+// Certificates are proven by TLS-ALPN-01 (RFC 8737) on the server's
 // own port, so that no other is needed. Run asks for them and renews them when a third of their life is left; one that cannot
 // be renewed goes on to its end. Safe for concurrent use.
-type ACME struct {
+type Certificates struct {
 	// static after construction
 	manager *autocert.Manager
 	domains []string
@@ -50,8 +52,8 @@ const (
 	firstRetry, lastRetry = 10 * time.Second, time.Hour
 )
 
-// NewACME asks nobody: Run does. Whoever calls it has agreed to the authority's terms.
-func NewACME(o ACMEOptions, log *slog.Logger) (*ACME, error) {
+// New asks nobody: Run does. Whoever calls it has agreed to the authority's terms.
+func New(o Options, log *slog.Logger) (*Certificates, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("directory of certificates: %w", err)
 	}
@@ -67,7 +69,7 @@ func NewACME(o ACMEOptions, log *slog.Logger) (*ACME, error) {
 		}
 		client.HTTPClient = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
 	}
-	return &ACME{
+	return &Certificates{
 		manager: &autocert.Manager{
 			Prompt: autocert.AcceptTOS, Cache: autocert.DirCache(o.Dir), HostPolicy: autocert.HostWhitelist(o.Domains...),
 			Client: client, Email: o.Email,
@@ -78,7 +80,7 @@ func NewACME(o ACMEOptions, log *slog.Logger) (*ACME, error) {
 
 // Run asks for the certificates and has them renewed until ctx is done. The listener must answer meanwhile, since the authority
 // calls it to see that the names are the server's.
-func (a *ACME) Run(ctx context.Context) error {
+func (a *Certificates) Run(ctx context.Context) error {
 	retry := firstRetry
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -100,7 +102,7 @@ func (a *ACME) Run(ctx context.Context) error {
 }
 
 // take asks for what is missing and takes over what was renewed.
-func (a *ACME) take() error {
+func (a *Certificates) take() error {
 	var errs []error
 	for _, domain := range a.domains {
 		// A client of today's: the authority is asked for an ECDSA key.
@@ -123,9 +125,12 @@ func (a *ACME) take() error {
 	return errors.Join(errs...)
 }
 
+// Protocols lists what the listener offers in TLS for the authority's own calls.
+func (a *Certificates) Protocols() []string { return []string{acme.ALPNProto} }
+
 // GetCertificate returns the certificate for the name that the client wants. A name that is not among the domains, one whose
 // certificate is not here yet, and none at all are refused. It never waits for the authority, whose own calls it answers.
-func (a *ACME) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+func (a *Certificates) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
 	if !slices.Contains(a.domains, name) {
 		return nil, fmt.Errorf("no certificate for %.80q", name)

@@ -1,0 +1,34 @@
+package httpd
+
+import (
+	"net/http"
+	"time"
+)
+
+// maxMute is the longest that a rule is muted, in hours: nobody forgets it for good.
+const maxMute = 7 * 24
+
+// alerts lists what the rules over the audit record found, newest first.
+func (s *Server) alerts(w http.ResponseWriter, _ *http.Request, _ caller) {
+	s.answer(w, http.StatusOK, map[string]any{"alerts": s.opts.Alerts.Newest()})
+}
+
+// mute keeps one rule from raising alerts for some hours.
+func (s *Server) mute(w http.ResponseWriter, r *http.Request, _ caller) {
+	var body struct {
+		Rule  string `json:"rule"`
+		Hours int    `json:"hours"`
+	}
+	err := decode(r, &body)
+	if err == nil && (body.Hours < 1 || body.Hours > maxMute) {
+		err = errBody
+	}
+	if err == nil && !s.opts.Alerts.Mute(body.Rule, time.Now().Add(time.Duration(body.Hours)*time.Hour)) {
+		err = errBody
+	}
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
