@@ -179,7 +179,8 @@ func (r record) tamper(rng *rand.Rand) tampering {
 		r[p.file] = append(r[p.file][:p.row:p.row], line[:cut])
 		return tampering{
 			fmt.Sprintf("truncate file %d at %v to %d bytes", p.file, p, cut),
-			[]place{p, next, r.before(p)}, cut == 0 && p.file == len(r)-1,
+			[]place{p, next, r.before(p)},
+			cut == 0 && p.file == len(r)-1,
 		}
 	}
 }
