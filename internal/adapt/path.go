@@ -2,6 +2,7 @@ package adapt
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"sightline/internal/media"
@@ -17,7 +18,8 @@ const (
 	// firstWindow is how much may be on the way, in bytes, besides the largest access unit, before anything was
 	// acknowledged: half a tenth of a second of a good picture.
 	firstWindow = 16 << 10
-	// boundSlack is how much longer than the clocks allow the way may seem at its least: a picture is no TIME_RESP.
+	// boundSlack is how much longer than the clocks allow the way may seem at its least, and the time from one access unit to
+	// the next where that is longer: a picture is no TIME_RESP, and a link that is used well takes all that time for it.
 	boundSlack = 30 * time.Millisecond
 	// rttMost is the longest round trip that the window believes: the first one is measured with a whole keyframe.
 	rttMost = 700 * time.Millisecond
@@ -42,6 +44,7 @@ type Path struct {
 	nUnits   int       // ever sent
 	nAcked   int       // of which so many were acknowledged
 	largest  int       // bytes of the largest on the way
+	interval time.Duration // between the last few, the middle one of them; 0: not known
 	lastSent media.Timestamp
 	lastAck  media.Timestamp
 
@@ -49,8 +52,7 @@ type Path struct {
 	nArrivals int
 	judged    int           // of which still has judged so many
 	base      least         // of the way's time
-	bound     time.Duration // what the way's time can be at its least, by the viewer's clock; 0: not known
-	empty     time.Duration // what it should be; meaningful while bound is
+	empty     time.Duration // what the way's time should be at its least, by the viewer's clock; 0: not known
 	rebased   bool          // the viewer's clock was found to be no help
 	rtt       least
 }
@@ -84,6 +86,17 @@ func (p *Path) SentUnit(id media.RenditionID, seq uint32, n int, began, now medi
 	p.nUnits++
 	p.largest = max(p.largest, n)
 	p.lastSent = now
+	const few = 5
+	if p.nUnits <= few {
+		return
+	}
+	var gaps [few]time.Duration
+	for i := range gaps {
+		u, before := p.units[(p.nUnits-1-i)%len(p.units)], p.units[(p.nUnits-2-i)%len(p.units)]
+		gaps[i] = u.began.Sub(before.began)
+	}
+	slices.Sort(gaps[:])
+	p.interval = gaps[few/2]
 }
 
 // Ack is what a FEEDBACK message says of arrivals.
@@ -118,7 +131,7 @@ func (p *Path) Acked(a Ack, now media.Timestamp) {
 			way := a.Arrival.Sub(u.began)
 			p.base.add(way, now)
 			if a.Error > 0 && !p.rebased {
-				p.empty, p.bound = a.Error, a.Error+boundSlack
+				p.empty = a.Error
 			}
 			p.arrivals[p.nArrivals%len(p.arrivals)] = arrival{at: a.Arrival, began: u.began, way: way, end: u.end, bytes: u.bytes, alone: u.alone}
 			p.nArrivals++
@@ -141,8 +154,8 @@ func (p *Path) queue(a arrival) time.Duration { return a.way - p.least() }
 // took the same, half of the least round trip, whatever they took in truth. That tells a queue from a long way even on a
 // path that never was without one.
 func (p *Path) least() time.Duration {
-	if p.bound > 0 {
-		return min(p.base.value(), p.bound)
+	if p.empty > 0 {
+		return min(p.base.value(), p.empty+max(boundSlack, p.interval))
 	}
 	return p.base.value()
 }
@@ -244,7 +257,7 @@ func (p *Path) still() (bps float64, ok bool) {
 		return 0, false
 	}
 	took := p.queue(last)
-	if p.bound > 0 {
+	if p.empty > 0 {
 		took = max(took, last.way-p.empty) // where nothing but stills goes out, the least way is a still's
 	}
 	return float64(last.bytes) * 8 / max(took, time.Millisecond).Seconds(), true
@@ -256,7 +269,7 @@ func (p *Path) Empty() bool { return p.nAcked == p.nUnits }
 // Rebase takes the way's present time for the least it can be: what looked like a queue does not drain, so it is none.
 func (p *Path) Rebase(now media.Timestamp) {
 	way := p.least() + p.Standing()
-	p.base, p.bound, p.rebased = least{}, 0, true
+	p.base, p.empty, p.rebased = least{}, 0, true
 	p.base.add(way, now)
 }
 

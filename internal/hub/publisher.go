@@ -118,7 +118,7 @@ func (p *Publisher) Publish(au *AccessUnit) {
 		return
 	}
 	r.nextSeq = au.Seq + 1
-	r.meter.add(au.Bytes, au.Received)
+	r.meter.add(au.Bytes, r.toldRate > 0, au.Received)
 	if au.Key {
 		r.clearGOP()
 		r.keyWanted = false
@@ -317,39 +317,49 @@ func (s *stream) measured() map[media.RenditionID]int {
 	var measured map[media.RenditionID]int
 	for _, id := range s.order {
 		r := s.renditions[id]
-		if r.meter.bps == 0 || r.info.MinBitrateBps < r.info.MaxBitrateBps {
+		bps := r.meter.bps()
+		if bps == 0 || r.info.MinBitrateBps < r.info.MaxBitrateBps {
 			continue
 		}
 		if measured == nil {
 			measured = map[media.RenditionID]int{}
 		}
-		measured[id] = r.meter.bps
-		if r.toldRate > 0 && r.toldRate < r.info.FrameRateMilli { // the rest of its pictures is held back for the viewers' sake
-			measured[id] = int(float64(r.meter.bps) * float64(r.info.FrameRateMilli) / float64(r.toldRate))
-		}
+		measured[id] = bps
 	}
 	return measured
 }
 
-// meter measures a bit rate, over windows of about meterOver.
+// meter measures what a rendition comes to, over windows of about meterOver. The rate of its pictures counts only while none
+// are left out for the viewers' sake, their size always.
 type meter struct {
-	since media.Timestamp
-	bytes int
-	bps   int // 0 before the first window is over
+	since        media.Timestamp
+	bytes, units int
+	thinned      bool    // during this window
+	size         float64 // bytes of a picture
+	rate         float64 // pictures a second; 0 before the first window is over
 }
 
 const meterOver = 2 * time.Second
 
-func (m *meter) add(n int, now media.Timestamp) {
-	switch over := now.Sub(m.since); {
+func (m *meter) add(n int, thinned bool, now media.Timestamp) {
+	over := now.Sub(m.since)
+	switch {
 	case m.since == 0 || over > 3*meterOver: // it was not encoded meanwhile
-		m.since, m.bytes = now, 0
+		*m = meter{since: now, size: m.size, rate: m.rate}
 	case over >= meterOver:
-		m.bps = int(float64(m.bytes) * 8 / over.Seconds())
-		m.since, m.bytes = now, 0
+		rate := float64(m.units) / over.Seconds()
+		m.size = float64(m.bytes) / float64(m.units)
+		if !m.thinned || rate > m.rate {
+			m.rate = rate
+		}
+		*m = meter{since: now, size: m.size, rate: m.rate}
 	}
 	m.bytes += n
+	m.units++
+	m.thinned = m.thinned || thinned
 }
+
+func (m *meter) bps() int { return int(m.size * 8 * m.rate) }
 
 func (p *Publisher) poke() {
 	select {

@@ -1,6 +1,7 @@
 package viewer_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -80,22 +81,31 @@ func TestServe_WhileTheWindowIsFullNoKeyframeIsWasted(t *testing.T) {
 	})
 }
 
-// slowLink acknowledges what the session sends as a link of bps would deliver it, 20 ms away, and publishes both
-// renditions at 30 pictures a second meanwhile, each of so many bytes as it is to be encoded at.
-func slowLink(t *testing.T, p *player, bps float64, seq *uint32, d time.Duration) {
-	t.Helper()
+// link acknowledges what the session sends as a link of bps would deliver it, 20 ms away, and publishes what is wanted
+// of the renditions at 30 pictures a second meanwhile, each of so many bytes as it is to be encoded at. JPEGs are all of a
+// size.
+type link struct {
+	p    *player
+	seq  uint32 // of all renditions' next picture
+	need map[media.RenditionID]bool
+
+	mu      sync.Mutex // the session writes while run reads
+	answers []answer
+}
+
+// answer is a FEEDBACK on its way.
+type answer struct {
+	at media.Timestamp
+	b  []byte
+}
+
+func slowLink(p *player, bps float64) *link {
+	l := &link{p: p, need: map[media.RenditionID]bool{}}
 	var free media.Timestamp
-	need := map[media.RenditionID]bool{}
-	type answer struct {
-		at media.Timestamp
-		b  []byte
-	}
-	var mu sync.Mutex // the session writes while this reads
-	var answers []answer
 	total := uint32(0)
 	p.onWrite(func(b []byte) {
-		mu.Lock()
-		defer mu.Unlock()
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		total += uint32(len(b))
 		free = max(free, p.epoch.Now()).Add(time.Duration(float64(len(b)) * 8 / bps * 1e9))
 		if wire.Type(b[0]) != wire.TypeMedia {
@@ -103,51 +113,68 @@ func slowLink(t *testing.T, p *player, bps float64, seq *uint32, d time.Duration
 		}
 		h, _, err := wire.ParseMedia(b)
 		if err != nil {
-			t.Error(err)
+			p.t.Error(err)
 		}
 		if h.ChunkIndex+1 == h.ChunkCount {
 			arrives := free.Add(20 * time.Millisecond)
-			answers = append(answers, answer{arrives.Add(20 * time.Millisecond), wire.AppendFeedback(nil, wire.Feedback{
+			l.answers = append(l.answers, answer{arrives.Add(20 * time.Millisecond), wire.AppendFeedback(nil, wire.Feedback{
 				Rendition: h.Rendition, Seq: h.Seq, Arrival: arrives, Received: total, ClockError: 20_000,
 			})})
 		}
 	})
-	due := func() []byte {
-		mu.Lock()
-		defer mu.Unlock()
-		if len(answers) == 0 || answers[0].at > p.epoch.Now() {
-			return nil
-		}
-		b := answers[0].b
-		answers = answers[1:]
-		return b
+	return l
+}
+
+// due takes the oldest answer that has come; nil if none has.
+func (l *link) due() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.answers) == 0 || l.answers[0].at > l.p.epoch.Now() {
+		return nil
 	}
+	b := l.answers[0].b
+	l.answers = l.answers[1:]
+	return b
+}
+
+func (l *link) run(d time.Duration) {
+	p := l.p
 	for range int(d / (33 * time.Millisecond)) {
 		demand := p.pub.Demand()
 		for _, id := range demand.Keys {
-			need[id] = true
+			l.need[id] = true
 		}
 		for _, id := range demand.Renditions {
+			if id == jpeg {
+				p.publish(id, true, l.seq, jpegBps/8/30)
+				continue
+			}
 			rate := demand.Targets[id]
 			if rate == 0 {
 				rate = ranged()[id-1].MaxBitrateBps
 			}
-			n, key := rate/8/30, *seq == 0 || need[id]
+			n, key := rate/8/30, l.seq == 0 || l.need[id]
 			if key {
 				n *= 3
 			}
-			need[id] = false
-			p.publish(id, key, *seq, n)
+			l.need[id] = false
+			p.publish(id, key, l.seq, n)
 		}
-		*seq++
+		l.seq++
 		for end := p.epoch.Now().Add(33 * time.Millisecond); p.epoch.Now() < end; time.Sleep(time.Millisecond) {
-			for b := due(); b != nil; b = due() {
+			for b := l.due(); b != nil; b = l.due() {
 				p.send(b)
 			}
 			synctest.Wait()
 		}
 	}
 }
+
+// jpeg is a camera's own MJPEG, which comes to jpegBps.
+const (
+	jpeg    media.RenditionID = 3
+	jpegBps                   = 6_000_000
+)
 
 // ranged is a ladder with ranges.
 func ranged() []media.Rendition {
@@ -173,10 +200,10 @@ func TestServe_TheEncoderFollowsTheViewersNetwork(t *testing.T) {
 				p := connect(t, viewer.Options{})
 				p.pub.SetRenditions(ranged())
 				p.send(hello("h264"))
-				var seq uint32
-				slowLink(t, p, tc.bps, &seq, 8*time.Second)
+				link := slowLink(p, tc.bps)
+				link.run(8*time.Second)
 				p.take()
-				slowLink(t, p, tc.bps, &seq, 2*time.Second)
+				link.run(2*time.Second)
 				d := p.pub.Demand()
 				if len(d.Renditions) != 1 || d.Renditions[0] != tc.rendition {
 					t.Fatalf("encoded are %v, want %d", d.Renditions, tc.rendition)
@@ -204,13 +231,13 @@ func TestServe_AStarvedViewerGetsStillsAndIsTold(t *testing.T) {
 		p := connect(t, viewer.Options{})
 		p.pub.SetRenditions(ranged())
 		p.send(hello("h264"))
-		var seq uint32
-		slowLink(t, p, 64e3, &seq, 12*time.Second)
+		link := slowLink(p, 64e3)
+		link.run(12*time.Second)
 		got := strings.Join(p.take(), "; ")
 		if !strings.Contains(got, "still pictures") {
 			t.Errorf("the viewer was not told: %s", got)
 		}
-		slowLink(t, p, 64e3, &seq, 8*time.Second)
+		link.run(8*time.Second)
 		keys, deltas := 0, 0
 		for _, word := range p.take() {
 			switch {
@@ -244,8 +271,8 @@ func TestServe_TheViewerIsToldWhatLimitsIt(t *testing.T) {
 				p := connect(t, viewer.Options{})
 				p.pub.SetRenditions(ranged())
 				p.send(hello("h264"))
-				var seq uint32
-				slowLink(t, p, tc.bps, &seq, 10*time.Second)
+				link := slowLink(p, tc.bps)
+				link.run(10*time.Second)
 				s := p.status()
 				if s.Limit != tc.limit || s.CarriesBps < tc.least || s.CarriesBps > tc.most || s.Stills != tc.stills {
 					t.Errorf("limit %q, carries %d bit/s, stills %t; want %q, %d to %d, %t",
@@ -288,8 +315,8 @@ func TestServe_Preferences(t *testing.T) {
 				p := connect(t, viewer.Options{})
 				p.pub.SetRenditions(ranged())
 				p.send(hello("h264"), ctrl(wire.CtrlPrefer, uint16(tc.prefer)))
-				var seq uint32
-				slowLink(t, p, tc.bps, &seq, 15*time.Second)
+				link := slowLink(p, tc.bps)
+				link.run(15*time.Second)
 				if s := p.status(); s.Rendition != tc.rendition || s.Stills != tc.stills {
 					t.Errorf("rendition %d, stills %t; want %d, %t", s.Rendition, s.Stills, tc.rendition, tc.stills)
 				}
@@ -310,4 +337,74 @@ func TestServe_Preferences(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestServe_AThirdOfTheJPEGsEvenly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.pub.SetRenditions([]media.Rendition{{ID: jpeg, Name: "mjpeg", Codec: media.CodecJPEG, Height: 720, FrameRateMilli: 30_000}})
+		p.send(hello("jpeg"))
+		link := slowLink(p, 2.6e6)
+		link.run(20*time.Second)
+		p.take()
+		link.run(10*time.Second)
+		if s := p.status(); s.Limit != wire.LimitNetwork || s.CarriesBps > 3_500_000 {
+			t.Errorf("limit %q, carries %d bit/s", s.Limit, s.CarriesBps)
+		}
+		var seqs []int
+		for _, word := range p.take() {
+			var n, chunk, chunks int
+			if got, _ := fmt.Sscanf(word, "key %d %d/%d", &n, &chunk, &chunks); got == 3 && chunk == 1 {
+				seqs = append(seqs, n)
+			}
+		}
+		uneven := 0
+		for i := 2; i < len(seqs); i++ {
+			if seqs[i]-seqs[i-1] != seqs[i-1]-seqs[i-2] {
+				uneven++
+			}
+		}
+		if len(seqs) < 70 || len(seqs) > 110 || uneven > 10 {
+			t.Errorf("%d of 300 pictures, the distance between two changed %d times; want a third, evenly: %v", len(seqs), uneven, seqs)
+		}
+		if rates := p.pub.Demand().FrameRates[jpeg]; rates > 10_000 || rates < 7_000 {
+			t.Errorf("%d pictures in 1000 s are asked for", rates)
+		}
+		p.leave()
+	})
+}
+
+func TestServe_AWeakViewerOfTheSmallestLowersNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.pub.SetRenditions(ranged())
+		other, err := p.hub.Subscribe("door")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Select(2); err != nil {
+			t.Fatal(err)
+		}
+		other.Hold(true) // nobody takes what it gets
+		p.send(hello("h264"))
+		link := slowLink(p, 300e3)
+		link.run(12*time.Second)
+		if s := p.status(); s.Rendition != 2 || !s.Stills {
+			t.Errorf("rendition %d, stills %t; want stills of the smallest", s.Rendition, s.Stills)
+		}
+		if got, lowered := p.pub.Demand().Targets[2]; lowered {
+			t.Errorf("the others get %d bit/s", got)
+		}
+		p.take()
+		link.run(8*time.Second)
+		if pictures := strings.Count(strings.Join(p.take(), "; "), "key"); pictures < 3 || pictures > 5 {
+			t.Errorf("%d stills in 8 s, want one in two", pictures)
+		}
+		other.Close()
+		link.run(12*time.Second)
+		if s := p.status(); s.Stills {
+			t.Error("still pictures though it is alone now")
+		}
+		p.leave()
+	})
 }

@@ -317,7 +317,7 @@ func (p *player) publish(id media.RenditionID, key bool, seq uint32, n int) {
 		h.DepDelta = 1
 	}
 	payload := make([]byte, n)
-	au := &hub.AccessUnit{Config: config, Key: key, Seq: seq, DepDelta: h.DepDelta, Received: p.epoch.Now(), Bytes: n}
+	au := &hub.AccessUnit{Config: config, Key: key, Seq: seq, DepDelta: h.DepDelta, Capture: p.epoch.Now(), Received: p.epoch.Now(), Bytes: n}
 	for i := range wire.Chunks(n) {
 		au.Chunks = append(au.Chunks, frame(wire.AppendChunk(nil, h, payload, i)))
 	}
