@@ -2,6 +2,7 @@
 GOLANGCI_LINT := v2.15.0
 PEBBLE := v2.10.1
 FUZZTIME ?= 30s
+MEDIATIME ?= 5m
 
 # The packages whose tests need nothing but Go and FFmpeg's libraries; test/ drives browsers and measures.
 UNIT = $(shell go list ./... | grep -v '^sightline/test/')
@@ -45,6 +46,10 @@ e2e: build test/e2e/node_modules bin/pebble/$(PEBBLE)/pebble ## run both program
 
 fuzz: web ## fuzz every parser of outside bytes, each for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
+
+fuzz-media: build ## throw broken media at the real programs for MEDIATIME (5m); the last line is JSON
+	go test ./test/media
+	go run ./test/media -duration $(MEDIATIME)
 
 lint: web bin/lint/$(GOLANGCI_LINT)/golangci-lint web/node_modules ## run the linters over Go and TypeScript
 	bin/lint/$(GOLANGCI_LINT)/golangci-lint run --allow-parallel-runners ./...
@@ -100,4 +105,4 @@ bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web test race web-test e2e fuzz lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks screens check clean
+.PHONY: help run build capture web test race web-test e2e fuzz fuzz-media lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks screens check clean
