@@ -44,16 +44,16 @@ type tile struct {
 func newPattern(w, h int, tag uint8) *pattern {
 	p := &pattern{w: w, h: h, tag: tag, glyph: max(1, h/180)}
 	seed := uint32(tag)*7919 + 1
-	p.back[0] = noise(landscape+w, h, landscape, 40, 200, seed)
-	p.back[1] = noise((landscape+w)/2, h/2, landscape/2, 96, 160, seed+1)
-	p.back[2] = noise((landscape+w)/2, h/2, landscape/2, 96, 160, seed+2)
+	p.back[0] = noise(landscape, h, 40, 200, seed)
+	p.back[1] = noise(landscape/2, h/2, 96, 160, seed+1)
+	p.back[2] = noise(landscape/2, h/2, 96, 160, seed+2)
 	side := (h / 4) &^ 1
 	p.panel[0] = zonePlate(side)
 	p.panel[1], p.panel[2] = flat(side/2, 128), flat(side/2, 128)
 	size := (h / 6) &^ 1
 	for i := range 6 {
 		t := tile{fx: 0.31 + 0.07*float64(i), fy: 0.43 + 0.05*float64(i), px: float64(i), py: 2 * float64(i)}
-		t.planes[0] = noise(size, size, size, 30+10*byte(i), 225, seed+uint32(10+i))
+		t.planes[0] = noise(size, size, 30+10*byte(i), 225, seed+uint32(10+i))
 		t.planes[1] = flat(size/2, byte(70+20*i))
 		t.planes[2] = flat(size/2, byte(190-20*i))
 		p.tiles = append(p.tiles, t)
@@ -68,8 +68,11 @@ func (p *pattern) draw(img Canvas, n int64, t time.Time) {
 		pix, stride := img.Plane(i)
 		w, h, x := p.plane(i, p.w), p.plane(i, p.h), p.plane(i, pan)
 		for y := range h {
-			row := p.back[i].pix[y*p.back[i].w+x:]
-			copy(pix[y*stride:y*stride+w], row[:w])
+			row := p.back[i].pix[y*p.back[i].w : (y+1)*p.back[i].w]
+			to := pix[y*stride : y*stride+w]
+			for from := x; len(to) > 0; from = 0 {
+				to = to[copy(to, row[from:]):]
+			}
 		}
 	}
 	p.paste(img, p.panel, (p.w/2-p.panel[0].w/2)&^1, (p.h/2-p.panel[0].h/2)&^1)
@@ -190,30 +193,29 @@ func zonePlate(side int) texture {
 	return t
 }
 
-// noise is a texture of smooth noise in four octaves, each half as strong and twice as fine, that repeats after period columns.
-func noise(w, h, period int, low, high byte, seed uint32) texture {
+// noise is a texture of smooth noise in four octaves, each half as strong and twice as fine. It goes on seamlessly beside itself.
+func noise(w, h int, low, high byte, seed uint32) texture {
 	t := texture{pix: make([]byte, w*h), w: w, h: h}
-	sum := make([]uint16, min(w, period))
-	columns := len(sum)
+	sum := make([]uint16, w)
 	for y := range h {
 		clear(sum)
 		for octave := range 4 {
 			cell := 64 >> octave
 			strength := 128 >> octave
 			cy, fy := y/cell, (y%cell)*256/cell
-			for cx := 0; cx*cell < columns; cx++ {
+			for cx := 0; cx*cell < w; cx++ {
 				// Values at the cell's corners, brought to this row; the last column of corners is the first again.
-				right := (cx + 1) % ((columns + cell - 1) / cell)
+				right := (cx + 1) % ((w + cell - 1) / cell)
 				l := mix(lattice(cx, cy, octave, seed), lattice(cx, cy+1, octave, seed), fy)
 				r := mix(lattice(right, cy, octave, seed), lattice(right, cy+1, octave, seed), fy)
-				for x := cx * cell; x < min((cx+1)*cell, columns); x++ {
+				for x := cx * cell; x < min((cx+1)*cell, w); x++ {
 					sum[x] += uint16(mix(l, r, (x-cx*cell)*256/cell) * strength / 256)
 				}
 			}
 		}
 		row := t.pix[y*w : (y+1)*w]
 		for x := range row {
-			row[x] = low + byte(int(sum[x%columns])*int(high-low)/240)
+			row[x] = low + byte(int(sum[x])*int(high-low)/240)
 		}
 	}
 	return t
