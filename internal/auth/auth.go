@@ -174,10 +174,10 @@ func (a *Authenticator) Mint(c Claims) (string, Principal, error) {
 	if lifetime < time.Second || lifetime > longest {
 		return "", Principal{}, fmt.Errorf("mint token: a lifetime of %s is out of bounds: want 1s to %s", c.Lifetime, longest)
 	}
-	if err := checkSubject(c.Subject); err != nil {
+	if err := CheckSubject(c.Subject); err != nil {
 		return "", Principal{}, fmt.Errorf("mint token: %w", err)
 	}
-	if err := checkGrants(c.Kind, c.Grants); err != nil {
+	if err := CheckGrants(c.Kind, c.Grants); err != nil {
 		return "", Principal{}, fmt.Errorf("mint token: %w", err)
 	}
 	return a.mint(c.Kind, c.Subject, c.Grants, seconds(a.now().Unix()), lifetime)
@@ -220,7 +220,8 @@ func (a *Authenticator) MintSession(p Principal) (string, Principal, error) {
 	return a.Mint(Claims{Kind: KindSession, Subject: p.Subject, Grants: p.Grants, Lifetime: lifetime})
 }
 
-func checkSubject(s string) error {
+// CheckSubject accepts what may be a principal's subject: 1 to 256 bytes of visible characters and spaces.
+func CheckSubject(s string) error {
 	if s == "" || len(s) > maxSubjectBytes || !utf8.ValidString(s) {
 		return fmt.Errorf("the subject has %d bytes: want 1 to %d bytes of UTF-8", len(s), maxSubjectBytes)
 	}
@@ -232,7 +233,8 @@ func checkSubject(s string) error {
 	return nil
 }
 
-func checkGrants(k Kind, grants []Grant) error {
+// CheckGrants accepts grants that a credential of kind k may carry: at least one, whole, and with k's actions only.
+func CheckGrants(k Kind, grants []Grant) error {
 	if len(grants) == 0 {
 		return errors.New("no grants: name at least one action and one stream")
 	}

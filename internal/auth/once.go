@@ -34,7 +34,7 @@ func (a *Authenticator) NewCode(p Principal, ttl time.Duration) (string, error) 
 	if ttl <= 0 || ttl > MaxCodeLifetime {
 		return "", fmt.Errorf("make code: a lifetime of %s is out of bounds: want up to %s", ttl, MaxCodeLifetime)
 	}
-	if err := errors.Join(checkSubject(p.Subject), checkGrants(KindSession, p.Grants)); err != nil {
+	if err := errors.Join(CheckSubject(p.Subject), CheckGrants(KindSession, p.Grants)); err != nil {
 		return "", fmt.Errorf("make code: %w", err)
 	}
 	now := a.now()

@@ -208,13 +208,13 @@ func (a *Authenticator) readClaims(kind Kind, payload []byte) (Principal, error)
 	if *c.Audience != audience {
 		return Principal{}, ErrWrongAudience
 	}
-	if checkSubject(*c.Subject) != nil {
+	if CheckSubject(*c.Subject) != nil {
 		return Principal{}, fmt.Errorf("sub: %w", ErrMalformed)
 	}
 	if !secretGrammar.MatchString(*c.ID) {
 		return Principal{}, fmt.Errorf("jti: %w", ErrMalformed)
 	}
-	if checkGrants(kind, c.Grants) != nil {
+	if CheckGrants(kind, c.Grants) != nil {
 		return Principal{}, fmt.Errorf("grants: %w", ErrMalformed)
 	}
 	now := a.now()

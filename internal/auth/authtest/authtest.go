@@ -26,6 +26,9 @@ type Maker struct {
 	KeyID string
 	Kind  auth.Kind // of the tokens it makes
 	Now   time.Time // of the server's clock
+	// Issuer makes tokens of another issuer: with that claim iss, and Kind as their typ. Not all mutations spoil those: what
+	// auth asks of a token's ID, audience and size it asks of its own.
+	Issuer string
 }
 
 // Mutation is a token, and what must become of it.
@@ -63,6 +66,9 @@ func (m Maker) Claims(changes ...string) string {
 	members := []string{
 		"sub", `"alice"`, "aud", `"sightline"`, "exp", num(now + 3600), "iat", num(now),
 		"jti", `"0123456789abcdef"`, "grants", fmt.Sprintf(`[{"actions":[%q],"streams":["door"]}]`, m.Action()),
+	}
+	if m.Issuer != "" {
+		members = append(members, "iss", fmt.Sprintf("%q", m.Issuer))
 	}
 	for i := 0; i < len(changes); i += 2 {
 		at := -1
