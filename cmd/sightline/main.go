@@ -61,6 +61,7 @@ without leave, and all of it on record.`,
 		SilenceUsage:  true,
 	}
 	root.AddCommand(
+		newAuditCmd(),
 		newConfigCmd(),
 		newLinkCmd(),
 		newServeCmd(),

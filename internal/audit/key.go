@@ -35,6 +35,25 @@ func OpenKey(dir string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit key: %w", err)
 	}
+	return parsePrivateKey(dir, data)
+}
+
+// PublicKey reads the public part of the key in the data directory dir.
+func PublicKey(dir string) (ed25519.PublicKey, error) {
+	data, _, err := datadir.Secret(dir, keyFile, func() ([]byte, error) {
+		return nil, errors.New("there is none yet: the server makes it at its first start; or name a public key with --key")
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit key: %w", err)
+	}
+	key, err := parsePrivateKey(dir, data)
+	if err != nil {
+		return nil, err
+	}
+	return key.Public().(ed25519.PublicKey), nil
+}
+
+func parsePrivateKey(dir string, data []byte) (ed25519.PrivateKey, error) {
 	block, rest := pem.Decode(data)
 	if block == nil || block.Type != pemType || len(bytes.TrimSpace(rest)) > 0 {
 		return nil, fmt.Errorf("audit key: %s in %s is no PEM file with one private key: restore it from a backup, or move it away for a new one", keyFile, dir)
