@@ -9,8 +9,8 @@ import (
 	"sightline/internal/h264"
 )
 
-// maxUnit bounds an access unit, in bytes: an 8K JPEG of the best quality is about as large.
-const maxUnit = 16 << 20
+// maxUnit bounds an access unit, in bytes: a server takes no larger one.
+const maxUnit = 8 << 20
 
 // unit is an access unit that is whole and can be decoded, after those given before it.
 type unit struct {
