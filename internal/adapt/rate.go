@@ -141,7 +141,7 @@ func (r *Rate) over(p *Path, standing time.Duration, now media.Timestamp) {
 		r.overSince, r.bps = 0, r.before // what was cut was cut for nothing
 		return
 	}
-	if (!busy || !p.Growing()) && now.Sub(r.cutAt) < restAfterCut {
+	if (!busy || !p.Growing()) && r.cutAt > r.overSince {
 		return // what arrives is what was sent, and that was cut: once more and there is no end to it
 	}
 	if to := max(leastRate, cutTo*float64(goodput)); goodput > 0 && (r.bps == 0 || to < r.bps) {

@@ -10,7 +10,7 @@ import { ageMillis, readStrip } from "../e2e/lib/strip.mjs";
 import { eventually } from "../e2e/lib/wait.mjs";
 
 const [link, authority, out, duration] = process.argv.slice(2);
-const patience = 20_000; // ms
+const patience = 40_000; // ms
 const width = 160; // of the strip as it is sampled: four pixels for each of its cells, either way
 const height = 96; // of the whole picture at the same scale, of which the strip is a twelfth
 

@@ -34,7 +34,7 @@ import (
 const (
 	roundTrip  = 40 * time.Millisecond
 	bottleneck = 128 << 10
-	startLimit = 30 * time.Second
+	startLimit = time.Minute
 )
 
 type bench struct {

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -133,7 +135,7 @@ func (n *network) reset(ctx context.Context) error {
 	return n.in(ctx, "router", "iptables -F FORWARD")
 }
 
-// Close takes the namespaces away, and everything in them.
+// Close takes the namespaces away, and everything in them: programs that were left behind too.
 func (n *network) Close() error {
 	var errs []error
 	for _, tun := range n.tuns {
@@ -141,6 +143,14 @@ func (n *network) Close() error {
 	}
 	for _, name := range []string{"server", "router", slow, fast} {
 		if _, err := os.Stat("/run/netns/" + n.ns(name)); err == nil {
+			pids, err := exec.Command("ip", "netns", "pids", n.ns(name)).Output()
+			errs = append(errs, err)
+			for _, pid := range strings.Fields(string(pids)) {
+				id, err := strconv.Atoi(pid)
+				if err == nil {
+					_ = syscall.Kill(id, syscall.SIGKILL) // it may have ended meanwhile
+				}
+			}
 			errs = append(errs, command(context.Background(), "ip", "netns", "del", n.ns(name)))
 		}
 	}
