@@ -145,7 +145,7 @@ void sl_memory_setup(void) {
 #ifdef __GLIBC__
 	mallopt(M_ARENA_MAX, 2);
 	// Without this each picture that is freed has glibc keep the like of it in its heaps from then on, where small things pin it.
-	mallopt(M_MMAP_THRESHOLD, 512 << 10);
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 #endif
 }
 
