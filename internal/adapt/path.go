@@ -40,10 +40,10 @@ const (
 type Path struct {
 	sent, acked uint32 // bytes of messages, wrapping as FEEDBACK's do
 
-	units    [256]unit // sent last, a ring
-	nUnits   int       // ever sent
-	nAcked   int       // of which so many were acknowledged
-	largest  int       // bytes of the largest on the way
+	units    [256]unit     // sent last, a ring
+	nUnits   int           // ever sent
+	nAcked   int           // of which so many were acknowledged
+	largest  int           // bytes of the largest on the way
 	interval time.Duration // between the last few, the middle one of them; 0: not known
 	lastSent media.Timestamp
 	lastAck  media.Timestamp
