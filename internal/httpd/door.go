@@ -13,8 +13,8 @@ import (
 
 const (
 	// maxStrangers bounds the connections on which nobody has shown leave yet, maxSourceStrangers those of one source. Beyond
-	// them the one that has waited longest is closed and never the newest refused: whoever is let in is through in
-	// milliseconds, so that honest viewers behind an attacker's address get in beside it.
+	// them the one that has waited longest is closed, of those that said nothing if there are any, and never the newest refused:
+	// whoever is let in is through in milliseconds, so that honest viewers behind an attacker's address get in beside it.
 	maxStrangers       = 1024
 	maxSourceStrangers = 128
 )
@@ -41,6 +41,7 @@ type guest struct {
 	all, own *list.Element // in the door's lists while a stranger, else nil; guarded by door.mu
 
 	out    atomic.Bool // closed for others' sake
+	spoke  atomic.Bool // something came from it
 	asking atomic.Bool // bytes of a request came that no handler was given yet
 
 	mu     sync.Mutex
@@ -98,14 +99,25 @@ func (d *door) take(g *guest) (out *guest) {
 	g.all, g.own = d.strangers.PushBack(g), own.PushBack(g)
 	switch {
 	case own.Len() > maxSourceStrangers:
-		out, _ = own.Front().Value.(*guest)
+		out = longestWaiting(own)
 	case d.strangers.Len() > maxStrangers:
-		out, _ = d.strangers.Front().Value.(*guest)
+		out = longestWaiting(d.strangers)
 	}
 	if out != nil {
 		d.forget(out)
 	}
 	return out
+}
+
+// longestWaiting is the first of waiting, which is not empty, that has said nothing, or just the first.
+func longestWaiting(waiting *list.List) *guest {
+	for e := waiting.Front(); e != waiting.Back(); e = e.Next() { // the last has had no time to speak
+		if g, ok := e.Value.(*guest); ok && !g.spoke.Load() {
+			return g
+		}
+	}
+	g, _ := waiting.Front().Value.(*guest)
+	return g
 }
 
 // forget takes g off the lists of strangers. The caller holds mu.
@@ -165,6 +177,15 @@ func (g *guest) admit() {
 	g.door.mu.Lock()
 	defer g.door.mu.Unlock()
 	g.door.forget(g)
+}
+
+// Read implements net.Conn.
+func (g *guest) Read(p []byte) (int, error) {
+	n, err := g.Conn.Read(p)
+	if n > 0 {
+		g.spoke.Store(true)
+	}
+	return n, err
 }
 
 // Write implements net.Conn.

@@ -27,6 +27,7 @@ type visitor struct {
 func (v *visitor) RemoteAddr() net.Addr        { return v }
 func (v *visitor) Network() string             { return "tcp" }
 func (v *visitor) String() string              { return v.from }
+func (v *visitor) Read(p []byte) (int, error)  { return len(p), nil }
 func (v *visitor) Write(p []byte) (int, error) { return len(p), nil }
 func (v *visitor) Close() error                { close(v.closed); return nil }
 
@@ -88,6 +89,28 @@ func TestDoor_TheLongestWaitingStrangerOfASourceGoesForTheNewest(t *testing.T) {
 	}
 	if n := crowd.drain()[nothing{netip.MustParsePrefix("192.0.2.7/32"), crowdedOut}]; n != 3 {
 		t.Errorf("%d counted, want 3", n)
+	}
+}
+
+func TestDoor_WhoeverSaidSomethingStaysBeforeThoseWhoDidNot(t *testing.T) {
+	d := newDoor(&street{next: make(chan net.Conn, 1)}, newCrowd())
+	spoken, g := knock(t, d, "192.0.2.7:1")
+	if _, err := g.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	silent, _ := knock(t, d, "192.0.2.7:2")
+	for range maxSourceStrangers - 1 {
+		_, g := knock(t, d, "192.0.2.7:3")
+		if _, err := g.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if spoken.isClosed() || !silent.isClosed() {
+		t.Error("the one that spoke had to go, or the silent one stayed")
+	}
+	knock(t, d, "192.0.2.7:4")
+	if !spoken.isClosed() {
+		t.Error("where all speak, the one that has waited longest did not go")
 	}
 }
 
