@@ -120,6 +120,9 @@ func New(opts Options) (*Issuer, error) {
 	return i, nil
 }
 
+// JWKSURL is where the keys are.
+func (i *Issuer) JWKSURL() string { return i.opts.JWKSURL }
+
 // Set is the issuers whose tokens are accepted.
 type Set []*Issuer
 
