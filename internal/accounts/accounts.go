@@ -60,6 +60,9 @@ var (
 
 var nameGrammar = regexp.MustCompile(`^[a-z0-9][a-z0-9._@+-]{0,63}$`)
 
+// IsName tells whether an account may be called name.
+func IsName(name string) bool { return nameGrammar.MatchString(name) }
+
 // Role is what a person may do on their streams.
 type Role string
 

@@ -25,6 +25,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sightline/internal/accounts"
 	"sightline/internal/acme"
 	"sightline/internal/alerts"
 	"sightline/internal/audit"
@@ -38,8 +39,11 @@ import (
 	"sightline/internal/ingest"
 	"sightline/internal/media"
 	"sightline/internal/notify"
+	"sightline/internal/revocation"
+	"sightline/internal/sessions"
 	"sightline/internal/supervise"
 	"sightline/internal/transport/pipe"
+	"sightline/internal/walltime"
 	"sightline/internal/wire"
 	"sightline/internal/witness"
 	"sightline/web"
@@ -50,7 +54,11 @@ type App struct {
 	cfg      config.Config
 	log      *slog.Logger
 	listener net.Listener
+	clock    *walltime.Clock
+	revoked  *revocation.List
 	auth     *auth.Authenticator
+	accounts *accounts.Book
+	sessions *sessions.Registry
 	ca       *authority.Authority // nil with a certificate from elsewhere
 	acme     *acme.Certificates   // nil with a certificate from elsewhere
 	alerts   *alerts.Center
@@ -70,8 +78,7 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	if err := datadir.Make(cfg.DataDir); err != nil {
 		return nil, err
 	}
-	var err error
-	if a.auth, err = auth.Open(cfg.DataDir, auth.Options{MaxSessionLifetime: cfg.Auth.SessionTTL}); err != nil {
+	if err := a.openAuth(); err != nil {
 		return nil, err
 	}
 	source, err := a.certificates()
@@ -97,6 +104,25 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 		return nil, errors.Join(err, a.audit.Close())
 	}
 	return a, nil
+}
+
+// openAuth opens all that says who may do what, by a clock that never goes back.
+func (a *App) openAuth() (err error) {
+	dir, ttl := a.cfg.DataDir, a.cfg.Auth.SessionTTL
+	if a.clock, err = walltime.Open(dir, time.Now, a.log.With("room", "walltime")); err != nil {
+		return err
+	}
+	if a.revoked, err = revocation.Open(dir, revocation.Options{Now: a.clock.Now, Log: a.log.With("room", "revocation")}); err != nil {
+		return err
+	}
+	if a.auth, err = auth.Open(dir, auth.Options{Now: a.clock.Now, Check: a.revoked.Check, MaxSessionLifetime: ttl}); err != nil {
+		return err
+	}
+	if a.accounts, err = accounts.Open(dir, accounts.Options{Now: a.clock.Now, SessionTTL: ttl}); err != nil {
+		return err
+	}
+	a.sessions = sessions.New(a.clock.Now, a.revoked)
+	return nil
 }
 
 // openAudit opens the audit record, and the way to its witness.
@@ -171,7 +197,7 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
-		NewCode: a.newCode, Alerts: a.alerts,
+		NewCode: a.newCode, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts,
 	}, a.log.With("room", "httpd"))
 	if err != nil {
 		return err
@@ -228,7 +254,7 @@ func (a *App) newCode() (string, error) {
 	return a.auth.NewCode(auth.Principal{
 		Subject: "operator",
 		Grants:  []auth.Grant{{Actions: []auth.Action{auth.View, auth.Publish, auth.Admin}, Streams: []auth.Pattern{"**"}}},
-		Expires: time.Now().Add(a.cfg.Auth.SessionTTL),
+		Expires: a.clock.Now().Add(a.cfg.Auth.SessionTTL),
 	}, auth.MaxCodeLifetime)
 }
 
@@ -286,6 +312,9 @@ func (a *App) Run(ctx context.Context) error {
 		return a.httpd.Serve(ctx, a.listener)
 	})
 	group.Go(func() error { a.alerts.Run(captureCtx); return nil })
+	group.Go(func() error { return a.clock.Run(captureCtx) })
+	group.Go(func() error { return a.revoked.Run(captureCtx) })
+	group.Go(func() error { return a.sessions.Run(captureCtx) })
 	if a.webhook != nil {
 		group.Go(func() error { return a.webhook.Run(captureCtx) })
 	}

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"time"
 
+	"sightline/internal/accounts"
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/media"
+	"sightline/internal/revocation"
 )
 
 // sessionCookie carries the session token. The prefix has browsers hold it to this host, Secure and Path=/ (RFC 6265bis
@@ -35,10 +38,10 @@ func decode(r *http.Request, v any) error {
 
 // login exchanges a one-time code for a session cookie.
 func (s *Server) login(w http.ResponseWriter, r *http.Request, _ caller) {
-	token, p, err := s.newSession(r)
+	token, p, name, err := s.newSession(r)
 	rec := audit.Record{Event: "login", Verdict: audit.Granted, Subject: p.Subject, TokenID: p.ID, Session: p.ID}
 	if err != nil {
-		rec.Verdict, rec.Reason = audit.Refused, reason(err)
+		rec.Verdict, rec.Reason, rec.Subject = audit.Refused, reason(err), name
 	}
 	if recorded := s.record(r, rec); err == nil && !recorded {
 		err = errNotRecorded
@@ -55,25 +58,42 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request, _ caller) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// newSession makes the session token for the code in a request to log in.
-func (s *Server) newSession(r *http.Request) (string, auth.Principal, error) {
+// newSession makes the session token for a request to log in: with a one-time code, with a name and a password, or with the
+// set-up code of an account and the password that it shall have. name is the one that was tried, as far as it can be one.
+func (s *Server) newSession(r *http.Request) (token string, p auth.Principal, name string, err error) {
 	if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !sameOrigin(r, origins[0]) {
-		return "", auth.Principal{}, errOrigin
+		return "", p, "", errOrigin
 	}
 	var body struct {
-		Code string `json:"code"`
+		Code     string `json:"code"`
+		Name     string `json:"name"`
+		Password string `json:"password"`
 	}
 	if err := decode(r, &body); err != nil {
-		return "", auth.Principal{}, err
+		return "", p, "", err
 	}
-	p, err := s.opts.Auth.RedeemCode(body.Code)
+	source, _ := netip.ParseAddr(s.remote(r)) // the zero address is a source too
+	switch {
+	case body.Name != "" && body.Code == "":
+		if accounts.IsName(body.Name) { // anything else may be a password in the wrong field
+			name = body.Name
+		}
+		p, err = s.opts.Accounts.Login(r.Context(), body.Name, body.Password, source)
+	case body.Name == "" && body.Password != "":
+		p, err = s.opts.Accounts.Accept(r.Context(), body.Code, body.Password, source)
+	case body.Name == "":
+		p, err = s.opts.Auth.RedeemCode(body.Code)
+	default:
+		err = errBody
+	}
 	if err != nil {
-		return "", auth.Principal{}, err
+		return "", p, name, err
 	}
-	return s.opts.Auth.MintSession(p)
+	token, p, err = s.opts.Auth.MintSession(p)
+	return token, p, name, err
 }
 
-// logout forgets the cookie.
+// logout revokes the session and forgets the cookie.
 func (s *Server) logout(w http.ResponseWriter, r *http.Request, _ caller) {
 	rec := audit.Record{Event: "logout", Verdict: audit.Ended}
 	var err error
@@ -93,6 +113,11 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, _ caller) {
 		if p, err := s.opts.Auth.Verify(cookie.Value, auth.KindSession); err == nil {
 			rec.Subject, rec.TokenID, rec.Session = p.Subject, p.ID, p.ID
 			s.record(r, rec)
+			if err := s.opts.Revoke(revocation.Entry{Kind: revocation.Token, Value: p.ID}); err != nil {
+				s.log.Error("a session that was logged out of is not revoked", "error", err)
+				s.refuse(w, auth.ErrUnavailable)
+				return
+			}
 		}
 	}
 	http.SetCookie(w, &http.Cookie{

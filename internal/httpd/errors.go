@@ -35,7 +35,10 @@ func refusals() []refusal {
 			"gives none; ask its operator."},
 		{auth.ErrNotAllowed, http.StatusForbidden, "not-allowed", "You are not allowed to do this with this stream, or " +
 			"there is no such stream."},
+		{errNoSession, http.StatusNotFound, "no-session", "There is no such session, or it is not yours to end."},
 		{auth.ErrTooMany, http.StatusTooManyRequests, "too-many", auth.Sentence(auth.ErrTooMany)},
+		{auth.ErrSlowDown, http.StatusTooManyRequests, "slow-down", auth.Sentence(auth.ErrSlowDown)},
+		{auth.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", auth.Sentence(auth.ErrUnavailable)},
 	}
 }
 

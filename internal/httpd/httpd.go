@@ -19,11 +19,14 @@ import (
 	"sync"
 	"time"
 
+	"sightline/internal/accounts"
 	"sightline/internal/alerts"
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/hub"
 	"sightline/internal/media"
+	"sightline/internal/revocation"
+	"sightline/internal/sessions"
 	"sightline/internal/transport/ws"
 )
 
@@ -45,7 +48,12 @@ type Options struct {
 	// Proxies are the networks of reverse proxies whose X-Forwarded-For is believed. None: nobody's is.
 	Proxies []netip.Prefix
 	// Origins are other sites ("https://portal.example.org") whose pages may open streams with tickets.
-	Origins []string
+	Origins  []string
+	Sessions *sessions.Registry
+	// Revoke ends what is revoked, and returns when that is on disk.
+	Revoke func(revocation.Entry) error
+	// Accounts are the people who log in by password.
+	Accounts *accounts.Book
 	// Alerts are what the rules over the audit record found.
 	Alerts *alerts.Center
 	// NewCode makes a one-time code that logs its holder in as the operator.

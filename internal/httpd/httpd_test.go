@@ -69,8 +69,8 @@ func TestPolicy(t *testing.T) {
 		{"publish token", bearer(s.token(auth.Publish, "door")), [4]outcome{ok, forbidden, refused("wrong-kind"), upgraded}},
 		{"publish token for another stream", bearer(s.token(auth.Publish, "yard")), [4]outcome{ok, forbidden, refused("wrong-kind"), forbidden}},
 		{"admin token", bearer(s.token(auth.Admin, "**")), [4]outcome{ok, forbidden, refused("wrong-kind"), refused("wrong-kind")}},
-		{"session cookie", cookie(s.cookie("door")), [4]outcome{ok, ok, upgraded, upgraded}},
-		{"session cookie for another stream", cookie(s.cookie("yard")), [4]outcome{ok, forbidden, forbidden, forbidden}},
+		{"session cookie", func(r *http.Request) { cookie(s.cookie("door"))(r) }, [4]outcome{ok, ok, upgraded, upgraded}},
+		{"session cookie for another stream", func(r *http.Request) { cookie(s.cookie("yard"))(r) }, [4]outcome{ok, forbidden, forbidden, forbidden}},
 		{"session token as bearer", bearer(s.cookie("door")), same(refused("wrong-kind"))},
 		{"view token as cookie", cookie(s.token(auth.View, "door")), same(refused("wrong-kind"))},
 		{"ticket to view", ticket(auth.View), [4]outcome{refused("missing"), refused("missing"), upgraded, forbidden}},
@@ -95,7 +95,7 @@ func TestPolicy(t *testing.T) {
 	}
 	for _, rt := range routes() {
 		method, pattern, _ := strings.Cut(rt.pattern, " ")
-		path := strings.NewReplacer("{$}", "", "{stream...}", "door", "{stream}", "door", "{file}", "app.js").Replace(pattern)
+		path := strings.NewReplacer("{$}", "", "{stream...}", "door", "{stream}", "door", "{file}", "app.js", "{id}", "nobody").Replace(pattern)
 		for _, c := range credentials {
 			t.Run(rt.pattern+"/"+c.name, func(t *testing.T) {
 				want, body := ok, ""
@@ -113,6 +113,10 @@ func TestPolicy(t *testing.T) {
 					}
 				case path == "/api/v1/tickets":
 					want, body, records = c.want[1], `{"stream":"door","action":"view"}`, 1
+				case path == "/api/v1/sessions/nobody":
+					if want = c.want[0]; want == ok {
+						want = outcome{404, "no-session"}
+					}
 				case rt.rule.kind == ruleLogin:
 					want = c.want[0]
 				case rt.rule.kind == ruleServer: // the admin token alone is for all streams
@@ -123,6 +127,8 @@ func TestPolicy(t *testing.T) {
 					switch {
 					case c.name == "admin token" && path == "/api/v1/alerts/mute":
 						want, body = outcome{204, ""}, `{"rule":"D15","hours":1}`
+					case c.name == "admin token" && path == "/api/v1/revocations":
+						want, body = outcome{204, ""}, `{"kind":"subject","value":"mallory"}`
 					case c.name == "admin token":
 						want = ok
 					case strings.HasPrefix(c.name, "publish token"):

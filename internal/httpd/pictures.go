@@ -33,8 +33,13 @@ func (s *Server) snapshot(w http.ResponseWriter, r *http.Request, c caller) {
 
 // mjpeg answers with pictures until the caller has enough, or may have no more.
 func (s *Server) mjpeg(w http.ResponseWriter, r *http.Request, c caller) {
-	ctx, cancel := context.WithDeadlineCause(r.Context(), c.principal.Expires, errPictureTime)
-	defer cancel()
+	ctx, done, err := s.leave(r, c, "mjpeg")
+	if err != nil {
+		s.refuse(w, err)
+		s.ended(r, c, "mjpeg", err)
+		return
+	}
+	defer done()
 	control := http.NewResponseController(w)
 	// A request without a body is read whole. Its read deadline would otherwise end the answer.
 	if err := control.SetReadDeadline(time.Time{}); err != nil {
@@ -45,17 +50,14 @@ func (s *Server) mjpeg(w http.ResponseWriter, r *http.Request, c caller) {
 	defer giveUp(nil)
 	out := &lateHeader{w: w, control: control, first: time.AfterFunc(pictureTimeout, func() { giveUp(errNoPicture) })}
 	defer out.first.Stop()
-	err := mjpeg.Stream(ctx, s.opts.Hub, c.stream, out, control.Flush)
+	err = mjpeg.Stream(ctx, s.opts.Hub, c.stream, out, control.Flush)
 	if !out.started {
 		s.noPicture(w, err)
 	}
 	s.ended(r, c, "mjpeg", err)
 }
 
-var (
-	errPictureTime = errors.New("the permission to watch expired")
-	errNoPicture   = errors.New("no picture came")
-)
+var errNoPicture = errors.New("no picture came")
 
 // lateHeader sends the head of the answer with the first picture, so that a stream without pictures can still be refused, and gives
 // each write its own time limit.

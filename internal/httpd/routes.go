@@ -63,6 +63,9 @@ func routes() []route {
 		{"POST /api/v1/login", rule{kind: rulePublic, event: "login", own: true}, (*Server).login},
 		{"POST /api/v1/logout", rule{kind: rulePublic, event: "logout", own: true}, (*Server).logout},
 		{"GET /api/v1/session", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).session},
+		{"GET /api/v1/sessions", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).listSessions},
+		{"DELETE /api/v1/sessions/{id}", rule{kind: ruleLogin, event: "end-session", own: true}, (*Server).endSession},
+		{"POST /api/v1/revocations", rule{kind: ruleServer, action: auth.Admin, event: "revoke", own: true}, (*Server).revoke},
 		{"GET /api/v1/streams", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).streams},
 		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "ticket", own: true}, (*Server).ticket},
 		{"POST /api/v1/codes", rule{kind: ruleServer, action: auth.Admin, event: "code"}, (*Server).code},
@@ -121,6 +124,7 @@ var (
 	errCSRF        = errors.New("missing X-Sightline header")
 	errBody        = errors.New("the body is not what this address takes")
 	errTooLarge    = errors.New("body too large")
+	errNoSession   = errors.New("no such session")
 	errNotRecorded = errors.New("audit record not written")
 )
 

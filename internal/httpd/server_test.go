@@ -25,6 +25,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"sightline/internal/accounts"
 	"sightline/internal/alerts"
 	"sightline/internal/audit"
 	"sightline/internal/auth"
@@ -32,6 +33,8 @@ import (
 	"sightline/internal/detect"
 	"sightline/internal/hub"
 	"sightline/internal/media"
+	"sightline/internal/revocation"
+	"sightline/internal/sessions"
 	"sightline/internal/wire"
 )
 
@@ -83,16 +86,18 @@ func (rec *recorder) attempts() (list []audit.Record) {
 
 // site is a server that runs until its test ends.
 type site struct {
-	t      *testing.T
-	dir    string
-	auth   *auth.Authenticator
-	audit  *recorder
-	hub    *hub.Hub
-	epoch  media.Epoch
-	addr   string
-	tls    *tls.Config // a client's
-	client *http.Client
-	stop   func() error // ends the server and gives what Serve returned
+	t        *testing.T
+	dir      string
+	auth     *auth.Authenticator
+	revoked  *revocation.List
+	accounts *accounts.Book
+	audit    *recorder
+	hub      *hub.Hub
+	epoch    media.Epoch
+	addr     string
+	tls      *tls.Config // a client's
+	client   *http.Client
+	stop     func() error // ends the server and gives what Serve returned
 
 	mu      sync.Mutex
 	secrets []string
@@ -118,7 +123,13 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), audit: &recorder{ended: make(chan audit.Record, 100)}, epoch: media.NewEpoch()}
 	var err error
-	if s.auth, err = auth.Open(s.dir, auth.Options{}); err != nil {
+	if s.revoked, err = revocation.Open(s.dir, revocation.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if s.accounts, err = accounts.Open(s.dir, accounts.Options{Cost: accounts.Cost{MemoryKiB: 64, Passes: 1, Threads: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if s.auth, err = auth.Open(s.dir, auth.Options{Check: s.revoked.Check}); err != nil {
 		t.Fatal(err)
 	}
 	ca, err := authority.Open(s.dir, nil, time.Now)
@@ -128,6 +139,7 @@ func newSite(t *testing.T) *site {
 	s.hub = hub.New(hub.Options{}, s.epoch.Now)
 	s.hub.Declare("door")
 	s.hub.Declare("yard")
+	running := sessions.New(time.Now, s.revoked)
 	server, err := New(Options{
 		TLS: authority.TLSConfig(ca), Auth: s.auth, Audit: s.audit, Hub: s.hub, Epoch: s.epoch,
 		Files: fstest.MapFS{
@@ -139,6 +151,9 @@ func newSite(t *testing.T) *site {
 		Hosts: []string{"127.0.0.1", "localhost", "::1"}, Origins: []string{"https://portal.example"},
 		MayPublish: func(id media.StreamID) bool { return id != "yard" },
 		NewCode:    func() (string, error) { return s.code(), nil },
+		Sessions:   running,
+		Revoke:     s.revoked.Add,
+		Accounts:   s.accounts,
 		Alerts:     alerts.New(nil, detect.Options{}, nil, slog.New(slog.DiscardHandler)),
 	}, slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
@@ -159,6 +174,9 @@ func newSite(t *testing.T) *site {
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ctx, l) }()
+	var watching sync.WaitGroup
+	watching.Go(func() { _ = running.Run(ctx) })
+	t.Cleanup(watching.Wait)
 	s.stop = sync.OnceValue(func() error {
 		cancel()
 		transport.CloseIdleConnections()
@@ -190,8 +208,13 @@ func (s *site) origin() string { return "https://" + s.addr }
 // token makes a token of the kind for action.
 func (s *site) token(action auth.Action, stream auth.Pattern) string {
 	s.t.Helper()
+	return s.tokenOf("alice", action, stream)
+}
+
+func (s *site) tokenOf(subject string, action auth.Action, stream auth.Pattern) string {
+	s.t.Helper()
 	token, _, err := s.auth.Mint(auth.Claims{
-		Kind: auth.KindFor(action), Subject: "alice", Grants: []auth.Grant{auth.Allow(action, stream)}, Lifetime: time.Hour,
+		Kind: auth.KindFor(action), Subject: subject, Grants: []auth.Grant{auth.Allow(action, stream)}, Lifetime: time.Hour,
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"sightline/internal/audit"
+	"sightline/internal/auth"
 	"sightline/internal/hub"
 	"sightline/internal/ingest"
 	"sightline/internal/media"
+	"sightline/internal/sessions"
 	"sightline/internal/transport"
 	"sightline/internal/transport/ws"
 	"sightline/internal/viewer"
@@ -37,10 +39,17 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
 		s.ended(r, c, "watch", err)
 		return
 	}
+	ctx, done, err := s.leave(r, c, "watch")
+	if err != nil {
+		code, sentence := farewell(err)
+		_ = conn.Close(code, sentence)
+		s.ended(r, c, "watch", err)
+		return
+	}
+	defer done()
 	log := s.log.With("stream", c.stream, "viewer", c.principal.Subject)
 	log.Info("viewer joined", "remote", s.remote(r))
-	opts := viewer.Options{Expires: c.principal.Expires, Epoch: s.opts.Epoch}
-	err = viewer.Serve(r.Context(), c.stream, conn, s.opts.Hub, opts, log)
+	err = viewer.Serve(ctx, c.stream, conn, s.opts.Hub, viewer.Options{Epoch: s.opts.Epoch}, log)
 	log.Info("viewer left", "why", err)
 	s.ended(r, c, "watch", err)
 }
@@ -60,13 +69,55 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, c caller) {
 		s.ended(r, c, "publish", err)
 		return
 	}
+	ctx, done, err := s.leave(r, c, "publish")
+	if err != nil {
+		code, sentence := farewell(err)
+		_ = conn.Close(code, sentence)
+		s.ended(r, c, "publish", err)
+		return
+	}
+	defer done()
 	log := s.log.With("stream", c.stream, "publisher", c.principal.Subject)
-	err = ingest.Serve(r.Context(), c.stream, conn, s.opts.Hub, ingest.Options{
-		Epoch: s.opts.Epoch, Expires: c.principal.Expires,
+	err = ingest.Serve(ctx, c.stream, conn, s.opts.Hub, ingest.Options{
+		Epoch:     s.opts.Epoch,
 		LeftState: media.StateWaiting, LeftDetail: "Its publisher left; waiting for it to come back.",
 	}, log)
 	log.Info("publisher left", "why", err)
 	s.ended(r, c, "publish", err)
+}
+
+// leave registers a session and gives the context of all it does, which ends when the caller's leave does: its cause says why to
+// whoever is asked why the session ended, and holds what the peer is told. Call done when the session is over. The error is one
+// of auth's.
+func (s *Server) leave(r *http.Request, c caller, kind string) (ctx context.Context, done func(), err error) {
+	watched, _, over, err := s.opts.Sessions.Watch(r.Context(), c.principal, sessions.Info{Kind: kind, Stream: c.stream, Remote: s.remote(r)})
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(watched))
+	stop := context.AfterFunc(watched, func() {
+		cause := context.Cause(watched)
+		if code, sentence := farewell(cause); code != transport.CodeGoingAway {
+			cause = errors.Join(cause, &transport.CloseError{Code: code, Reason: sentence})
+		}
+		cancel(cause)
+	})
+	return ctx, func() { stop(); cancel(nil); over() }, nil
+}
+
+// farewell is what a peer is told whose leave ended by cause.
+func farewell(cause error) (transport.Code, string) {
+	switch {
+	case errors.Is(cause, auth.ErrExpired):
+		return transport.CodeExpired, "your permission has expired"
+	case errors.Is(cause, auth.ErrRevoked):
+		return transport.CodeExpired, "your permission was revoked"
+	case errors.Is(cause, auth.ErrUnavailable):
+		return transport.CodeExpired, "your permission cannot be checked at the moment"
+	case errors.Is(cause, sessions.ErrEnded):
+		return transport.CodeForbidden, "this session was ended by you elsewhere, or by the operator"
+	}
+	return transport.CodeGoingAway, "the server ends this session"
 }
 
 // ended records the end of a session that was granted.
@@ -85,8 +136,10 @@ func endReason(why error) string {
 		return "server-stopped"
 	case errors.As(why, &fault):
 		return "malformed"
-	case errors.Is(why, viewer.ErrExpired), errors.Is(why, ingest.ErrExpired), errors.Is(why, errPictureTime):
-		return "expired"
+	case errors.Is(why, sessions.ErrEnded):
+		return "ended"
+	case errors.Is(why, auth.ErrExpired), errors.Is(why, auth.ErrRevoked), errors.Is(why, auth.ErrUnavailable):
+		return auth.Reason(why)
 	case errors.Is(why, hub.ErrTaken):
 		return "taken"
 	case errors.Is(why, hub.ErrFull):

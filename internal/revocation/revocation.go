@@ -139,6 +139,9 @@ func (l *List) Changed() <-chan struct{} {
 	return l.changed
 }
 
+// ErrInvalid is what errors about an Entry wrap.
+var ErrInvalid = errors.New("no such revocation")
+
 // Add revokes something, and returns when that is on disk and in effect here. Its errors are about e, or about the disk:
 // then it is not in effect, or not sure to be after a crash, and should be tried again.
 func (l *List) Add(e Entry) error {
@@ -147,7 +150,7 @@ func (l *List) Add(e Entry) error {
 	}
 	e = e.normal()
 	if err := e.Validate(); err != nil {
-		return fmt.Errorf("revoke: %w", err)
+		return fmt.Errorf("revoke: %w: %w", ErrInvalid, err)
 	}
 	unlock, err := l.lock()
 	if err != nil {
