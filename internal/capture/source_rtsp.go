@@ -86,8 +86,10 @@ func explainRTSP(src Source, err error) error {
 		return fmt.Errorf("the source %s has another certificate than the one whose fingerprint its address gives; if the camera has a new one, correct it there", src)
 	case errors.As(err, &unverified) && len(unverified.UnverifiedCertificates) > 0:
 		return fmt.Errorf("the source %s has a certificate that nobody vouches for; if it is the camera's, add #tls-fingerprint=%s to its address", src, fingerprint(unverified.UnverifiedCertificates[0]))
+	case errors.Is(err, rtsp.ErrDatagrams):
+		return fmt.Errorf("the source %s sends datagrams only, which this process may not receive unasked; add #transport=udp to its address", src)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("the source %s sends datagrams only, or to another port, which is not allowed unasked; add #transport=udp to its address, or give the address that it should be", src)
+		return fmt.Errorf("the source %s sends us on to a port where this process may not connect; give the address that it should be", src)
 	}
 	return explainNetwork(src, err)
 }

@@ -47,6 +47,8 @@ var (
 	ErrRedirect = errors.New("redirection that is not followed")
 	// ErrTransport is returned when the camera sends its media in neither way.
 	ErrTransport = errors.New("unsupported transport")
+	// ErrDatagrams is returned when the camera sends only datagrams, and this process cannot receive any.
+	ErrDatagrams = errors.New("datagrams cannot be received")
 	// ErrClosed is returned when the camera ends the session.
 	ErrClosed = errors.New("the camera ends the session")
 )

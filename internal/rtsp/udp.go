@@ -32,7 +32,7 @@ func listenPair(control net.Conn) (*datagrams, error) {
 	for range pairAttempts {
 		rtp, err := net.ListenUDP("udp", &net.UDPAddr{IP: local.IP, Zone: local.Zone})
 		if err != nil {
-			return nil, fmt.Errorf("datagrams: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrDatagrams, err)
 		}
 		port := rtp.LocalAddr().(*net.UDPAddr).Port
 		if port%2 == 0 {
@@ -45,7 +45,7 @@ func listenPair(control net.Conn) (*datagrams, error) {
 		}
 		_ = rtp.Close()
 	}
-	return nil, fmt.Errorf("datagrams: no pair of ports is free: %w", failed)
+	return nil, fmt.Errorf("%w: no pair of ports is free: %w", ErrDatagrams, failed)
 }
 
 var serverPorts = regexp.MustCompile(`server_port=(\d+)(?:-(\d+))?`)

@@ -148,12 +148,13 @@ func (a *annexB) aggregate(buf, payload []byte) ([]byte, bool) {
 
 // finish implements depacketizer.
 func (a *annexB) finish(buf []byte) ([]byte, bool) {
+	if a.sequence {
+		a.learn(buf) // some cameras send them by themselves
+	}
 	switch {
 	case !a.picture:
 		return nil, false
-	case a.sequence:
-		a.learn(buf)
-	case a.key:
+	case a.key && !a.sequence:
 		return slices.Concat(a.sets, buf), true
 	}
 	return bytes.Clone(buf), a.key

@@ -77,7 +77,7 @@ func TestH264(t *testing.T) {
 		{"single units, ended by the marker", nil, []piece{{1, false, false, sps}, {1, false, false, pps}, {1, true, false, idr}, {2, true, false, delta}}, []unit{{data: annex(sps, pps, idr), key: true, ts: 1}, {data: annex(delta), ts: 2}}},
 		{"no markers: ended by the next time", nil, []piece{{1, false, false, sps}, {1, false, false, idr}, {2, false, false, delta}, {3, false, false, delta}}, []unit{{data: annex(sps, idr), key: true, ts: 1}, {data: annex(delta), ts: 2}}},
 		{"a marker on every packet", nil, []piece{{1, true, false, sps}, {1, true, false, pps}, {1, true, false, idr}, {2, true, false, delta}}, []unit{{data: annex(sps, pps, idr), key: true, ts: 1}, {data: annex(delta), ts: 2}}},
-		{"parameter sets at another time", nil, []piece{{1, true, false, sps}, {2, true, false, idr}}, []unit{{data: annex(idr), key: true, ts: 2}}},
+		{"parameter sets at another time", nil, []piece{{1, true, false, sps}, {2, true, false, idr}}, []unit{{data: annex(sps, idr), key: true, ts: 2}}},
 		{"aggregated", nil, []piece{{1, true, false, stap}}, []unit{{data: annex(sps, pps, idr), key: true, ts: 1}}},
 		{"in parts", nil, parts, []unit{{data: annex(sps, pps, long), key: true, ts: 1}}},
 		{"parameter sets from the SDP", annex(sps, pps), []piece{{1, true, false, idr}, {2, true, false, delta}}, []unit{{data: annex(sps, pps, idr), key: true, ts: 1}, {data: annex(delta), ts: 2}}},
