@@ -63,10 +63,13 @@ without leave, and all of it on record.`,
 	root.AddCommand(
 		newAuditCmd(),
 		newConfigCmd(),
+		newKeysCmd(),
 		newLinkCmd(),
+		newRevokeCmd(),
 		newServeCmd(),
 		newTokenCmd(),
 		newTrustCmd(),
+		newUsersCmd(),
 		newVersionCmd(),
 		newWatchCmd(),
 	)
