@@ -71,7 +71,7 @@ Sources:
   v4l2:/dev/video0?size=1280x720&fps=30&format=mjpeg&power_line_frequency=1
                                                   a camera of this machine; see --list-devices
   images:DIR?window=4000&level=2000               the newest still of a folder; with mode=play&fps=2 all of them in order
-  screen::0.0?size=1280x720&fps=30                an X11 screen, without a sandbox
+  screen::0.0?size=1280x720&fps=30                an X11 screen
   pipe:?format=mjpeg                              standard input; also format=bgr24&size=1280x720&fps=30
 
 A source with a password does not belong on a command line, which everyone on the machine can read: give

@@ -124,7 +124,19 @@ func socketPair(t *testing.T) (*os.File, net.Conn) {
 	return os.NewFile(uintptr(fds[1]), "theirs"), conn
 }
 
-// firstKey wants rendition 1 of a publisher and waits for a keyframe.
+// wantFirst answers a HELLO: it wants the first rendition there is now.
+func wantFirst(t *testing.T, conn transport.Conn, b []byte) {
+	t.Helper()
+	var hello wire.PublisherHello
+	if err := wire.ParseJSON(b, wire.TypeHello, &hello); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.WriteMessage(wire.AppendJSON(nil, wire.TypeWant, wire.Want{Renditions: []wire.WantedRendition{{ID: hello.Renditions[0].ID}}})); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// firstKey wants a publisher's first rendition and waits for a keyframe.
 func firstKey(t *testing.T, conn transport.Conn) {
 	t.Helper()
 	epoch := media.NewEpoch()
@@ -146,7 +158,7 @@ func firstKey(t *testing.T, conn transport.Conn) {
 			}
 			write(wire.AppendTimeResp(nil, wire.TimeResp{ID: r.ID, T1: r.T1, T2: epoch.Now(), T3: epoch.Now()}))
 		case wire.TypeHello:
-			write(wire.AppendJSON(nil, wire.TypeWant, wire.Want{Renditions: []wire.WantedRendition{{ID: 1}}}))
+			wantFirst(t, conn, b)
 		case wire.TypeMedia:
 			if h, _, err := wire.ParseMedia(b); err != nil || !h.Key() {
 				t.Fatalf("%+v, %v, want a keyframe", h, err)

@@ -101,7 +101,11 @@ func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) 
 			return err
 		}
 	}
-	confined, err := f.enterSandbox(src.Scheme(), address, token, d, log)
+	encoders := make([]string, len(renditions))
+	for i, r := range renditions {
+		encoders[i] = r.Encoder
+	}
+	confined, err := f.enterSandbox(src.Scheme(), address, token, encoders, d, log)
 	if err != nil {
 		return err
 	}

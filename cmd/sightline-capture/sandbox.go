@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,12 +22,18 @@ const (
 	sandboxOff     = "off"
 )
 
+// Environment variables by which an X11 screen is found and its key.
+const (
+	envDisplay    = "DISPLAY"
+	envXAuthority = "XAUTHORITY"
+)
+
 // portDNS is where names are looked up when the answer is too long for a datagram.
 const portDNS = 53
 
 // enterSandbox confines the process to its source and the server, and says in a sentence how far. Outside it returns only errors: the program
 // starts again inside, with the same arguments, and finds there in the environment what was read from elsewhere.
-func (f *flags) enterSandbox(scheme, address, token string, d door, log *slog.Logger) (string, error) {
+func (f *flags) enterSandbox(scheme, address, token string, encoders []string, d door, log *slog.Logger) (string, error) {
 	switch f.sandbox {
 	case sandboxAuto, sandboxRequire:
 	case sandboxOff:
@@ -34,17 +42,13 @@ func (f *flags) enterSandbox(scheme, address, token string, d door, log *slog.Lo
 	default:
 		return "", usagef("--sandbox %q: want auto, require or off", f.sandbox)
 	}
-	if scheme == "screen" {
-		// Who may read an X11 screen may also type into it, which no sandbox of ours could keep apart.
-		if f.sandbox == sandboxRequire {
-			return "", usagef("--sandbox require: a program that reads an X11 screen cannot be confined; leave it out for this source")
-		}
-		log.Warn("not confined: a program that reads an X11 screen cannot be", "sandbox", f.sandbox)
-		return "Not confined: a program that reads an X11 screen cannot be.", nil
+	if scheme == "screen" && f.sandbox == sandboxRequire {
+		return "", usagef("--sandbox require: who may read an X11 screen may also type into it, so such a program cannot be confined in full; leave it out for this source")
 	}
 	o := needs(scheme, address)
 	o.Require = f.sandbox == sandboxRequire
-	o.Env = []string{envSource + "=" + address}
+	o.Env = append(o.Env, envSource+"="+address)
+	addHardware(&o, encoders)
 	if tz, ok := os.LookupEnv("TZ"); ok {
 		o.Env = append(o.Env, "TZ="+tz)
 	}
@@ -61,6 +65,9 @@ func (f *flags) enterSandbox(scheme, address, token string, d door, log *slog.Lo
 	switch {
 	case err != nil:
 		return "", err
+	case scheme == "screen":
+		log.Warn("confined but for the screen: who may read it may also type into it", "sandbox", report)
+		return report.String() + " Who may read an X11 screen may also type into it, from which nothing confines it.", nil
 	case !report.Complete():
 		log.Warn("confined in part: this system lacks what the sandbox rests on", "sandbox", report)
 	default:
@@ -88,6 +95,23 @@ func needs(scheme, address string) sandbox.Options {
 	case "v4l2":
 		path, _, _ := strings.Cut(rest, "?")
 		o.Devices = []string{path}
+	case "screen":
+		name, _, _ := strings.Cut(rest, "?")
+		if name == "" {
+			name = os.Getenv(envDisplay)
+		}
+		number, _, _ := strings.Cut(strings.TrimPrefix(name, ":"), ".")
+		o.Socket = "/tmp/.X11-unix/X" + number
+		o.Env = []string{envDisplay + "=" + name}
+		// The key to the screen, where it asks for one.
+		if key, ok := os.LookupEnv(envXAuthority); ok {
+			o.Env, o.Files = append(o.Env, envXAuthority+"="+key), []string{key}
+		} else if home, err := os.UserHomeDir(); err == nil {
+			key := filepath.Join(home, ".Xauthority")
+			if _, err := os.Stat(key); err == nil {
+				o.Env, o.Files = append(o.Env, envXAuthority+"="+key), []string{key}
+			}
+		}
 	case "rtsp", "rtsps", "http", "https":
 		u, err := url.Parse(address)
 		if err != nil { // it has been parsed before
@@ -99,6 +123,28 @@ func needs(scheme, address string) sandbox.Options {
 		}
 	}
 	return o
+}
+
+// addHardware adds the devices that hardware encoders are reached by, of those that renditions name. None of them has been tried inside.
+func addHardware(o *sandbox.Options, encoders []string) {
+	for _, hw := range []struct {
+		encoders []string
+		nodes    string
+		requests []uint8
+	}{
+		{[]string{"h264_vaapi", "h264_qsv"}, "/dev/dri/renderD*", []uint8{'d'}}, // DRM
+		{[]string{"h264_nvenc"}, "/dev/nvidia*", []uint8{'F', 0}},               // NVIDIA's own, and of its unified memory, which has no type
+		{[]string{"h264_v4l2m2m"}, "/dev/video*", []uint8{'V'}},                 // V4L2
+	} {
+		if !slices.ContainsFunc(encoders, func(name string) bool { return name == "auto" || slices.Contains(hw.encoders, name) }) {
+			continue
+		}
+		nodes, err := filepath.Glob(hw.nodes)
+		if err != nil || len(nodes) == 0 { // the pattern is good
+			continue
+		}
+		o.Nodes, o.Requests = append(o.Nodes, nodes...), append(o.Requests, hw.requests...)
+	}
 }
 
 // connects adds what a connection to u needs: its port, and name look-up if it has a name.

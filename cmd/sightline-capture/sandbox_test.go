@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -23,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"sightline/internal/media"
 	"sightline/internal/sandbox"
 	"sightline/internal/transport"
 	"sightline/internal/transport/pipe"
@@ -56,8 +58,9 @@ func lacksSandbox(t *testing.T, stderr *lines) {
 	}
 }
 
-// confined checks, from outside, that the process is what it says.
-func confined(t *testing.T, cmd *exec.Cmd) {
+// confined checks, from outside, that the process is what it says. With ownUser it is
+// of a user of its own; else it may be root by name, and no more.
+func confined(t *testing.T, cmd *exec.Cmd, ownUser bool) {
 	t.Helper()
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
 	if err != nil {
@@ -69,12 +72,16 @@ func confined(t *testing.T, cmd *exec.Cmd) {
 			status[name] = strings.Fields(value)
 		}
 	}
-	for name, want := range map[string]string{"Seccomp": "2", "NoNewPrivs": "1"} {
+	wants := map[string]string{"Seccomp": "2", "NoNewPrivs": "1"}
+	if !ownUser {
+		wants["CapEff"] = "0000000000000000"
+	}
+	for name, want := range wants {
 		if got := status[name]; len(got) != 1 || got[0] != want {
 			t.Errorf("%s is %v, want %s", name, got, want)
 		}
 	}
-	if uid := status["Uid"]; len(uid) == 0 || uid[0] == "0" {
+	if uid := status["Uid"]; len(uid) == 0 || ownUser && uid[0] == "0" {
 		t.Errorf("runs as user %v", uid)
 	}
 }
@@ -118,12 +125,10 @@ func child(t *testing.T, source string) {
 		t.Fatal(err)
 	}
 	if wire.Type(b[0]) == wire.TypeHello {
-		if err := conn.WriteMessage(wire.AppendJSON(nil, wire.TypeWant, wire.Want{Renditions: []wire.WantedRendition{{ID: 1}}})); err != nil {
-			t.Fatal(err)
-		}
+		wantFirst(t, conn, b)
 	}
 	firstKey(t, conn)
-	confined(t, cmd)
+	confined(t, cmd, true)
 }
 
 func TestSandbox_TestPattern(t *testing.T) { child(t, "test:?size=320x180") }
@@ -263,7 +268,7 @@ func TestSandbox_Agent(t *testing.T) {
 	select {
 	case conn := <-conns:
 		firstKey(t, conn)
-		confined(t, cmd)
+		confined(t, cmd, true)
 		_ = conn.Close(transport.CodeGoingAway, "restart")
 	case <-ended:
 		lacksSandbox(t, &stderr)
@@ -294,6 +299,122 @@ func TestNeeds(t *testing.T) {
 	for _, test := range tests {
 		if got := needs(test.scheme, test.address); !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s needs %+v, want %+v", test.address, got, test.want)
+		}
+	}
+}
+
+func TestNeeds_Screen(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv(envDisplay, ":5")
+	for _, test := range []struct{ address, key, socket, display string }{
+		{"screen::12.1?fps=5", "", "/tmp/.X11-unix/X12", ":12.1"},
+		{"screen:", "/run/key", "/tmp/.X11-unix/X5", ":5"},
+	} {
+		want := sandbox.Options{Socket: test.socket, Env: []string{envDisplay + "=" + test.display}}
+		if test.key != "" {
+			t.Setenv(envXAuthority, test.key)
+			want.Env, want.Files = append(want.Env, envXAuthority+"="+test.key), []string{test.key}
+		}
+		if got := needs("screen", test.address); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s needs %+v, want %+v", test.address, got, want)
+		}
+	}
+}
+
+// A rendition that names no hardware gets no device; what one that does would get is there or not.
+func TestAddHardware(t *testing.T) {
+	for _, test := range []struct {
+		encoders []string
+		patterns map[string]string // by type of request
+	}{
+		{[]string{"", "libx264"}, nil},
+		{[]string{"h264_vaapi"}, map[string]string{"d": "/dev/dri/renderD*"}},
+		{[]string{"libx264", "auto"}, map[string]string{"d": "/dev/dri/renderD*", "F\x00": "/dev/nvidia*", "V": "/dev/video*"}},
+	} {
+		var got, want sandbox.Options
+		for _, requests := range []string{"d", "F\x00", "V"} {
+			if nodes, err := filepath.Glob(test.patterns[requests]); err == nil && len(nodes) > 0 {
+				want.Nodes, want.Requests = append(want.Nodes, nodes...), append(want.Requests, requests...)
+			}
+		}
+		if addHardware(&got, test.encoders); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q are given %+v, want %+v", test.encoders, got, want)
+		}
+	}
+}
+
+// Who reads a screen keeps the user that the X server knows, and loses all else; it says what that is worth.
+func TestSandbox_Screen(t *testing.T) {
+	xvfb, err := exec.LookPath("Xvfb")
+	if err != nil {
+		t.Skip("Xvfb is not installed")
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	x := exec.CommandContext(t.Context(), xvfb, "-displayfd", "3", "-screen", "0", "320x240x24", "-nolisten", "tcp")
+	x.ExtraFiles = []*os.File{w}
+	if err := x.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = w.Close()
+	defer func() {
+		_ = x.Process.Signal(os.Interrupt)
+		_ = x.Wait() // it ends by our signal
+	}()
+	display, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, ours := socketPair(t)
+	cmd, stderr := program(t, "--publish", "fd:3", "--source", "screen::"+strings.TrimSpace(display)+"?fps=10")
+	cmd.ExtraFiles = []*os.File{theirs}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = theirs.Close()
+	if err := ours.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	conn := pipe.New(ours, wire.MaxMessageLen)
+	defer func() {
+		_ = conn.Close(transport.CodeNormal, "")
+		if code := exitCode(t, cmd); code != exitDone {
+			t.Errorf("code %d:\n%s", code, stderr)
+		}
+	}()
+	for told := false; ; {
+		b, err := conn.ReadMessage()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, stderr)
+		}
+		switch wire.Type(b[0]) {
+		case wire.TypeHello:
+			var hello wire.PublisherHello
+			if err := wire.ParseJSON(b, wire.TypeHello, &hello); err != nil {
+				t.Fatal(err)
+			}
+			if told = strings.Contains(hello.Sandbox, "may also type into it"); !told {
+				t.Errorf("the server is told %q", hello.Sandbox)
+			}
+		case wire.TypeStatus:
+			var status wire.PublisherStatus
+			if err := wire.ParseJSON(b, wire.TypeStatus, &status); err != nil {
+				t.Fatal(err)
+			}
+			switch status.State {
+			case media.StateIdle: // it has read the screen's size through its socket
+				confined(t, cmd, false)
+				if !told {
+					t.Error("there was no HELLO")
+				}
+				return
+			case media.StateConnecting:
+			default:
+				t.Fatalf("%s: %s\n%s", status.State, status.Detail, stderr)
+			}
 		}
 	}
 }

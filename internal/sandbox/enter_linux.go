@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -132,7 +133,7 @@ func loader() (string, error) {
 
 // ruleset makes the Landlock rules; nil where there is no Landlock.
 func ruleset(o Options, libraries []string, r *Report) (*landlock, error) {
-	l, err := newLandlock()
+	l, err := newLandlock(o.Socket == "")
 	if err != nil {
 		for _, m := range []Measure{FileAccess, DeviceControl, PortAccess, UnixSockets, Signals} {
 			r.missing(m, "%v", err)
@@ -172,6 +173,21 @@ func ruleset(o Options, libraries []string, r *Report) (*landlock, error) {
 	}
 	for _, path := range o.Devices {
 		if err := l.allow(filepath.Dir(path), device); err != nil {
+			return nil, err
+		}
+	}
+	for _, path := range o.Nodes {
+		if err := l.allow(path, device); err != nil {
+			return nil, err
+		}
+	}
+	if len(o.Nodes) > 0 { // what their drivers' libraries look up
+		if err := l.allowAll(readFile|readDir, "/sys/dev/char", "/sys/devices", "/usr/share/libdrm", "/usr/share/drirc.d"); err != nil {
+			return nil, err
+		}
+	}
+	if o.Socket != "" {
+		if err := l.allow(o.Socket, unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
@@ -273,14 +289,18 @@ func changeUser(o Options, paths []string, landlocked bool, r *Report) error {
 		r.Notes = append(r.Notes, "the user is the one that started it, since only root can change that")
 		return nil
 	}
+	if o.Socket != "" {
+		r.missing(OwnUser, "the server of its source lets in by user")
+		return setCapabilities(0)
+	}
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("keep capabilities for the moment: %w", err)
 	}
-	user := firstUser + os.Getpid()
-	err := become(user, groupsOf(o.Devices))
+	user, groups := firstUser+os.Getpid(), groupsOf(slices.Concat(o.Devices, o.Nodes))
+	err := become(user, groups)
 	if errors.Is(err, unix.EINVAL) { // no such user in this user namespace
 		user = nobody
-		err = become(user, groupsOf(o.Devices))
+		err = become(user, groups)
 	}
 	if err != nil {
 		if err := setCapabilities(0); err != nil {

@@ -20,7 +20,8 @@ const (
 	device   = readFile | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
 
 	// ofFile are the rights that a rule over a file, not a directory, may give.
-	ofFile = execute | readFile | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV
+	ofFile = execute | readFile | unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE | unix.LANDLOCK_ACCESS_FS_IOCTL_DEV |
+		unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
 
 	lastFileRight = unix.LANDLOCK_ACCESS_FS_RESOLVE_UNIX
 	tcpRights     = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
@@ -38,6 +39,7 @@ type portRule struct {
 type landlock struct {
 	fd      int
 	handled unix.LandlockRulesetAttr
+	open    bool // abstract sockets are left out
 }
 
 func createRuleset(attr *unix.LandlockRulesetAttr) (int, error) {
@@ -58,12 +60,12 @@ func supports(attr unix.LandlockRulesetAttr) bool {
 	return true
 }
 
-// newLandlock makes a ruleset that takes every right this kernel knows.
-func newLandlock() (*landlock, error) {
+// newLandlock makes a ruleset that takes every right this kernel knows, but with abstract sockets only if they are to be taken too.
+func newLandlock(abstract bool) (*landlock, error) {
 	if !supports(unix.LandlockRulesetAttr{Handled_access_fs: readFile}) {
 		return nil, errors.New("this kernel has no Landlock, or it is not switched on (lsm=landlock,…)")
 	}
-	var l landlock
+	l := landlock{open: !abstract}
 	for right := uint64(1); right <= lastFileRight; right <<= 1 {
 		if supports(unix.LandlockRulesetAttr{Handled_access_fs: right}) {
 			l.handled.Handled_access_fs |= right
@@ -73,7 +75,7 @@ func newLandlock() (*landlock, error) {
 		l.handled.Handled_access_net = tcpRights
 	}
 	for _, scope := range []uint64{unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET, unix.LANDLOCK_SCOPE_SIGNAL} {
-		if supports(unix.LandlockRulesetAttr{Scoped: scope}) {
+		if supports(unix.LandlockRulesetAttr{Scoped: scope}) && (abstract || scope != unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET) {
 			l.handled.Scoped |= scope
 		}
 	}
@@ -96,9 +98,12 @@ func (l *landlock) report(r *Report) {
 		{UnixSockets, l.handled.Scoped&unix.LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET != 0},
 		{Signals, l.handled.Scoped&unix.LANDLOCK_SCOPE_SIGNAL != 0},
 	} {
-		if x.ok {
+		switch {
+		case x.ok:
 			r.on(x.m)
-		} else {
+		case x.m == UnixSockets && l.open:
+			r.missing(x.m, "the source is behind one")
+		default:
 			r.missing(x.m, "the Landlock of this kernel is older than that")
 		}
 	}
@@ -119,7 +124,10 @@ func (l *landlock) allow(path string, rights uint64) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		rights &= ofFile
 	}
-	rule := unix.LandlockPathBeneathAttr{Allowed_access: rights & l.handled.Handled_access_fs, Parent_fd: int32(fd)}
+	if rights &= l.handled.Handled_access_fs; rights == 0 {
+		return nil // nothing of it was taken
+	}
+	rule := unix.LandlockPathBeneathAttr{Allowed_access: rights, Parent_fd: int32(fd)}
 	_, _, errno := unix.RawSyscall6(unix.SYS_LANDLOCK_ADD_RULE, uintptr(l.fd), unix.LANDLOCK_RULE_PATH_BENEATH, uintptr(unsafe.Pointer(&rule)), 0, 0, 0)
 	if errno != 0 {
 		return &fs.PathError{Op: "allow", Path: path, Err: errno}

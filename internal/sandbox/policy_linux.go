@@ -52,7 +52,7 @@ func policy(o Options, pid int) []rule {
 
 	// Files open for reading; devices also for writing. Landlock says which; this holds on kernels without it.
 	modes := []uint32{unix.O_RDONLY}
-	if len(o.Devices) > 0 {
+	if len(o.Devices)+len(o.Nodes) > 0 {
 		modes = append(modes, unix.O_WRONLY, unix.O_RDWR)
 	}
 	for call, flags := range openCalls() {
@@ -64,6 +64,9 @@ func policy(o Options, pid int) []rule {
 	allowIf(unix.SYS_IOCTL, condition{arg: 1, values: []uint32{unix.TCGETS, unix.TIOCGWINSZ, unix.TIOCINQ, fionbio, fioclex}})
 	if len(o.Devices) > 0 {
 		allowIf(unix.SYS_IOCTL, condition{arg: 1, mask: 0xff00, values: []uint32{'V' << 8, '|' << 8}}) // V4L2, media controller
+	}
+	for _, kind := range o.Requests {
+		allowIf(unix.SYS_IOCTL, condition{arg: 1, mask: 0xff00, values: []uint32{uint32(kind) << 8}})
 	}
 
 	// Never writable and executable at once. Memory shared without a file would escape the limit on memory.
@@ -96,6 +99,13 @@ func policy(o Options, pid int) []rule {
 		if o.Datagrams {
 			allowIf(unix.SYS_SOCKET, family, condition{arg: 1, mask: 0xf, values: []uint32{unix.SOCK_DGRAM}}, condition{arg: 2, values: []uint32{0, unix.IPPROTO_UDP}})
 			allow(unix.SYS_BIND)
+		}
+	}
+
+	if o.Socket != "" {
+		allowIf(unix.SYS_SOCKET, condition{arg: 0, values: []uint32{unix.AF_UNIX}}, condition{arg: 1, mask: 0xf, values: []uint32{unix.SOCK_STREAM}})
+		if len(o.Ports) == 0 {
+			allow(unix.SYS_CONNECT)
 		}
 	}
 

@@ -32,6 +32,13 @@ type Options struct {
 	// Devices are device nodes to read, write and control. Their directory is opened rather than the nodes alone, because a
 	// device that was pulled out comes back as another node; their modes keep the others closed.
 	Devices []string
+	// Nodes are device nodes as Devices, but they alone, for what may be asked in Requests: the types of ioctl requests (bits 8 to 15), beside those of video
+	// devices.
+	Nodes    []string
+	Requests []uint8
+	// Socket is a Unix stream socket to connect to. Its server may let in by user, so the process keeps the one that started it; and since a name of the
+	// abstract kind may be tried first, only an empty network keeps the process from others of that kind. Empty: none.
+	Socket string
 	// Ports are the TCP ports to connect to. With none the process has no network at all.
 	Ports []uint16
 	// Datagrams allows UDP, for looking up names and for RTP. It needs Ports.
@@ -157,9 +164,9 @@ func (r Report) String() string {
 	case len(r.On) == 0 && len(r.Missing) == 0:
 		return "Not confined."
 	case err != nil && missing == "":
-		return "Confined in part: some of what the sandbox rests on is missing."
+		return "Confined in part, without all that the sandbox rests on."
 	case err != nil:
-		return "Confined in part: this system lacks " + missing + "."
+		return "Confined in part, without " + missing + "."
 	case missing != "":
 		return "Confined, but without " + missing + "."
 	}

@@ -47,6 +47,7 @@ type task struct {
 	Port     int       // that may be connected to, if Options allow any
 	Other    int       // port of another listener
 	Abstract string    // name of a Unix listener
+	Node     string    // device that is not to be used
 	Memory   bool      // whether memory is bounded
 }
 
@@ -307,6 +308,7 @@ func acts() map[string]act {
 			}
 			return conn.Close()
 		}, control: true},
+		"Unix datagrams":               {do: func(task) error { return socket(unix.AF_UNIX, unix.SOCK_DGRAM, 0) }, network: true, control: true},
 		"Unix socket beside a network": {do: func(task) error { return socket(unix.AF_UNIX, unix.SOCK_STREAM, 0) }, network: true, control: true},
 
 		// Processes.
@@ -363,7 +365,14 @@ func acts() map[string]act {
 		"open by handle":       {do: plain(unix.SYS_OPEN_BY_HANDLE_AT, 0, p, 0), kills: true},
 		"io_uring":             {do: plain(unix.SYS_IO_URING_SETUP, 1, p)},
 		"personality":          {do: plain(unix.SYS_PERSONALITY, 0xffffffff), control: true},
-		"TIOCSTI":              {do: func(task) error { return call(unix.SYS_IOCTL, 0, unix.TIOCSTI, p) }},
+		"another device": {do: func(t task) error {
+			f, err := os.OpenFile(t.Node, os.O_RDWR, 0)
+			if err != nil {
+				return err
+			}
+			return f.Close()
+		}, control: true},
+		"TIOCSTI": {do: func(task) error { return call(unix.SYS_IOCTL, 0, unix.TIOCSTI, p) }},
 		"TIOCSTI by the upper half": {do: func(task) error {
 			err := call(unix.SYS_IOCTL, 0, unix.TIOCSTI|1<<32, p)
 			if errors.Is(err, unix.ENOTTY) { // it was let through, and standard input is no terminal
@@ -501,6 +510,13 @@ func works() map[string]func(t task) error {
 			}
 			return nil
 		},
+		"dial a socket": func(t task) error {
+			conn, err := net.Dial("unix", t.Options.Socket)
+			if err != nil {
+				return err
+			}
+			return conn.Close()
+		},
 		"dial": func(t task) error { return connect(local(t.Port)) },
 		"look up": func(task) error {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -596,8 +612,8 @@ func victims(tb testing.TB) task {
 	if err := os.Chmod(dir, 0o777); err != nil {
 		tb.Fatal(err)
 	}
-	t := task{Open: dir, Key: filepath.Join(dir, "key.pem"), Allowed: filepath.Join(dir, "allowed"), Abstract: "@" + filepath.Base(dir)}
-	for path, mode := range map[string]os.FileMode{t.Key: 0o600, t.Allowed: 0o644, filepath.Join(dir, "file"): 0o666, filepath.Join(dir, "second"): 0o666, filepath.Join(dir, "third"): 0o666} {
+	t := task{Open: dir, Key: filepath.Join(dir, "key.pem"), Allowed: filepath.Join(dir, "allowed"), Abstract: "@" + filepath.Base(dir), Node: filepath.Join(dir, "other")}
+	for path, mode := range map[string]os.FileMode{t.Key: 0o600, t.Allowed: 0o644, filepath.Join(dir, "file"): 0o666, filepath.Join(dir, "second"): 0o666, filepath.Join(dir, "third"): 0o666, t.Node: 0o666} {
 		if err := os.WriteFile(path, []byte("picture"), 0o600); err != nil {
 			tb.Fatal(err)
 		}
@@ -824,6 +840,66 @@ func TestEnter_Device(t *testing.T) {
 	v.Options.Devices, v.Options.Files, v.Acts = nil, []string{dir}, nil
 	if res := runTask(t, v); res.err == nil {
 		t.Errorf("a device that was not asked for can be used:\n%s", res.out)
+	}
+}
+
+// Of hardware that encodes, the nodes named may be used, and no others beside them.
+func TestEnter_Nodes(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can make a device")
+	}
+	v := victims(t)
+	own := filepath.Join(v.Open, "renderD128")
+	for _, path := range []string{own, v.Node} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := unix.Mknod(path, unix.S_IFCHR, int(unix.Mkdev(1, 3))); err != nil { // as /dev/null
+			t.Skipf("this system makes no devices: %v", err)
+		}
+		if err := os.Chmod(path, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := os.OpenFile(path, os.O_RDWR, 0); err != nil {
+			t.Skipf("devices cannot be used there: %v", err)
+		} else if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := []string{"another device", "list /dev", "read the server's key", "create a file", "TIOCSTI", "connect", "append to a file"}
+	v.Options.Nodes, v.Options.Requests = []string{own}, []uint8{'V'}
+	v.Allowed, v.Work, v.Acts = own, "device", names
+	res := runTask(t, v)
+	res.needs(t, sandbox.FileAccess, sandbox.SystemCalls)
+	expectDenied(t, res, names)
+
+	v.Options.Requests, v.Acts = nil, nil
+	if res := runTask(t, v); res.err == nil || !strings.Contains(res.out, "control: operation not permitted") {
+		t.Errorf("a request of a type that was not asked for reaches the device: %v\n%s", res.err, res.out)
+	}
+}
+
+// Who reads a screen keeps the user, and one socket; all else is as closed as ever.
+func TestEnter_Socket(t *testing.T) {
+	names := wanted(func(a act) bool { return !a.kills && !a.network })
+	v := victims(t)
+	v.Options.Socket = filepath.Join(v.Open, "X0")
+	listen(t, "unix", v.Options.Socket)
+	v.Options.Files, v.Acts, v.Work = []string{v.Allowed}, names, "dial a socket"
+	res := runTask(t, v)
+	res.needs(t, sandbox.FileAccess, sandbox.SystemCalls, sandbox.NoNewCode)
+	if !slices.Contains(res.report.On, sandbox.EmptyNetwork) { // then sockets of the abstract kind are open, and the report says so
+		if !slices.ContainsFunc(res.report.Missing, func(l sandbox.Lack) bool { return l.Measure == sandbox.UnixSockets }) {
+			t.Errorf("not told: %+v", res.report.Missing)
+		}
+		names = slices.DeleteFunc(names, func(n string) bool { return n == "Unix socket" })
+	}
+	expectDenied(t, res, names)
+	if !strings.Contains(res.out, "\ndone dial a socket\n") {
+		t.Error(res.out)
+	}
+	if os.Getuid() == 0 && res.report.Complete() {
+		t.Error("complete, and still root")
 	}
 }
 
@@ -1078,7 +1154,7 @@ func TestReport_NamesWhatIsMissing(t *testing.T) {
 	if !strings.Contains(out.String(), `sandbox.missing_file-access="this kernel has no Landlock"`) || !strings.Contains(out.String(), "own-user") {
 		t.Error(out.String())
 	}
-	if s := r.String(); s != "Confined in part: this system lacks file-access (this kernel has no Landlock)." {
+	if s := r.String(); s != "Confined in part, without file-access (this kernel has no Landlock)." {
 		t.Error(s)
 	}
 	r.On, r.Missing = append(r.On, sandbox.FileAccess), nil
