@@ -98,6 +98,23 @@ for (const engine of engines) {
       await eventually("another limit or none", async () => (await player.stats()).limit !== "size");
     });
 
+    test("who asked their browser to spare data gets the data saver, unless they chose otherwise", async () => {
+      const saving = await browser.newPage();
+      await saving.evaluateOnNewDocument(() => {
+        const connection = Object.assign(new EventTarget(), { saveData: true });
+        Object.defineProperty(Navigator.prototype, "connection", { configurable: true, get: () => connection });
+      });
+      const quality = async () => {
+        await saving.goto(`${server.origin}/watch/test`);
+        return (await eventually("a player", () => new Player(saving).stats())).quality;
+      };
+      assert.equal(await quality(), "auto", "as was chosen");
+      await saving.evaluate(() => localStorage.clear());
+      assert.equal(await quality(), "saver");
+      await saving.close();
+      await page.bringToFront();
+    });
+
     test("live holds back one picture at most, smooth 150 ms, and which of them is remembered", async () => {
       const delays = async (mode) => {
         const found = [];

@@ -48,6 +48,38 @@ for (const engine of engines) {
       assert.equal(second.strip, undefined);
     });
 
+    test("a small tile is not sent more lines than it shows, and a larger one is not held to them", async () => {
+      const player = new Player(page, "test");
+      const told = async (accept) => {
+        const { height, limit } = await player.stats();
+        if (accept(height, limit)) return true;
+        throw new Error(`${height} lines, limit ${limit}`);
+      };
+      await page.setViewport({ width: 390, height: 844 });
+      await eventually("the smallest rendition", () => told((lines) => lines === 368));
+      await page.setViewport({ width: 1280, height: 1600 });
+      // A machine at its limit is, to the server, a network at its limit.
+      await eventually("more lines, if the network carries them", () => told((lines, limit) => lines > 368 || limit === "network"));
+      await page.setViewport({ width: 1280, height: 720 });
+    });
+
+    test("a tile whose camera went silent says how old its picture is; the other one is live", async () => {
+      const capture = server.capturePid("test");
+      process.kill(capture, "SIGSTOP");
+      try {
+        await eventually("the age in the tile", () =>
+          page.$eval('a.tile[href="/watch/test"] sightline-player', (p) => {
+            const age = p.shadowRoot.querySelector(".age");
+            return age.checkVisibility() && /^picture \d+ s old$/.test(age.innerText);
+          }),
+        );
+        await new Player(page, "street").state("live");
+      } finally {
+        process.kill(capture, "SIGCONT");
+      }
+      await new Player(page, "test").state("live", 20_000);
+    });
+
     test("arrows and Enter lead to a camera, Escape back to its tile", async () => {
       await page.bringToFront();
       await page.keyboard.press("ArrowRight");

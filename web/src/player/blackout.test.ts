@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Blackout, type Path } from "./blackout.ts";
 import { micros } from "./units.ts";
 
-const path: Path = { expects: true, rtt: micros(40_000), carriesBps: 0 };
+const path: Path = { expects: true, rtt: micros(40_000), carriesBps: 0, answered: false };
 const ms = (n: number) => micros(n * 1_000);
 const step = 100; // ms, as the session looks
 
@@ -43,9 +43,15 @@ test("after half a second of silence it asks, after one it connects", () => {
 
 test("tries are bounded and grow rarer", () => {
   const { connects } = run(running(), 2_000, 60_000, never);
-  assert.equal(connects.length, 5);
+  assert.equal(connects.length, 6);
   const gaps = connects.slice(1).map((t, i) => t - (connects[i] ?? 0));
-  assert.ok(gaps.every((g, i) => g >= 500 && g >= (gaps[i - 1] ?? 0)), gaps.join());
+  assert.ok(gaps.every((g, i) => g >= 400 && g >= (gaps[i - 1] ?? 0)), gaps.join());
+});
+
+test("a second connection that opened is waited for", () => {
+  const b = running();
+  assert.equal(run(b, 2_000, 3_000, never).connects.length, 1);
+  assert.deepEqual(run(b, 3_000, 6_000, never, { ...path, answered: true }).connects, []);
 });
 
 test("an attempt has the time that a long way takes", () => {
@@ -83,7 +89,7 @@ test("a slow network has the time that its largest message takes", () => {
   const slow = { ...path, carriesBps: 64_000 };
   const b = running(slow);
   assert.deepEqual(run(b, 2_000, 4_900, never, slow).connects, []);
-  assert.equal(run(b, 4_900, 5_400, never, slow).connects.length, 1);
+  assert.equal(run(b, 4_900, 5_300, never, slow).connects.length, 1);
 });
 
 test("a network that is silent for a while again and again is waited for after the first time", () => {

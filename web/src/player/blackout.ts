@@ -8,8 +8,10 @@ import { Window } from "./window.ts";
 const silent = micros(1_000_000);
 /** Never wait longer; soon after it the connection is given up anyway. */
 const mostPatience = micros(5_000_000);
-const attemptTakes = micros(500_000);
-const attempts = 5;
+/** How long an attempt is given before another replaces it, at least, and by how much more each time. */
+const attemptTakes = micros(400_000);
+const growth = 1.2;
+const attempts = 6;
 /** One message of the largest kind, in bits: while it is under way on a slow path, nothing is heard. */
 const messageBits = 16_400 * 8;
 /** Silences shorter than this teach nothing. */
@@ -22,6 +24,8 @@ export interface Path {
   readonly rtt: Micros;
   /** What it carries, bit/s; 0 if more than is sent. */
   readonly carriesBps: number;
+  /** Whether the second connection is open: what it brings is worth waiting for. */
+  readonly answered: boolean;
 }
 
 /** ask: send something that is answered at once. connect: open a connection, in place of the last one that was. */
@@ -62,8 +66,8 @@ export class Blackout {
       this.#next = micros(this.#heardAt + patience * (1 + chance / 4));
       return "ask";
     }
-    if (this.#next === undefined || now < this.#next || this.#tries === attempts) return "wait";
-    this.#next = micros(now + Math.max(attemptTakes, 4 * path.rtt) * 1.5 ** this.#tries * (1 + chance / 4));
+    if (this.#next === undefined || now < this.#next || this.#tries === attempts || path.answered) return "wait";
+    this.#next = micros(now + Math.max(attemptTakes, 4 * path.rtt) * growth ** this.#tries * (1 + chance / 4));
     this.#tries++;
     return "connect";
   }

@@ -38,7 +38,7 @@ export function limiting(l: Limits): Limiting {
   if (l.server?.stills === true) return { name: "network", words: `${network}: too little for a moving picture.` };
   if (l.server?.limit === "network") return { name: "network", words: `${network}.` };
   if (l.decodedFps > heldBack * l.paintedFps) return { name: "tab", words: "The browser paints fewer pictures here than arrive." };
-  if (l.interval > 0 && l.encoding > l.interval) return { name: "encoder", words: "Encoding takes longer than a picture lasts." };
+  if (l.interval > 0 && l.encoding > l.interval) return { name: "encoder", words: "The camera's side encodes more slowly than pictures come." };
   if (l.server?.limit === "shared") return { name: "shared", words: "Others watch the same picture over slower networks." };
   if (l.server?.limit === "size") {
     return { name: "size", words: l.quality === "auto" ? "More lines than this would not be seen at this size." : "You chose this quality." };

@@ -265,6 +265,7 @@ export class Session {
       expects: this.#wishes.visible && c.status?.state === "live",
       rtt: micros(2 * c.clock.error),
       carriesBps: c.status?.carriesBps ?? 0,
+      answered: this.#rival?.everOpen === true,
     };
     switch (this.#blackout.look(localNow(), path, Math.random())) {
       case "ask":
