@@ -119,8 +119,7 @@ static int relocates_text(const ElfW(Dyn) *d) {
 	return 0;
 }
 
-// let_go drops what the dynamic linker has read of a library to bind it, symbols and relocations for the most part. Pages in use come back from the file
-// at the next touch.
+// let_go drops the pages of a library that are as in its file.
 static int let_go(struct dl_phdr_info *lib, size_t size, void *unused) {
 	(void)size;
 	(void)unused;
@@ -140,8 +139,9 @@ static int let_go(struct dl_phdr_info *lib, size_t size, void *unused) {
 	return 0;
 }
 
+void sl_let_go(void) { dl_iterate_phdr(let_go, NULL); }
+
 void sl_memory_setup(void) {
-	dl_iterate_phdr(let_go, NULL);
 #ifdef __GLIBC__
 	mallopt(M_ARENA_MAX, 2);
 	// Without this each picture that is freed has glibc keep the like of it in its heaps from then on, where small things pin it.

@@ -53,8 +53,12 @@ int sl_open(AVFormatContext **out, const char *url, const char *format, AVDictio
 void sl_log_setup(void);
 
 // sl_memory_setup keeps glibc from giving each thread that allocates a heap of its own: Go moves calls between threads, and each heap keeps what its largest
-// moment needed. Pictures go back to the system when they are freed, and so does what was read of the libraries only to link them.
+// moment needed. Pictures go back to the system when they are freed.
 void sl_memory_setup(void);
+
+// sl_let_go drops the libraries' pages that are as in their files: most were read once, by the dynamic linker or to open something. Those in use come back
+// from the file at the next touch.
+void sl_let_go(void);
 
 // sl_scaler makes a scaler with the ranges given (0 limited, 1 full); sws_getContext cannot.
 struct SwsContext *sl_scaler(int sw, int sh, int sfmt, int sfull, int dw, int dh, int dfmt, int dfull);

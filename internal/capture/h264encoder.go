@@ -53,6 +53,7 @@ func (l Libav) newH264(o EncoderOptions) (Encoder, error) {
 		e.scaler.Close()
 		return nil, missing(err)
 	}
+	av.LetGo()
 	return e, nil
 }
 
