@@ -25,6 +25,9 @@ import (
 // closeTimeout bounds how long Close waits for room to say goodbye.
 const closeTimeout = time.Second
 
+// readBuffer is how much is read at a time, in bytes.
+const readBuffer = 4 << 10
+
 // drainLimit is how many bytes of a peer at fault are thrown away while it reads why it is cut.
 const drainLimit = 64 << 10
 
@@ -64,8 +67,9 @@ func Upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, opts Op
 		HandshakeTimeout: 5 * time.Second,
 		Subprotocols:     []string{subprotocol},
 		CheckOrigin:      func(*http.Request) bool { return true }, // the caller's job, see above
+		ReadBufferSize:   readBuffer,                               // its own, on top of the strictConn
 	}
-	conn, err := up.Upgrade(w, r, nil)
+	conn, err := up.Upgrade(strictWriter{w}, r, nil)
 	if err != nil {
 		return nil, fmt.Errorf("websocket handshake: %w", err)
 	}
