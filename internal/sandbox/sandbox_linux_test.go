@@ -461,6 +461,22 @@ func works() map[string]func(t task) error {
 			}
 			return nil
 		},
+		"thread bomb": func(task) error {
+			gate := make(chan struct{})
+			ready := make(chan int)
+			for i := range 4000 {
+				if i%100 == 0 {
+					fmt.Println("threads", i)
+				}
+				go func() {
+					ready <- lockedThread()
+					<-gate
+				}()
+				<-ready
+			}
+			close(gate)
+			return nil
+		},
 		"memory": func(task) error {
 			b := make([]byte, 200<<20)
 			for i := 0; i < len(b); i += 4096 {
@@ -770,6 +786,18 @@ func TestEnter_EvilActsEndTheProcess(t *testing.T) {
 				t.Errorf("the last it said is not the attempt:\n%s", res.out)
 			}
 		})
+	}
+}
+
+// Threads are bounded where the process has a user of its own, whose threads the kernel counts.
+func TestEnter_ThreadBombEndsTheProcessAlone(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can give a process a user of its own")
+	}
+	res := runTask(t, task{Work: "thread bomb"})
+	res.needs(t, sandbox.OwnUser, sandbox.Limits)
+	if res.err == nil || !strings.Contains(res.out, "threads 400\n") || strings.Contains(res.out, "threads 600\n") {
+		t.Errorf("%v\n%.2000s", res.err, res.out)
 	}
 }
 
