@@ -201,9 +201,9 @@ func TestServe_TheEncoderFollowsTheViewersNetwork(t *testing.T) {
 				p.pub.SetRenditions(ranged())
 				p.send(hello("h264"))
 				link := slowLink(p, tc.bps)
-				link.run(8*time.Second)
+				link.run(8 * time.Second)
 				p.take()
-				link.run(2*time.Second)
+				link.run(2 * time.Second)
 				d := p.pub.Demand()
 				if len(d.Renditions) != 1 || d.Renditions[0] != tc.rendition {
 					t.Fatalf("encoded are %v, want %d", d.Renditions, tc.rendition)
@@ -232,12 +232,12 @@ func TestServe_AStarvedViewerGetsStillsAndIsTold(t *testing.T) {
 		p.pub.SetRenditions(ranged())
 		p.send(hello("h264"))
 		link := slowLink(p, 64e3)
-		link.run(12*time.Second)
+		link.run(12 * time.Second)
 		got := strings.Join(p.take(), "; ")
 		if !strings.Contains(got, "still pictures") {
 			t.Errorf("the viewer was not told: %s", got)
 		}
-		link.run(8*time.Second)
+		link.run(8 * time.Second)
 		keys, deltas := 0, 0
 		for _, word := range p.take() {
 			switch {
@@ -272,7 +272,7 @@ func TestServe_TheViewerIsToldWhatLimitsIt(t *testing.T) {
 				p.pub.SetRenditions(ranged())
 				p.send(hello("h264"))
 				link := slowLink(p, tc.bps)
-				link.run(10*time.Second)
+				link.run(10 * time.Second)
 				s := p.status()
 				if s.Limit != tc.limit || s.CarriesBps < tc.least || s.CarriesBps > tc.most || s.Stills != tc.stills {
 					t.Errorf("limit %q, carries %d bit/s, stills %t; want %q, %d to %d, %t",
@@ -316,7 +316,7 @@ func TestServe_Preferences(t *testing.T) {
 				p.pub.SetRenditions(ranged())
 				p.send(hello("h264"), ctrl(wire.CtrlPrefer, uint16(tc.prefer)))
 				link := slowLink(p, tc.bps)
-				link.run(15*time.Second)
+				link.run(15 * time.Second)
 				if s := p.status(); s.Rendition != tc.rendition || s.Stills != tc.stills {
 					t.Errorf("rendition %d, stills %t; want %d, %t", s.Rendition, s.Stills, tc.rendition, tc.stills)
 				}
@@ -345,9 +345,9 @@ func TestServe_AThirdOfTheJPEGsEvenly(t *testing.T) {
 		p.pub.SetRenditions([]media.Rendition{{ID: jpeg, Name: "mjpeg", Codec: media.CodecJPEG, Height: 720, FrameRateMilli: 30_000}})
 		p.send(hello("jpeg"))
 		link := slowLink(p, 2.6e6)
-		link.run(20*time.Second)
+		link.run(20 * time.Second)
 		p.take()
-		link.run(10*time.Second)
+		link.run(10 * time.Second)
 		if s := p.status(); s.Limit != wire.LimitNetwork || s.CarriesBps > 3_500_000 {
 			t.Errorf("limit %q, carries %d bit/s", s.Limit, s.CarriesBps)
 		}
@@ -388,7 +388,7 @@ func TestServe_AWeakViewerOfTheSmallestLowersNobody(t *testing.T) {
 		other.Hold(true) // nobody takes what it gets
 		p.send(hello("h264"))
 		link := slowLink(p, 300e3)
-		link.run(12*time.Second)
+		link.run(12 * time.Second)
 		if s := p.status(); s.Rendition != 2 || !s.Stills {
 			t.Errorf("rendition %d, stills %t; want stills of the smallest", s.Rendition, s.Stills)
 		}
@@ -396,12 +396,12 @@ func TestServe_AWeakViewerOfTheSmallestLowersNobody(t *testing.T) {
 			t.Errorf("the others get %d bit/s", got)
 		}
 		p.take()
-		link.run(8*time.Second)
+		link.run(8 * time.Second)
 		if pictures := strings.Count(strings.Join(p.take(), "; "), "key"); pictures < 3 || pictures > 5 {
 			t.Errorf("%d stills in 8 s, want one in two", pictures)
 		}
 		other.Close()
-		link.run(12*time.Second)
+		link.run(12 * time.Second)
 		if s := p.status(); s.Stills {
 			t.Error("still pictures though it is alone now")
 		}

@@ -452,6 +452,9 @@ func (w *writer) need(wishes adapt.Wishes, ladder []adapt.Offer) {
 // adjust takes in what the path has shown: what it carries, what the renditions should be encoded at for it, and which of
 // them the viewer should have.
 func (w *writer) adjust() error {
+	if !adaptive {
+		return nil
+	}
 	now := w.opts.Epoch.Now()
 	before := w.rate.Carries()
 	w.mu.Lock()

@@ -177,12 +177,14 @@ func scenarios() []scenario {
 		{name: "3 % loss", run: lossy(0.03, 600, 1200)},
 		{name: "2 s blackout", run: blackout},
 		{name: "1 slow viewer among 20", run: crowd},
-		{name: "behind HAProxy: 10 to 1 Mbit/s and back", run: proxied},
+		{name: "HAProxy: 10 to 1 Mbit/s and back", run: proxied},
 		{name: "Chromium: 10 to 1 Mbit/s", run: browserFalling},
 		{name: "Chromium: 2 s blackout", run: browserBlackout},
-		{name: "without socket options: 10 to 1 Mbit/s and back", tags: "untuned", run: falling(false)},
-		{name: "without window and budget: 10 to 1 Mbit/s and back", tags: "fifo", run: falling(false)},
-		{name: "without either: 10 to 1 Mbit/s and back", tags: "untuned,fifo", run: falling(false)},
+		{name: "10 to 1, without window, budget, socket options", tags: "fifo,untuned", run: falling(false)},
+		{name: "10 to 1, without adapting", tags: "fixed", run: falling(false)},
+		{name: "10 to 1, without adapting, socket options", tags: "fixed,untuned", run: falling(false)},
+		{name: "10 to 1, without adapting, window, budget", tags: "fixed,fifo", run: falling(false)},
+		{name: "10 to 1, without any of them", tags: "fixed,fifo,untuned", run: falling(false)},
 	}
 }
 
@@ -437,7 +439,7 @@ func (b *bench) all(ctx context.Context, only string, quick bool) (undecodable i
 		undecodable += bad
 		row := map[string]any{"name": s.name}
 		held := bad == 0
-		line := fmt.Sprintf("%-50s", s.name)
+		line := fmt.Sprintf("%-48s", s.name)
 		for _, f := range figures {
 			row[f.name] = f.value
 			held = held && f.pass()
