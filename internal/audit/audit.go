@@ -149,8 +149,10 @@ type Log struct {
 	lost    gap
 	ended   bool // Run has returned, or is about to
 
-	subMu sync.Mutex
-	subs  map[*Subscription]bool // nil when Run has ended
+	subMu   sync.Mutex
+	subs    map[*Subscription]bool // nil when Run has ended
+	running bool                   // Run has begun
+	opening []Entry                // what was written before that, for those who subscribe in time
 }
 
 // pending is a record whose caller waits for the disk.
@@ -220,7 +222,7 @@ func (l *Log) open() error {
 		l.notes = append(l.notes, note(actionMend, now, "unfinished line of %d bytes after a crash: %s", end.tailBytes, end.tail))
 		l.opts.Log.Warn("audit file had an unfinished last line", "file", l.path, "bytes", end.tailBytes)
 	}
-	if len(l.notes) > 0 {
+	if len(l.notes) > 0 || l.tip.log == "" { // from its first start on, a record is never empty
 		_ = l.write(l.notes, true, now) // told by write; they wait for a disk that takes them
 	}
 	return nil
@@ -278,6 +280,7 @@ func (l *Log) enqueue(p pending) (wait bool, err error) {
 // All records that wait at one time share one write and one sync. A disk that refuses does not end Run: each record
 // that could not be written is an error to its caller, and the next is tried anew. Call it once.
 func (l *Log) Run(ctx context.Context) error {
+	l.beginPublishing()
 	timer := time.NewTimer(l.pause())
 	defer timer.Stop()
 	for {
@@ -341,7 +344,11 @@ func (l *Log) flush(last bool) {
 	for _, p := range batch {
 		items = append(items, p.item)
 	}
-	err := l.write(items, last, now)
+	due := l.tip.unsigned > 0 && (last || now.Sub(l.tip.unsignedSince) >= checkpointEvery)
+	if len(items) == 0 && !due {
+		return
+	}
+	err := l.write(items, last || due, now)
 	if err != nil {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		l.mu.Lock()
@@ -362,20 +369,16 @@ func (l *Log) flush(last bool) {
 	}
 }
 
-// write makes items durable, in a new file where the current one is full, and signs them when that is due or, with
-// sign, in any case. It tells the operator when writing begins to fail and when it works again.
+// write makes items durable, in a new file where the current one is full, and with sign a checkpoint behind them. It
+// tells the operator when writing begins to fail and when it works again.
 func (l *Log) write(items []item, sign bool, now time.Time) error {
-	due := l.tip.unsigned > 0 && (sign || now.Sub(l.tip.unsignedSince) >= checkpointEvery)
-	if len(items) == 0 && !due {
-		return nil
-	}
 	if l.full(now) {
 		if err := l.rotate(now); err != nil {
 			l.rotateAfter = now.Add(time.Minute)
 			l.opts.Log.Error("audit file cannot be rotated as it should be: trying again in a minute", "file", l.path, "error", err)
 		}
 	}
-	err := l.commit(items, sign || due, now)
+	err := l.commit(items, sign, now)
 	switch {
 	case err != nil && !l.failing && l.opts.OnFailure == Continue:
 		l.opts.Log.Error("audit file cannot be written: access goes on without record until it can", "file", l.path, "error", err)
@@ -430,7 +433,7 @@ func (l *Log) commit(items []item, sign bool, now time.Time) error {
 // encode writes items as lines behind t, with the checkpoints that are due, and as entries where somebody subscribed.
 func (l *Log) encode(t *tip, items []item, sign bool, now time.Time) (lines []byte, entries []Entry) {
 	l.subMu.Lock()
-	subscribed := len(l.subs) > 0
+	subscribed := len(l.subs) > 0 || !l.running
 	l.subMu.Unlock()
 	add := func(e Entry, to []byte) {
 		if subscribed {

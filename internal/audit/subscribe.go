@@ -24,8 +24,9 @@ type Subscription struct {
 	dropped atomic.Uint64
 }
 
-// Subscribe returns a queue that gets every line from now on, once it is durable, and holds size of them. The log
-// never waits for it: what does not fit is dropped and counted. Close it when it is no longer read.
+// Subscribe returns a queue that gets every line from now on, once it is durable, and holds size of them; before Run,
+// also those that Open wrote. The log never waits for it: what does not fit is dropped and counted. Close it when it
+// is no longer read.
 func (l *Log) Subscribe(size int) *Subscription {
 	s := &Subscription{log: l, entries: make(chan Entry, size)}
 	l.subMu.Lock()
@@ -35,6 +36,7 @@ func (l *Log) Subscribe(size int) *Subscription {
 		return s
 	}
 	l.subs[s] = true
+	s.add(l.opening)
 	return s
 }
 
@@ -53,18 +55,33 @@ func (s *Subscription) Close() {
 	}
 }
 
+// add queues entries, as far as they fit.
+func (s *Subscription) add(entries []Entry) {
+	for _, e := range entries {
+		select {
+		case s.entries <- e:
+		default:
+			s.dropped.Add(1)
+		}
+	}
+}
+
+// beginPublishing ends the time in which what Open wrote is kept.
+func (l *Log) beginPublishing() {
+	l.subMu.Lock()
+	defer l.subMu.Unlock()
+	l.running, l.opening = true, nil
+}
+
 // publish hands durable lines to all subscriptions. With last, it is the end.
 func (l *Log) publish(entries []Entry, last bool) {
 	l.subMu.Lock()
 	defer l.subMu.Unlock()
+	if !l.running {
+		l.opening = append(l.opening, entries...)
+	}
 	for s := range l.subs {
-		for _, e := range entries {
-			select {
-			case s.entries <- e:
-			default:
-				s.dropped.Add(1)
-			}
-		}
+		s.add(entries)
 		if last {
 			close(s.entries)
 		}

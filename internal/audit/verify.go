@@ -388,7 +388,8 @@ func (v *verifier) end(last *checked) {
 		v.report.Head = Head{v.seq, v.last.hash}
 	}
 	if last == nil {
-		last = &checked{}
+		v.report.Findings = append(v.report.Findings, Finding{Kind: Cut, Seq: 1, Text: "the record is empty: from its first start on, a server never leaves it so"})
+		return
 	}
 	if v.report.First > 1 {
 		v.report.Removed = v.report.First - 1
