@@ -46,6 +46,9 @@ export async function decodable(): Promise<string[]> {
   return codecs;
 }
 
+/** Between two pictures, in µs. */
+export const interval = (c: Config): Micros => micros(c.frameRateMilli > 0 ? Math.round(1e9 / c.frameRateMilli) : 33_333);
+
 /** How long an access unit may wait before the decoder counts as too slow. */
 const patience = 100_000; // µs
 
@@ -57,7 +60,7 @@ class H264Decoder implements Decoder {
   #given: { readonly capture: Micros; readonly at: Micros }[] = [];
 
   constructor(config: Config, software: boolean, events: DecoderEvents) {
-    this.#duration = config.frameRateMilli > 0 ? Math.round(1e9 / config.frameRateMilli) : 33_333;
+    this.#duration = interval(config);
     this.#decoder = new VideoDecoder({
       output: (frame) => {
         this.#warm = true;

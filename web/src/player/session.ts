@@ -5,7 +5,7 @@ import type { AccessUnit } from "./assemble.ts";
 import { Backoff } from "./backoff.ts";
 import { Blackout } from "./blackout.ts";
 import { Connection, type ConnectionEvents } from "./connection.ts";
-import { decodable, newDecoder, type Decoder, type Picture } from "./decode.ts";
+import { decodable, interval, newDecoder, type Decoder, type Picture } from "./decode.ts";
 import { Freezes } from "./freezes.ts";
 import { Gate } from "./gate.ts";
 import { limiting } from "./limits.ts";
@@ -342,7 +342,7 @@ export class Session {
       return;
     }
     if (u.discontinuity) this.#playout.reset();
-    this.#held.push({ unit: u, config, due: this.#playout.arrived(now, u.capture, micros(interval(config))) });
+    this.#held.push({ unit: u, config, due: this.#playout.arrived(now, u.capture, interval(config)) });
     if (this.#held.length === 1) this.#release();
   }
 
@@ -541,9 +541,6 @@ export class Session {
     });
   }
 }
-
-/** Between two pictures, µs. */
-const interval = (c: wire.Config): number => (c.frameRateMilli > 0 ? Math.round(1e9 / c.frameRateMilli) : 33_333);
 
 /** Script may not see why a handshake was refused; the control API knows. Undefined when it does not answer either. */
 async function whyRefused(url: string): Promise<Extract<Phase, { name: "denied" | "retrying" }> | undefined> {
