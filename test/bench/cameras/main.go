@@ -5,7 +5,8 @@
 // it compares the times between two pictures of the other nineteen with those just before, and takes the median of several such rounds. SIGHTLINE_BIN names the folder of the programs (default: bin).
 //
 // The last line is the figures as JSON: good_p99_ms and bad_p99_ms are the others' 99th percentile beside a good and a bad camera, good_p50_ms and
-// bad_p50_ms the medians, moved_percent what p99 moved by, all of the kind that moved it most; kinds has each.
+// bad_p50_ms the medians, moved_percent what p99 moved by, all of the kind that moved it most; kinds has each. idle_percent is what the processors had left over all
+// the time: near 0 other work has made the figures, and they say nothing of cameras.
 package main
 
 import (
@@ -21,6 +22,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -126,6 +128,10 @@ func run(ctx context.Context, out io.Writer, kinds []string, times int, phase ti
 		viewers.Go(func() error { return watch.New(conn, watch.Options{Player: "bench", Observe: observe}).Run(ctx) })
 	}
 	pause(ctx, warm)
+	idleBefore, allBefore, err := ticks()
+	if err != nil {
+		return err
+	}
 	rounds := map[string][]round{}
 	for range times {
 		for _, kind := range kinds {
@@ -148,13 +154,17 @@ func run(ctx context.Context, out io.Writer, kinds []string, times int, phase ti
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return report(out, kinds, rounds)
+	idle, all, err := ticks()
+	if err != nil {
+		return err
+	}
+	return report(out, kinds, rounds, math.Round(100*(idle-idleBefore)/(all-allBefore)))
 }
 
 // round is what there was between two pictures of the others while a camera was good, and then while it was bad.
 type round [2][]time.Duration
 
-func report(out io.Writer, kinds []string, rounds map[string][]round) error {
+func report(out io.Writer, kinds []string, rounds map[string][]round, idle float64) error {
 	all := map[string]figures{}
 	worst := kinds[0]
 	for _, kind := range kinds {
@@ -169,9 +179,10 @@ func report(out io.Writer, kinds []string, rounds map[string][]round) error {
 	}
 	return json.NewEncoder(out).Encode(struct {
 		figures
-		Worst string             `json:"worst"`
-		Kinds map[string]figures `json:"kinds"`
-	}{all[worst], worst, all})
+		Worst       string             `json:"worst"`
+		IdlePercent float64            `json:"idle_percent"`
+		Kinds       map[string]figures `json:"kinds"`
+	}{all[worst], worst, idle, all})
 }
 
 // compare takes the median of all rounds, of each figure for itself: a machine that does something else for a moment spoils one round, and not the result.
@@ -292,6 +303,28 @@ func end(server *site.Server) {
 	if pid := server.CapturePID(badName); pid != 0 {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // it may just have ended by itself
 	}
+}
+
+// ticks are what this machine's processors have had of time without work, and of time (proc_stat(5)).
+func ticks() (idle, all float64, err error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	for i, field := range strings.Fields(line)[1:] {
+		n, err := strconv.ParseFloat(field, 64)
+		if err != nil {
+			return 0, 0, fmt.Errorf("/proc/stat: %w", err)
+		}
+		if i < 8 { // what guests take stands in the first once more
+			all += n
+		}
+		if i == 3 || i == 4 {
+			idle += n
+		}
+	}
+	return idle, all, nil
 }
 
 func pause(ctx context.Context, d time.Duration) {
