@@ -399,7 +399,7 @@ func (b *Book) work(ctx context.Context, slot chan struct{}, do func() string) (
 func (b *Book) principal(s stored) auth.Principal {
 	now := b.now()
 	return auth.Principal{
-		Subject: s.Name, ID: rand.Text(), Kind: auth.KindForeign, Grants: s.Role.Grants(s.Streams), Issued: now, Expires: now.Add(b.ttl),
+		Subject: s.Name, ID: rand.Text(), Grants: s.Role.Grants(s.Streams), Issued: now, Expires: now.Add(b.ttl),
 	}
 }
 

@@ -27,8 +27,8 @@ const (
 	KindSession Kind = "sightline-session+jwt" // the session cookie's value: may hold every action
 )
 
-// KindForeign is the kind of principals that another issuer's token, or a login by password, made: it may hold every
-// action, and is no typ of a token of this package.
+// KindForeign is the kind of principals that another issuer's token made: it may hold every action, and is no typ of a
+// token of this package.
 const KindForeign Kind = "foreign"
 
 // KindFor is the kind of token that carries action a.

@@ -3,10 +3,12 @@
 //
 // # Credentials
 //
-// Tokens are JWTs (RFC 7519) in JWS compact form (RFC 7515), signed with Ed25519 (RFC 8037) by the key in the
-// data directory. Their kind stands in the typ header (RFC 8725, section 3.11), and one kind is never taken for
-// another. A code is a one-time secret that logs a person in; a ticket is a one-time secret that opens one
-// connection to one stream from one origin. Codes and tickets live in memory only and are dead after a restart.
+// Tokens are JWTs (RFC 7519) in JWS compact form (RFC 7515), signed with Ed25519 (RFC 8037) by a key in the data
+// directory: the one that signs now, or one that was retired and whose last token has not expired. Their kind stands
+// in the typ header (RFC 8725, section 3.11), and one kind is never taken for another. A code is a one-time secret
+// that logs a person in; a ticket is a one-time secret that opens one connection to one stream from one origin. Codes
+// and tickets live in memory only and are dead after a restart. Options.Check may refuse each of them: that is how
+// revocation comes in, of which this package knows nothing.
 //
 // # Reading tokens
 //

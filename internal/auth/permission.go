@@ -100,7 +100,7 @@ func (g Grant) validate() error {
 type Principal struct {
 	Subject string    // who, as the token's maker named them
 	ID      string    // the token's jti; for codes and tickets that of the token they came from
-	Kind    Kind      // what the principal proved itself with
+	Kind    Kind      // the kind of token the principal proved itself with; "" for logins by code or password
 	KeyID   string    // the kid of the key that signed the token; "" where none did
 	Grants  []Grant   // what it may do
 	Issued  time.Time // when the credential was made

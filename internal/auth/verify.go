@@ -239,6 +239,9 @@ func (a *Authenticator) readClaims(kind Kind, payload []byte) (Principal, error)
 // but for case, and none is a known name in other case: encoding/json would take the last of them, and
 // another reader the first (RFC 7519, section 4). It nests no deeper than 5. Errors hold nothing of b.
 func CheckJSON(b []byte, known []string) error {
+	if nesting(b) > maxDepth { // before anything reads it and keeps track of that
+		return fmt.Errorf("nested deeper than %d", maxDepth)
+	}
 	if !utf8.Valid(b) || !json.Valid(b) {
 		return errors.New("not JSON")
 	}
@@ -247,7 +250,7 @@ func CheckJSON(b []byte, known []string) error {
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return errors.New("not a JSON object")
 	}
-	if err := checkObject(dec, known, 1); err != nil {
+	if err := checkObject(dec, known); err != nil {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
@@ -256,8 +259,28 @@ func CheckJSON(b []byte, known []string) error {
 	return nil
 }
 
+// nesting is how deep b nests, if it is JSON.
+func nesting(b []byte) int {
+	deepest, depth, text := 0, 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case text && c == '\\':
+			i++ // whatever is escaped
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
 // checkObject reads members up to the closing brace.
-func checkObject(dec *json.Decoder, known []string, depth int) error {
+func checkObject(dec *json.Decoder, known []string) error {
 	var seen []string
 	for dec.More() {
 		t, err := dec.Token()
@@ -275,7 +298,7 @@ func checkObject(dec *json.Decoder, known []string, depth int) error {
 			return errors.New("a member's name is in the wrong case")
 		}
 		seen = append(seen, name)
-		if err := checkValue(dec, known, depth); err != nil {
+		if err := checkValue(dec, known); err != nil {
 			return err
 		}
 	}
@@ -284,7 +307,7 @@ func checkObject(dec *json.Decoder, known []string, depth int) error {
 }
 
 // checkValue reads one value of any type.
-func checkValue(dec *json.Decoder, known []string, depth int) error {
+func checkValue(dec *json.Decoder, known []string) error {
 	t, err := dec.Token()
 	if err != nil {
 		return errors.New("not JSON")
@@ -293,14 +316,11 @@ func checkValue(dec *json.Decoder, known []string, depth int) error {
 	if !ok {
 		return nil
 	}
-	if depth >= maxDepth {
-		return fmt.Errorf("nested deeper than %d", maxDepth)
-	}
 	if delim == '{' {
-		return checkObject(dec, known, depth+1)
+		return checkObject(dec, known)
 	}
 	for dec.More() {
-		if err := checkValue(dec, known, depth+1); err != nil {
+		if err := checkValue(dec, known); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -204,6 +205,41 @@ func TestVerify_KindsAreNeverInterchangeable(t *testing.T) {
 	}
 }
 
+// Every kind made, read as every kind, for every action on every stream, against rules written down a second time.
+func TestVerify_WhoMayDoWhat(t *testing.T) {
+	b := newBench(t)
+	selects := map[auth.Pattern]string{"door": "door", "site/door": "site/door", "*": "door", "site/*": "site/door", "site/**": "site/door site/a/b", "**": "door site/door site/a/b"}
+	streams := []media.StreamID{"door", "site/door", "site/a/b"}
+	cells := 0
+	for _, made := range allKinds() {
+		for _, granted := range []auth.Action{auth.View, auth.Publish, auth.Admin} {
+			for pattern, names := range selects {
+				m := b.maker(made)
+				token := m.Seal(m.Header(), m.Claims("grants", fmt.Sprintf(`[{"actions":[%q],"streams":[%q]}]`, granted, pattern)))
+				for _, read := range allKinds() {
+					p, err := b.Verify(token, read)
+					carried := made == auth.KindSession || strings.HasPrefix(string(made), "sightline-"+string(granted))
+					if accepted := made == read && carried; accepted != (err == nil) {
+						t.Errorf("%s with %s read as %s: %v", made, granted, read, err)
+					}
+					for _, asked := range []auth.Action{auth.View, auth.Publish, auth.Admin} {
+						for _, s := range streams {
+							want := made == read && carried && asked == granted && slices.Contains(strings.Fields(names), string(s))
+							if got := p.Allows(asked, s) == nil; got != want {
+								t.Errorf("%s with %s on %s, read as %s, may %s %s: %t", made, granted, pattern, read, asked, s, got)
+							}
+							cells++
+						}
+					}
+				}
+			}
+		}
+	}
+	if cells < 240 {
+		t.Errorf("only %d cells", cells)
+	}
+}
+
 func TestMint_RefusesWhatVerifyWould(t *testing.T) {
 	b := newBench(t)
 	good := auth.Claims{Kind: auth.KindView, Subject: "alice", Grants: []auth.Grant{auth.Allow(auth.View, "door")}, Lifetime: time.Hour}
@@ -396,4 +432,15 @@ func FuzzVerify(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	bench := newBench(b)
+	good := bench.maker(auth.KindView).Good()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := bench.Verify(good, auth.KindView); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -80,6 +80,25 @@ func TestAdd_FaultsOfTheDisk(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("compact", func(t *testing.T) {
+		dir := t.TempDir()
+		l, err := Open(dir, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := Entry{Kind: Token, Value: "old", At: time.Unix(1_000_000_000, 0)}
+		full := append(bytes.Repeat(old.normal().line(), compactFrom), Entry{Kind: Key, Value: "k", At: time.Unix(1_800_000_000, 0)}.line()...)
+		if err := os.WriteFile(l.path, full, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l.disk.replace = func(string, string, []byte) error { return fault }
+		if err := l.compact(); !errors.Is(err, fault) {
+			t.Errorf("got %v", err)
+		}
+		if data, err := os.ReadFile(l.path); err != nil || !bytes.Equal(data, full) {
+			t.Errorf("the file has changed, %v", err)
+		}
+	})
 	t.Run("replace", func(t *testing.T) {
 		dir := t.TempDir()
 		l, err := Open(dir, Options{})
