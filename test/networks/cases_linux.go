@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -437,6 +438,7 @@ func (b *bench) all(ctx context.Context, only string, quick bool) (undecodable i
 			return undecodable, fmt.Errorf("%s: %w", s.name, err)
 		}
 		undecodable += bad
+		figures = append(figures, report("load", load()))
 		row := map[string]any{"name": s.name}
 		held := bad == 0
 		line := fmt.Sprintf("%-48s", s.name)
@@ -456,6 +458,20 @@ func (b *bench) all(ctx context.Context, only string, quick bool) (undecodable i
 		}
 	}
 	return undecodable, json.NewEncoder(b.out).Encode(map[string]any{"cases": cases, "undecodable": undecodable})
+}
+
+// load is how many programs wanted a processor over the last minute: beside more than there are processors, ages tell of the
+// machine as well; -1 if not known.
+func load() float64 {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return -1
+	}
+	var over1 float64
+	if _, err := fmt.Sscan(string(text), &over1); err != nil {
+		return -1
+	}
+	return over1
 }
 
 // chosen lists the cases whose names contain only; the shortest alone if quick.
