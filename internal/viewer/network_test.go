@@ -171,10 +171,9 @@ func (l *link) run(d time.Duration) {
 }
 
 // jpeg is a camera's own MJPEG, which comes to jpegBps.
-const (
-	jpeg    media.RenditionID = 3
-	jpegBps                   = 6_000_000
-)
+const jpeg media.RenditionID = 3
+
+const jpegBps = 6_000_000
 
 // ranged is a ladder with ranges.
 func ranged() []media.Rendition {
