@@ -320,3 +320,17 @@ func TestServe_AddressesThatDoNotExistAreOnRecord(t *testing.T) {
 		t.Errorf("%d records, want %d", len(records), len(paths))
 	}
 }
+
+func TestServe_SpeaksNoHTTP2(t *testing.T) {
+	s := newSite(t)
+	config := s.tls.Clone()
+	config.NextProtos = []string{"h2", "http/1.1"}
+	conn, err := tls.Dial("tcp", s.addr, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing more is asked
+	if p := conn.ConnectionState().NegotiatedProtocol; p != "http/1.1" {
+		t.Errorf("the server agreed to %q", p)
+	}
+}

@@ -112,7 +112,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(s.log.With("from", "http").Handler(), slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       withGuest,
+		Protocols:         new(http.Protocols), // by default net/http offers HTTP/2, and then speaks it past every limit set here
 	}
+	server.Protocols.SetHTTP1(true)
 	crowd := newCrowd()
 	server.ConnState = crowd.watch
 	door := newDoor(ws.Listener{Listener: l}, crowd)
