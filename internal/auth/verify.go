@@ -229,7 +229,7 @@ func (a *Authenticator) readClaims(kind Kind, payload []byte) (Principal, error)
 		return Principal{}, ErrExpired
 	case now.Add(Leeway).Before(begins.time()):
 		return Principal{}, ErrNotYetValid
-	case time.Duration(*c.Expires-*c.Issued)*time.Second > a.lifetime[kind]:
+	case *c.Expires-*c.Issued > seconds(a.lifetime[kind]/time.Second): // in seconds: three centuries of nanoseconds overflow
 		return Principal{}, ErrLifetime
 	}
 	return Principal{Subject: *c.Subject, ID: *c.ID, Kind: kind, Grants: c.Grants, Issued: c.Issued.time(), Expires: c.Expires.time()}, nil
