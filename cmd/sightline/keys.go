@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"sightline/internal/auth"
 	"sightline/internal/config"
 	"sightline/internal/revocation"
+	"sightline/internal/walltime"
 )
 
 func newKeysCmd() *cobra.Command {
@@ -47,6 +49,38 @@ func (d *dataDirFlags) existing() (string, error) {
 		return "", fmt.Errorf("data directory: %w: name the server's with --data-dir", err)
 	}
 	return c.DataDir, nil
+}
+
+// clockOf is the server's clock: it has never gone back, even where this system's has.
+func clockOf(dir string) (func() time.Time, error) {
+	c, err := walltime.Open(dir, time.Now, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return c.Now, nil
+}
+
+// keys opens the keys in the data directory.
+func (d *dataDirFlags) keys() (*auth.Authenticator, string, error) {
+	dir, err := d.existing()
+	if err != nil {
+		return nil, "", err
+	}
+	now, err := clockOf(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	a, err := auth.Open(dir, auth.Options{Now: now})
+	return a, dir, err
+}
+
+// revocations opens the list in a data directory.
+func revocations(dir string) (*revocation.List, error) {
+	now, err := clockOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	return revocation.Open(dir, revocation.Options{Now: now})
 }
 
 // keyJSON is a key as commands print it.
@@ -94,11 +128,7 @@ func newKeysListCmd() *cobra.Command {
 		Example: "  sightline keys list --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := data.existing()
-			if err != nil {
-				return err
-			}
-			a, err := auth.Open(dir, auth.Options{})
+			a, _, err := data.keys()
 			if err != nil {
 				return err
 			}
@@ -137,11 +167,7 @@ its private half is destroyed, so that nobody can sign with it any more. Keys wh
 		Example: "  sightline keys rotate --data-dir /var/lib/sightline",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dir, err := data.existing()
-			if err != nil {
-				return err
-			}
-			a, err := auth.Open(dir, auth.Options{})
+			a, _, err := data.keys()
 			if err != nil {
 				return err
 			}
@@ -170,23 +196,19 @@ For the key that signs, rotate first. To end the tokens of a key that was stolen
 		Example: "  sightline keys retire NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dir, err := data.existing()
-			if err != nil {
-				return err
-			}
-			a, err := auth.Open(dir, auth.Options{})
+			a, dir, err := data.keys()
 			if err != nil {
 				return err
 			}
 			if err := a.RemoveKey(args[0]); err != nil {
 				return err
 			}
-			list, err := revocation.Open(dir, revocation.Options{})
-			if err != nil {
-				return err
+			list, err := revocations(dir)
+			if err == nil {
+				err = list.Add(revocation.Entry{Kind: revocation.Key, Value: args[0]})
 			}
-			if err := list.Add(revocation.Entry{Kind: revocation.Key, Value: args[0]}); err != nil {
-				return err
+			if err != nil {
+				return fmt.Errorf("the key is removed, but what runs by it goes on; run sightline revoke --key=%s: %w", args[0], err)
 			}
 			return printf(cmd, "Key %s is removed; its tokens are refused.\n", args[0])
 		},

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sightline/internal/auth"
 	"sightline/internal/revocation"
 )
 
@@ -40,19 +39,27 @@ made first.`,
 			if err != nil {
 				return err
 			}
-			dir, err := data.existing()
+			a, dir, err := data.keys()
 			if err != nil {
 				return err
 			}
-			if e.Kind == revocation.Key {
-				if err := replaceKey(cmd, dir, e.Value); err != nil {
-					return err
+			if e.Kind == revocation.Key && e.Value == a.KeyID() {
+				// Else the server would go on making tokens that it refuses.
+				key, err := a.Rotate()
+				if err != nil {
+					return fmt.Errorf("nothing is revoked yet: %w", err)
 				}
+				cmd.PrintErrf("sightline: it was the key that signs: now signing with %s\n", key.ID)
 			}
-			list, err := revocation.Open(dir, revocation.Options{})
+			list, err := revocations(dir)
 			if err != nil {
 				return err
 			}
+			now, err := clockOf(dir)
+			if err != nil {
+				return err
+			}
+			e = dated(e, now())
 			if err := list.Add(e); err != nil {
 				return err
 			}
@@ -95,37 +102,24 @@ func entryOf(values map[revocation.Kind]string, all bool, before string) (revoca
 	if n != 1 {
 		return e, usagef("name one thing to revoke: --token, --subject, --key, --stream or --all")
 	}
-	if timed := e.Kind != revocation.Token && e.Kind != revocation.Key; timed {
-		e.Before = time.Now()
-	}
 	if before != "" {
 		t, err := time.Parse(time.RFC3339, before)
-		if err != nil || e.Before.IsZero() {
+		if err != nil || e.Kind == revocation.Token || e.Kind == revocation.Key {
 			return e, usagef("--before: want a time such as 2026-01-02T15:04:05Z, with --subject, --stream or --all")
 		}
 		e.Before = t
 	}
-	e.At = time.Now()
-	if err := e.Validate(); err != nil {
+	if err := dated(e, time.Now()).Validate(); err != nil {
 		return e, usagef("%w", err)
 	}
 	return e, nil
 }
 
-// replaceKey makes a new key to sign with where id is that of the one that does: else the server would go on making tokens
-// that it refuses.
-func replaceKey(cmd *cobra.Command, dir, id string) error {
-	a, err := auth.Open(dir, auth.Options{})
-	if err != nil {
-		return err
+// dated is e as it is made now.
+func dated(e revocation.Entry, now time.Time) revocation.Entry {
+	e.At = now
+	if e.Before.IsZero() && e.Kind != revocation.Token && e.Kind != revocation.Key {
+		e.Before = now
 	}
-	if a.KeyID() != id {
-		return nil
-	}
-	key, err := a.Rotate()
-	if err != nil {
-		return fmt.Errorf("nothing is revoked yet: %w", err)
-	}
-	cmd.PrintErrf("sightline: it was the key that signs: now signing with %s\n", key.ID)
-	return nil
+	return e
 }

@@ -55,7 +55,11 @@ func (d *dataDirFlags) book() (*accounts.Book, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	b, err := accounts.Open(dir, accounts.Options{})
+	now, err := clockOf(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	b, err := accounts.Open(dir, accounts.Options{Now: now})
 	return b, dir, err
 }
 
@@ -288,7 +292,7 @@ func newUsersChangeCmd(verb, short string, ends bool, change func(*accounts.Book
 
 // endSessions revokes what a subject has. It comes after the change: nobody logs in between by what was changed.
 func endSessions(dir, subject string) error {
-	list, err := revocation.Open(dir, revocation.Options{})
+	list, err := revocations(dir)
 	if err == nil {
 		err = list.Add(revocation.Entry{Kind: revocation.Subject, Value: subject})
 	}
