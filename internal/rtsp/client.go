@@ -407,7 +407,9 @@ func (c *Client) answer(number string) (*message, error) {
 		case err != nil:
 			return nil, err
 		case f.message == nil:
-			c.inband(f)
+			if err := c.inband(f); err != nil {
+				return nil, err
+			}
 		case f.message.status >= 200:
 			if n := f.message.header.Get("CSeq"); n == number || n == "" {
 				return f.message, nil

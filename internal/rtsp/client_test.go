@@ -356,6 +356,11 @@ func TestClient_TheCameraEndsIt(t *testing.T) {
 		want error
 	}{
 		"closes": {func(_ context.Context, c *rtsptest.Conn) { c.Close() }, io.EOF},
+		"says goodbye": {func(ctx context.Context, c *rtsptest.Conn) {
+			two(ctx, c)
+			c.SendRTCP([]byte{0x81, 203, 0, 1, 0, 0, 0, 9}) // another source
+			c.SendRTCP(append((&rtsptest.Packets{SSRC: 1}).Report(time.Now(), 0), 0x81, 203, 0, 1, 0, 0, 0, 1))
+		}, rtsp.ErrClosed},
 		"tears down": {func(_ context.Context, c *rtsptest.Conn) {
 			c.Raw([]byte("TEARDOWN rtsp://x RTSP/1.0\r\nCSeq: 1\r\n\r\n"))
 		}, rtsp.ErrClosed},

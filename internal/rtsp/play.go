@@ -73,10 +73,11 @@ func (c *Client) listen() error {
 			return err
 		}
 		if f.message == nil {
-			c.inband(f)
-			continue
+			err = c.inband(f)
+		} else {
+			err = c.heard(f.message)
 		}
-		if err := c.heard(f.message); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -153,29 +154,35 @@ const (
 )
 
 // inband takes in an interleaved packet.
-func (c *Client) inband(f frame) {
+func (c *Client) inband(f frame) error {
 	if i := slices.Index(c.channel[:], f.channel); i >= 0 && c.udp == nil {
-		c.packet(i, f.packet, time.Now())
+		return c.packet(i, f.packet, time.Now())
 	}
+	return nil
 }
 
-// packet takes in a packet of media or control, which it keeps no part of. Those that make no sense are left out, as if they had been lost.
-func (c *Client) packet(channel int, b []byte, came time.Time) {
+// packet takes in a packet of media or control, which it keeps no part of. Those that make no sense are left out, as if they had been lost. The error is
+// ErrClosed when the source says that it ends.
+func (c *Client) packet(channel int, b []byte, came time.Time) error {
 	c.media.Lock()
 	defer c.media.Unlock()
 	if c.give == nil {
-		return
+		return nil
 	}
 	switch channel {
 	case channelRTCP:
-		if r, ok := parseReport(b); ok && (r.ssrc == c.reception.ssrc || c.reception.received == 0) {
+		r, leaves, bye := parseControl(b)
+		if r.ssrc == c.reception.ssrc || c.reception.received == 0 {
 			c.timeline.report(r, came)
 			c.reception.heard(r, came)
+		}
+		if bye && leaves == c.reception.ssrc && c.reception.received > 0 {
+			return ErrClosed
 		}
 	case channelRTP:
 		p, err := parsePacket(b, came)
 		if err != nil || p.kind != c.track.payload {
-			return
+			return nil
 		}
 		if c.reception.received > 0 && p.ssrc != c.reception.ssrc { // another source takes over, with other times and numbers
 			c.order = order{window: c.order.window}
@@ -187,6 +194,7 @@ func (c *Client) packet(channel int, b []byte, came time.Time) {
 		c.order.put(p, func(p packet, lost int) { c.assembler.put(p, lost, c.unit) })
 		c.lost(came)
 	}
+	return nil
 }
 
 // unit gives one to the caller of Run.

@@ -10,6 +10,7 @@ const (
 	rtcpSR   = 200
 	rtcpRR   = 201
 	rtcpSDES = 202
+	rtcpBYE  = 203
 	rtcpPSFB = 206
 	fmtPLI   = 1 // picture loss indication
 )
@@ -33,19 +34,22 @@ func (r senderReport) wall() time.Time {
 	return time.Unix(seconds+ntpEpoch, int64((r.ntp&0xffffffff)*1e9>>32))
 }
 
-// parseReport finds the sender report in a compound packet.
-func parseReport(b []byte) (senderReport, bool) {
+// parseControl finds in a compound packet the sender report, of source 0 if there is none, and the source that says it ends.
+func parseControl(b []byte) (report senderReport, leaves uint32, bye bool) {
 	for len(b) >= 4 && b[0]>>6 == 2 {
 		n := 4 + 4*int(binary.BigEndian.Uint16(b[2:]))
 		if n > len(b) {
 			break
 		}
-		if b[1] == rtcpSR && n >= 28 {
-			return senderReport{ssrc: binary.BigEndian.Uint32(b[4:]), ntp: binary.BigEndian.Uint64(b[8:]), rtp: binary.BigEndian.Uint32(b[16:])}, true
+		switch {
+		case b[1] == rtcpSR && n >= 28:
+			report = senderReport{ssrc: binary.BigEndian.Uint32(b[4:]), ntp: binary.BigEndian.Uint64(b[8:]), rtp: binary.BigEndian.Uint32(b[16:])}
+		case b[1] == rtcpBYE && n >= 8:
+			leaves, bye = binary.BigEndian.Uint32(b[4:]), true
 		}
 		b = b[n:]
 	}
-	return senderReport{}, false
+	return report, leaves, bye
 }
 
 // reception counts what a receiver report tells (RFC 3550 sections 6.4.1, A.3 and A.8).

@@ -106,9 +106,9 @@ func TestReception_Report(t *testing.T) {
 			r.see(p)
 		}
 	}
-	s, ok := parseReport(source.Report(now, 0))
-	if !ok || s.ssrc != 5 {
-		t.Fatalf("%+v, %t", s, ok)
+	s, _, bye := parseControl(source.Report(now, 0))
+	if s.ssrc != 5 || bye {
+		t.Fatalf("%+v, %t", s, bye)
 	}
 	r.heard(s, now)
 	b := r.write(1, now.Add(500*time.Millisecond), true)
@@ -139,10 +139,9 @@ func FuzzPacket(f *testing.F) {
 		if p, err := parsePacket(b, time.Unix(0, 0)); err == nil {
 			r.see(p)
 		}
-		if s, ok := parseReport(b); ok {
-			r.heard(s, time.Unix(0, 0))
-			_ = s.wall()
-		}
+		s, _, _ := parseControl(b)
+		r.heard(s, time.Unix(0, 0))
+		_ = s.wall()
 		r.write(1, time.Unix(1, 0), true)
 	})
 }

@@ -83,16 +83,19 @@ func (d *datagrams) tell(b []byte) {
 	}
 }
 
-// listen reads one of the ports until the deadline of interrupt.
-func (d *datagrams) listen(conn *net.UDPConn, channel int, take func(channel int, b []byte, came time.Time)) error {
+// listen reads one of the ports until the deadline of interrupt, or an error of take.
+func (d *datagrams) listen(conn *net.UDPConn, channel int, take func(channel int, b []byte, came time.Time) error) error {
 	b := make([]byte, maxDatagram)
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(b)
 		if err != nil {
 			return err
 		}
-		if from.Addr().Unmap() == d.peer {
-			take(channel, b[:n], time.Now())
+		if from.Addr().Unmap() != d.peer {
+			continue
+		}
+		if err := take(channel, b[:n], time.Now()); err != nil {
+			return err
 		}
 	}
 }
