@@ -54,6 +54,37 @@ type ACME struct {
 type Auth struct {
 	Origins    []string // of other sites whose pages may open connections: "https://portal.example.org"
 	SessionTTL time.Duration
+	Issuers    []Issuer // others whose tokens are accepted
+	OIDC       OIDC
+}
+
+// Issuer is somebody else whose tokens are accepted, and what they are worth.
+type Issuer struct {
+	Name       string // what this server calls it: before subjects, with a colon
+	Issuer     string // the tokens' iss
+	JWKS       string // address of its keys; empty for that of people, which tells where they are
+	Audience   string // one of the tokens' aud; empty for that of people, whose client-id it is
+	Algorithms []string
+	// GrantsClaim and RolesClaim are paths of claims. One is set at least.
+	GrantsClaim, RolesClaim []string
+	Roles                   []Role
+	CA                      string // file of certificates by which it is known; "" for the system's
+}
+
+// Role is what a role of an issuer's is worth here.
+type Role struct {
+	Name    string
+	Actions []string // view, publish, admin
+	Streams []string // patterns
+}
+
+// OIDC is the provider where people log in (OpenID Connect). Issuer.Name is empty where there is none.
+type OIDC struct {
+	Issuer
+	ClientID     string
+	SecretFile   string // path of the client's secret; "" for a public client
+	RedirectHost string // under which the provider sends people back, with its port if it is not 443
+	Scopes       []string
 }
 
 // Stream is one camera. Either Source is set, or Publish.
@@ -175,8 +206,11 @@ func Load(o Options) (Config, error) {
 		var fileErr error
 		c, fileErr = parse(o.File, data)
 		errs = append(errs, fileErr)
-		for _, path := range []*string{&c.TLS.Cert, &c.TLS.Key, &c.TLS.ACME.CA, &c.Alerts.Webhook.SecretFile, &c.Alerts.Webhook.CA} {
+		for _, path := range []*string{&c.TLS.Cert, &c.TLS.Key, &c.TLS.ACME.CA, &c.Alerts.Webhook.SecretFile, &c.Alerts.Webhook.CA, &c.Auth.OIDC.CA, &c.Auth.OIDC.SecretFile} {
 			*path = resolve(filepath.Dir(o.File), *path)
+		}
+		for i := range c.Auth.Issuers {
+			c.Auth.Issuers[i].CA = resolve(filepath.Dir(o.File), c.Auth.Issuers[i].CA)
 		}
 		c.DataDir = resolve(filepath.Dir(o.File), c.DataDir)
 	}

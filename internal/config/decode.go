@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"net"
 	"net/mail"
@@ -20,6 +21,8 @@ import (
 
 	"sightline/internal/media"
 )
+
+var issuerGrammar = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // Error is one thing that is wrong in a configuration file.
 type Error struct {
@@ -448,7 +451,119 @@ func (d *decoder) auth(n *yaml.Node, a *Auth) {
 			}
 			a.SessionTTL = ttl
 		}},
+		key{"issuers", func(n *yaml.Node) {
+			d.list(n, "issuers", maxListItems, func(n *yaml.Node) {
+				i := Issuer{}
+				before := len(d.errs)
+				d.mapping(n, "an issuer", append(
+					d.issuer(&i),
+					key{"jwks", d.text(&i.JWKS, "jwks", "the address of its keys", checkHTTPS)},
+					key{"audience", d.text(&i.Audience, "audience", "what its tokens are for", notEmpty)},
+				)...)
+				if len(d.errs) == before {
+					d.whole(n, "an issuer", i, map[string]string{"jwks": i.JWKS, "audience": i.Audience})
+				}
+				a.Issuers = append(a.Issuers, i)
+			})
+		}},
+		key{"oidc", func(n *yaml.Node) {
+			o := &a.OIDC
+			before := len(d.errs)
+			d.mapping(n, "oidc", append(
+				d.issuer(&o.Issuer),
+				key{"client-id", d.text(&o.ClientID, "client-id", "this server's name at the provider", notEmpty)},
+				key{"client-secret-file", d.text(&o.SecretFile, "client-secret-file", "a path", notEmpty)},
+				key{"host", d.text(&o.RedirectHost, "host", "a host, with its port if that is not 443", checkHostPort)},
+				key{"scopes", d.texts(&o.Scopes, "scope", "a scope such as profile", notEmpty)},
+			)...)
+			if len(d.errs) == before {
+				d.whole(n, "oidc", o.Issuer, map[string]string{"client-id": o.ClientID, "host": o.RedirectHost})
+			}
+		}},
 	)
+}
+
+// issuer gives the keys that every issuer has.
+func (d *decoder) issuer(i *Issuer) []key {
+	return []key{
+		{"name", d.text(&i.Name, "name", "a short name such as portal", func(s string) error {
+			if !issuerGrammar.MatchString(s) {
+				return fmt.Errorf("%.80q is no short name: want at most 32 of a-z, 0-9 and -", s)
+			}
+			return nil
+		})},
+		{"issuer", d.text(&i.Issuer, "issuer", "the address that its tokens name", checkHTTPS)},
+		{"algorithms", d.texts(&i.Algorithms, "algorithm", "EdDSA, ES256, RS256 or PS256", oneOf([]string{"EdDSA", "ES256", "RS256", "PS256"}))},
+		{"grants-claim", d.path(&i.GrantsClaim, "grants-claim")},
+		{"roles-claim", d.path(&i.RolesClaim, "roles-claim")},
+		{"roles", func(n *yaml.Node) {
+			d.members(n, "roles", func(k, v *yaml.Node) {
+				r := Role{Name: k.Value}
+				before := len(d.errs)
+				d.mapping(
+					v, fmt.Sprintf("role %.40s", k.Value),
+					key{"actions", d.texts(&r.Actions, "action", "view, publish or admin", oneOf([]string{"view", "publish", "admin"}))},
+					key{"streams", d.texts(&r.Streams, "stream", "a pattern of streams such as site/**", notEmpty)},
+				)
+				if len(d.errs) == before && (len(r.Actions) == 0 || len(r.Streams) == 0) {
+					d.fail(v, "role %.40s lacks its actions or its streams: name both", k.Value)
+				}
+				i.Roles = append(i.Roles, r)
+			})
+		}},
+		{"ca", d.text(&i.CA, "ca", "a path", notEmpty)},
+	}
+}
+
+// whole complains of what an issuer lacks.
+func (d *decoder) whole(n *yaml.Node, what string, i Issuer, more map[string]string) {
+	more["name"], more["issuer"] = i.Name, i.Issuer
+	for _, name := range slices.Sorted(maps.Keys(more)) {
+		if more[name] == "" {
+			d.fail(n, "%s lacks its %s", what, name)
+		}
+	}
+	switch {
+	case len(i.Algorithms) == 0:
+		d.fail(n, "%s lacks its algorithms: name those that it signs with, such as [ES256]", what)
+	case i.GrantsClaim == nil && i.RolesClaim == nil:
+		d.fail(n, "%s lacks grants-claim and roles-claim: name the claim that says what somebody may do", what)
+	case i.RolesClaim != nil && len(i.Roles) == 0:
+		d.fail(n, "%s names a roles-claim and no roles: say what each role may do", what)
+	}
+}
+
+// path reads the path of a claim: realm_access.roles.
+func (d *decoder) path(to *[]string, what string) func(*yaml.Node) {
+	return d.text(new(string), what, "the path of a claim such as realm_access.roles", func(s string) error {
+		*to = strings.Split(s, ".")
+		if slices.Contains(*to, "") {
+			return fmt.Errorf("%.80q is no path of a claim: write names with a full stop between them", s)
+		}
+		return nil
+	})
+}
+
+// texts reads a list of texts.
+func (d *decoder) texts(to *[]string, what, want string, check func(string) error) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		d.list(n, what+"s", maxListItems, func(n *yaml.Node) {
+			var s string
+			d.text(&s, what, want, check)(n)
+			*to = append(*to, s)
+		})
+	}
+}
+
+func checkHostPort(s string) error {
+	host := s
+	if h, port, err := net.SplitHostPort(s); err == nil {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return fmt.Errorf("port %.20q is out of bounds: want 1 to 65535", port)
+		}
+		host = h
+	}
+	return checkHost(host)
 }
 
 func (d *decoder) audit(n *yaml.Node, a *Audit) {
