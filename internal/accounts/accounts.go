@@ -56,6 +56,8 @@ const (
 var (
 	ErrUnknown = errors.New("no such account")
 	ErrExists  = errors.New("there is such an account already")
+	// ErrPassword is a password that cannot be set: too short, too long, or no UTF-8. Its sentence is for the person.
+	ErrPassword = errors.New("this password cannot be set")
 )
 
 var nameGrammar = regexp.MustCompile(`^[a-z0-9][a-z0-9._@+-]{0,63}$`)
@@ -252,8 +254,8 @@ func (b *Book) Invite(name string) (code string, expires time.Time, err error) {
 }
 
 // Accept sets the password of the account that code was made for and logs in as it. Of any number of concurrent callers
-// with one code exactly one succeeds. The error wraps auth.ErrUsed or auth.ErrSlowDown, or is one sentence about the
-// password, and then the code can still be used.
+// with one code exactly one succeeds. The error wraps auth.ErrUsed, auth.ErrSlowDown or auth.ErrUnavailable, or
+// ErrPassword, and then the code can still be used.
 func (b *Book) Accept(ctx context.Context, code, password string, source netip.Addr) (auth.Principal, error) {
 	if err := checkPassword(password); err != nil {
 		return auth.Principal{}, err
@@ -572,7 +574,7 @@ func codeHash(code string) string {
 
 func checkPassword(s string) error {
 	if len(s) < MinPassword || len(s) > MaxPassword || !utf8.ValidString(s) {
-		return fmt.Errorf("the password has %d bytes: want %d to %d, of UTF-8", len(s), MinPassword, MaxPassword)
+		return fmt.Errorf("%w: it has %d bytes, want %d to %d of UTF-8", ErrPassword, len(s), MinPassword, MaxPassword)
 	}
 	return nil
 }

@@ -229,6 +229,7 @@ func TestCheck_IsAskedEverywhere(t *testing.T) {
 		"token":      func() error { _, err := a.Verify(token, auth.KindSession); return err },
 		"new ticket": func() error { _, err := a.NewTicket(p, auth.View, "door", origin); return err },
 		"ticket":     func() error { _, err := a.RedeemTicket(ticket, auth.View, "door", origin); return err },
+		"ticketless": func() error { return a.Authorize(p, auth.View, "door") },
 		"code":       func() error { _, err := a.RedeemCode(code); return err },
 		"session":    func() error { _, _, err := a.MintSession(p); return err },
 	} {
@@ -242,6 +243,18 @@ func TestCheck_IsAskedEverywhere(t *testing.T) {
 		}
 		if len(asked) != 1 || asked[0] != want {
 			t.Errorf("%s: asked about %v", name, asked)
+		}
+	}
+}
+
+func TestAuthorize_NeedsAGrantToo(t *testing.T) {
+	b := newBench(t)
+	if err := b.Authorize(alice(b), auth.View, "door"); err != nil {
+		t.Error(err)
+	}
+	for _, s := range []media.StreamID{"vault", ""} {
+		if err := b.Authorize(alice(b), auth.View, s); !errors.Is(err, auth.ErrNotAllowed) {
+			t.Errorf("%q: %v", s, err)
 		}
 	}
 }

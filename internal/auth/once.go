@@ -70,15 +70,12 @@ func (a *Authenticator) RedeemCode(code string) (Principal, error) {
 // within TicketLifetime. origin is compared byte for byte; it is "" for clients that are no browsers. The
 // error wraps ErrNotAllowed, ErrExpired or ErrTooMany, or is that of Options.Check.
 func (a *Authenticator) NewTicket(p Principal, action Action, stream media.StreamID, origin string) (string, error) {
-	if err := p.Allows(action, stream); err != nil {
+	if err := a.Authorize(p, action, stream); err != nil {
 		return "", fmt.Errorf("make ticket: %w", err)
 	}
 	now := a.now()
 	if !now.Before(p.Expires) {
 		return "", fmt.Errorf("make ticket: %w", ErrExpired)
-	}
-	if err := a.check(p, stream); err != nil {
-		return "", fmt.Errorf("make ticket: %w", err)
 	}
 	secret, err := a.tickets.Put(ticket{p, action, stream, origin}, p.Subject, now, now.Add(TicketLifetime))
 	if err != nil {

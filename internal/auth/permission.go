@@ -107,6 +107,15 @@ type Principal struct {
 	Expires time.Time // when all of this ends; the caller ends the session then
 }
 
+// Authorize returns nil when a grant of p covers action on stream, and Options.Check does not bar p from that stream: ask this
+// where a stream is used by a token or a session itself. The error wraps ErrNotAllowed, or is that of Options.Check.
+func (a *Authenticator) Authorize(p Principal, action Action, stream media.StreamID) error {
+	if err := p.Allows(action, stream); err != nil {
+		return err
+	}
+	return a.check(p, stream)
+}
+
 // Allows returns nil when a grant covers action a on stream s, and otherwise an error that wraps
 // ErrNotAllowed. It does not look at Expires.
 func (p Principal) Allows(a Action, s media.StreamID) error {
