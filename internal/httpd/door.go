@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -17,6 +18,9 @@ const (
 	// whoever is let in is through in milliseconds, so that honest viewers behind an attacker's address get in beside it.
 	maxStrangers       = 1024
 	maxSourceStrangers = 128
+	// strangerGrace is how long nobody has to go for the sake of others of the same source, as long as there is room in all:
+	// who comes in a burst of others has had no time to speak yet.
+	strangerGrace = 500 * time.Millisecond
 )
 
 // door is a listener that bounds what connections may cost before anybody on them has shown leave: how many there are, and how
@@ -26,6 +30,7 @@ type door struct {
 	crowd *crowd // told of each connection closed for others' sake
 
 	handshakes chan struct{} // one token for each handshake that computes
+	grace      time.Duration // strangerGrace; tests set their own
 
 	mu        sync.Mutex
 	strangers *list.List // of *guest, the one that has waited longest first; guarded by mu
@@ -37,6 +42,7 @@ type guest struct {
 	net.Conn
 	door   *door
 	source netip.Prefix
+	since  time.Time
 
 	all, own *list.Element // in the door's lists while a stranger, else nil; guarded by door.mu
 
@@ -53,6 +59,7 @@ func newDoor(l net.Listener, crowd *crowd) *door {
 	return &door{
 		Listener: l, crowd: crowd,
 		handshakes: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		grace:      strangerGrace,
 		strangers:  list.New(), bySource: map[netip.Prefix]*list.List{},
 	}
 }
@@ -63,8 +70,8 @@ func (d *door) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &guest{Conn: conn, door: d, source: sourceOf(conn.RemoteAddr().String())}
-	if out := d.take(g); out != nil {
+	g := &guest{Conn: conn, door: d, source: sourceOf(conn.RemoteAddr().String()), since: time.Now()}
+	for _, out := range d.take(g) {
 		out.out.Store(true)
 		d.crowd.add(out.source, crowdedOut)
 		_ = out.Close()
@@ -87,8 +94,8 @@ func sourceOf(addr string) netip.Prefix {
 	return p
 }
 
-// take adds a stranger and gives the one that has to go for it, if any.
-func (d *door) take(g *guest) (out *guest) {
+// take adds a stranger and gives those that have to go for it, if any.
+func (d *door) take(g *guest) (out []*guest) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	own := d.bySource[g.source]
@@ -97,16 +104,23 @@ func (d *door) take(g *guest) (out *guest) {
 		d.bySource[g.source] = own
 	}
 	g.all, g.own = d.strangers.PushBack(g), own.PushBack(g)
-	switch {
-	case own.Len() > maxSourceStrangers:
-		out = longestWaiting(own)
-	case d.strangers.Len() > maxStrangers:
-		out = longestWaiting(d.strangers)
+	for {
+		crowded := d.strangers.Len() > maxStrangers
+		var next *guest
+		switch {
+		case own.Len() > maxSourceStrangers:
+			next = longestWaiting(own)
+			if !crowded && g.since.Sub(next.since) < d.grace {
+				return out
+			}
+		case crowded:
+			next = longestWaiting(d.strangers)
+		default:
+			return out
+		}
+		d.forget(next)
+		out = append(out, next)
 	}
-	if out != nil {
-		d.forget(out)
-	}
-	return out
 }
 
 // longestWaiting is the first of waiting, which is not empty, that has said nothing, or just the first.
