@@ -37,8 +37,10 @@ import (
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
 	"sightline/internal/ingest"
+	"sightline/internal/issuer"
 	"sightline/internal/media"
 	"sightline/internal/notify"
+	"sightline/internal/oidc"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
 	"sightline/internal/supervise"
@@ -58,6 +60,8 @@ type App struct {
 	revoked  *revocation.List
 	auth     *auth.Authenticator
 	accounts *accounts.Book
+	issuers  issuer.Set
+	provider *oidc.Flow // nil where nobody logs in elsewhere
 	sessions *sessions.Registry
 	ca       *authority.Authority // nil with a certificate from elsewhere
 	acme     *acme.Certificates   // nil with a certificate from elsewhere
@@ -122,7 +126,93 @@ func (a *App) openAuth() (err error) {
 		return err
 	}
 	a.sessions = sessions.New(a.clock.Now, a.revoked)
+	return a.openIssuers()
+}
+
+// openIssuers makes what accepts the word of others on who somebody is. Nobody is asked yet.
+func (a *App) openIssuers() error {
+	for _, c := range a.cfg.Auth.Issuers {
+		o, err := a.issuerOptions(c)
+		if err != nil {
+			return err
+		}
+		i, err := issuer.New(o)
+		if err != nil {
+			return fmt.Errorf("auth.issuers: %s: %w", c.Name, err)
+		}
+		a.issuers = append(a.issuers, i)
+	}
+	c := a.cfg.Auth.OIDC
+	if c.Name == "" {
+		return nil
+	}
+	o, err := a.issuerOptions(c.Issuer)
+	if err != nil {
+		return err
+	}
+	o.Audience = c.ClientID
+	var secret []byte
+	if c.SecretFile != "" {
+		if secret, err = os.ReadFile(c.SecretFile); err != nil {
+			return fmt.Errorf("auth.oidc.client-secret-file: %w", err)
+		}
+	}
+	a.provider, err = oidc.New(oidc.Options{
+		Issuer: o, ClientID: c.ClientID, ClientSecret: string(bytes.TrimSpace(secret)), Scopes: c.Scopes,
+		RedirectURL: "https://" + c.RedirectHost + "/oidc/callback", SessionTTL: a.cfg.Auth.SessionTTL,
+	})
+	if err != nil {
+		return fmt.Errorf("auth.oidc: %w", err)
+	}
 	return nil
+}
+
+func (a *App) issuerOptions(c config.Issuer) (issuer.Options, error) {
+	o := issuer.Options{
+		Name: c.Name, Issuer: c.Issuer, JWKSURL: c.JWKS, Audience: c.Audience, Algorithms: c.Algorithms,
+		GrantsClaim: c.GrantsClaim, RolesClaim: c.RolesClaim, Roles: map[string][]auth.Grant{},
+		Now: a.clock.Now, Check: a.revoked.Check,
+	}
+	for _, role := range c.Roles {
+		g := auth.Grant{}
+		for _, name := range role.Actions {
+			action, err := auth.ParseAction(name)
+			if err != nil {
+				return o, fmt.Errorf("role %s of %s: %w", role.Name, c.Name, err)
+			}
+			g.Actions = append(g.Actions, action)
+		}
+		for _, text := range role.Streams {
+			pattern, err := auth.ParsePattern(text)
+			if err != nil {
+				return o, fmt.Errorf("role %s of %s: %w", role.Name, c.Name, err)
+			}
+			g.Streams = append(g.Streams, pattern)
+		}
+		o.Roles[role.Name] = []auth.Grant{g}
+	}
+	if c.CA == "" {
+		return o, nil
+	}
+	pool, err := certificates(c.CA)
+	if err != nil {
+		return o, fmt.Errorf("ca of %s: %w", c.Name, err)
+	}
+	o.Roots = pool
+	return o, nil
+}
+
+// certificates reads a PEM file of those by which somebody is known.
+func certificates(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
+	}
+	return pool, nil
 }
 
 // openAudit opens the audit record, and the way to its witness.
@@ -167,14 +257,11 @@ func (a *App) openAlerts() error {
 		}
 		o := notify.Options{URL: c.Webhook.URL, Secret: secret}
 		if c.Webhook.CA != "" {
-			pem, err := os.ReadFile(c.Webhook.CA)
+			pool, err := certificates(c.Webhook.CA)
 			if err != nil {
 				return fmt.Errorf("alerts.webhook.ca: %w", err)
 			}
-			o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
-			if !o.TLS.RootCAs.AppendCertsFromPEM(pem) {
-				return fmt.Errorf("alerts.webhook.ca: %s holds no certificate in PEM form", c.Webhook.CA)
-			}
+			o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
 		}
 		a.webhook = notify.New(o, a.log.With("room", "notify"))
 		tell = a.webhook.Send
@@ -198,6 +285,7 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
 		NewCode: a.newCode, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts,
+		Issuers: a.issuers, Provider: a.provider, LoginWith: a.cfg.Auth.OIDC.Name,
 	}, a.log.With("room", "httpd"))
 	if err != nil {
 		return err

@@ -51,11 +51,16 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request, _ caller) {
 		return
 	}
 	admit(r.Context())
+	setSession(w, token, p)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// setSession gives a browser the cookie of a session.
+func setSession(w http.ResponseWriter, token string, p auth.Principal) {
 	http.SetCookie(w, &http.Cookie{
 		Name: sessionCookie, Value: token, Path: "/", Expires: p.Expires,
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
 	})
-	w.WriteHeader(http.StatusNoContent)
 }
 
 // newSession makes the session token for a request to log in: with a one-time code, with a name and a password, or with the

@@ -3,8 +3,10 @@ package httpd
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
+	"sightline/internal/accounts"
 	"sightline/internal/auth"
 	"sightline/internal/wire"
 )
@@ -37,6 +39,8 @@ func refusals() []refusal {
 			"there is no such stream."},
 		{errNoSession, http.StatusNotFound, "no-session", "There is no such session, or it is not yours to end."},
 		{auth.ErrTooMany, http.StatusTooManyRequests, "too-many", auth.Sentence(auth.ErrTooMany)},
+		{accounts.ErrPassword, http.StatusBadRequest, "bad-password", fmt.Sprintf("A password has %d to %d characters; choose another one.",
+			accounts.MinPassword, accounts.MaxPassword)},
 		{auth.ErrSlowDown, http.StatusTooManyRequests, "slow-down", auth.Sentence(auth.ErrSlowDown)},
 		{auth.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", auth.Sentence(auth.ErrUnavailable)},
 	}

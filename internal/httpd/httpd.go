@@ -24,7 +24,9 @@ import (
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/hub"
+	"sightline/internal/issuer"
 	"sightline/internal/media"
+	"sightline/internal/oidc"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
 	"sightline/internal/transport/ws"
@@ -35,7 +37,7 @@ type Recorder interface {
 	Append(ctx context.Context, r audit.Record) error
 }
 
-// Options are what a Server needs. All fields but Proxies and Origins are required.
+// Options are what a Server needs. All fields but Proxies, Origins, Issuers and Provider are required.
 type Options struct {
 	TLS   *tls.Config
 	Auth  *auth.Authenticator
@@ -52,6 +54,11 @@ type Options struct {
 	Sessions *sessions.Registry
 	// Revoke ends what is revoked, and returns when that is on disk.
 	Revoke func(revocation.Entry) error
+	// Issuers are others whose tokens are accepted, beside Auth's own.
+	Issuers issuer.Set
+	// Provider is where people log in, nil where there is none; LoginWith is what they know it by.
+	Provider  *oidc.Flow
+	LoginWith string
 	// Accounts are the people who log in by password.
 	Accounts *accounts.Book
 	// Alerts are what the rules over the audit record found.

@@ -103,6 +103,8 @@ func TestPolicy(t *testing.T) {
 				switch {
 				case path == "/api/v1/login":
 					want, body, records = refused("missing"), `{"code":""}`, 1
+				case strings.HasPrefix(path, "/oidc/"):
+					want = outcome{404, "not-found"} // there is no provider
 				case path == "/api/v1/logout":
 					want, records = outcome{403, "wrong-origin"}, 1
 					if strings.Contains(c.name, "cookie") {

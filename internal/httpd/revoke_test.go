@@ -10,6 +10,7 @@ import (
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/transport"
+	"sightline/internal/wire"
 )
 
 // as makes a request with a token, or with a session's cookie from the own page.
@@ -56,6 +57,28 @@ func TestRevoke_EndsWhatRunsAndLetsNobodyInAgain(t *testing.T) {
 	for _, body := range []string{"", `{"kind":"subject"}`, `{"kind":"everything","value":""}`} {
 		if a := s.as(s.tokenOf("root", auth.Admin, "**"), http.MethodPost, "/api/v1/revocations", body); a.status != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", body, a.status, a.code)
+		}
+	}
+}
+
+func TestRevoke_AStreamIsBarredAtEveryDoor(t *testing.T) {
+	s := newSite(t)
+	token := s.token(auth.View, "door")
+	if a := s.as(s.tokenOf("root", auth.Admin, "**"), http.MethodPost, "/api/v1/revocations", `{"kind":"stream","value":"door"}`); a.status != http.StatusNoContent {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	for _, path := range []string{"/mjpeg/door", "/api/v1/streams/door/snapshot.jpg", "/ws/watch/door"} {
+		r := s.request(http.MethodGet, path, "")
+		r.Header.Set("Authorization", "Bearer "+token)
+		if strings.HasPrefix(path, "/ws") {
+			asWebSocket(r, wire.Subprotocol)
+		}
+		s.audit.attempts()
+		if a := s.do(r); a.status != http.StatusUnauthorized || a.code != "revoked" {
+			t.Errorf("%s: %d %s", path, a.status, a.code)
+		}
+		if list := s.audit.attempts(); len(list) != 1 || list[0].Verdict != audit.Refused {
+			t.Errorf("%s: recorded as %+v", path, list)
 		}
 	}
 }
@@ -135,6 +158,9 @@ func TestLogin_ByPassword(t *testing.T) {
 	}
 	s.secret(password)
 	s.secret(code)
+	if a, r := login(map[string]string{"code": code, "password": "short"}); a.status != http.StatusBadRequest || a.code != "bad-password" || r.Reason != "bad-password" {
+		t.Fatalf("too short a password: %d %s, recorded as %+v", a.status, a.body, r)
+	}
 	if a, r := login(map[string]string{"code": code, "password": password}); a.status != http.StatusNoContent || r.Subject != "carol" {
 		t.Fatalf("setting the password: %d %s, recorded as %+v", a.status, a.body, r)
 	}

@@ -61,6 +61,8 @@ func routes() []route {
 		{"GET /favicon.ico", public, (*Server).serveIcon},
 		{"GET /healthz", public, (*Server).serveHealth},
 		{"POST /api/v1/login", rule{kind: rulePublic, event: "login", own: true}, (*Server).login},
+		{"GET /oidc/login", rule{kind: rulePublic, event: "login", own: true}, (*Server).providerLogin},
+		{"GET /oidc/callback", rule{kind: rulePublic, event: "login", own: true}, (*Server).providerCallback},
 		{"POST /api/v1/logout", rule{kind: rulePublic, event: "logout", own: true}, (*Server).logout},
 		{"GET /api/v1/session", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).session},
 		{"GET /api/v1/sessions", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).listSessions},
@@ -94,7 +96,7 @@ func (s *Server) guard(rt route) http.Handler {
 		switch {
 		case err != nil:
 		case rt.rule.onStream():
-			err = c.principal.Allows(rt.rule.action, c.stream)
+			err = s.opts.Auth.Authorize(c.principal, rt.rule.action, c.stream)
 		case rt.rule.kind == ruleServer:
 			err = c.principal.AllowsEverywhere(rt.rule.action)
 		}
@@ -170,6 +172,10 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 		}
 		if origin != "" && !sameOrigin(r, origin) {
 			return c, errOrigin
+		}
+		if len(s.opts.Issuers) > 0 && auth.Foreign(token) {
+			c.principal, err = s.opts.Issuers.Verify(r.Context(), token) // its grants say what it is for
+			break
 		}
 		kinds := []auth.Kind{auth.KindView, auth.KindPublish, auth.KindAdmin}
 		if rl.onStream() || rl.kind == ruleServer {

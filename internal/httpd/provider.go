@@ -1,0 +1,81 @@
+package httpd
+
+import (
+	"html/template"
+	"net/http"
+
+	"sightline/internal/audit"
+	"sightline/internal/oidc"
+)
+
+// loginCookie names the login at the provider that a browser has begun. It must come along from the provider's site, so it is not
+// as strict as the session's.
+const loginCookie = "__Host-sightline-login"
+
+// providerLogin sends the browser to the provider to log in there.
+func (s *Server) providerLogin(w http.ResponseWriter, r *http.Request, _ caller) {
+	if s.opts.Provider == nil {
+		s.notFound(w, r)
+		return
+	}
+	address, browser, err := s.opts.Provider.Begin(r.Context(), s.remote(r))
+	if err != nil {
+		s.record(r, audit.Record{Event: "login", Verdict: audit.Refused, Reason: reason(err), Action: "oidc"})
+		s.failPage(w, find(err))
+		return
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: loginCookie, Value: browser, Path: "/", MaxAge: int(oidc.LoginLifetime.Seconds()),
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+	http.Redirect(w, r, address, http.StatusSeeOther)
+}
+
+// providerCallback takes the browser back from the provider and gives it its session.
+func (s *Server) providerCallback(w http.ResponseWriter, r *http.Request, _ caller) {
+	if s.opts.Provider == nil {
+		s.notFound(w, r)
+		return
+	}
+	var browser string
+	if cookie, err := r.Cookie(loginCookie); err == nil {
+		browser = cookie.Value
+	}
+	http.SetCookie(w, &http.Cookie{
+		Name: loginCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+	p, err := s.opts.Provider.Finish(r.Context(), browser, r.URL.Query())
+	var token string
+	if err == nil {
+		token, p, err = s.opts.Auth.MintSession(p)
+	}
+	rec := audit.Record{Event: "login", Verdict: audit.Granted, Subject: p.Subject, TokenID: p.ID, Session: p.ID, Action: "oidc"}
+	if err != nil {
+		rec.Verdict, rec.Reason = audit.Refused, reason(err)
+	}
+	if recorded := s.record(r, rec); err == nil && !recorded {
+		err = errNotRecorded
+	}
+	if err != nil {
+		s.failPage(w, find(err))
+		return
+	}
+	admit(r.Context())
+	setSession(w, token, p)
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+var refusedPage = template.Must( //nolint:gochecknoglobals // a template nobody writes to
+	template.New("refused").Parse(`<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Sightline</title>
+<link rel="stylesheet" href="/assets/app.css"><main class="door"><p>{{.}}</p><p><a href="/">Back to the login</a></p></main></html>
+`))
+
+// failPage tells a person who came by a link why they were refused.
+func (s *Server) failPage(w http.ResponseWriter, r refusal) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(r.status)
+	if err := refusedPage.Execute(w, r.message); err != nil {
+		s.log.Debug("page not written", "error", err)
+	}
+}
