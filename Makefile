@@ -79,6 +79,12 @@ bench-capture: capture ## measure what capturing costs in time, processor and qu
 soak-capture: capture ## watch capture's memory over 10,000 starts of renditions and 1,000 reconnects (5 min); the last line is JSON
 	go run ./test/bench/capture -soak
 
+attack: build test/e2e/node_modules ## attack every door of the real server, 100,000 times; the last line is JSON
+	go run ./test/attack
+
+attack-quick: build test/e2e/node_modules ## the same with each case once; the last line is JSON
+	go run ./test/attack -quick
+
 v4l2: build ## try cameras of this machine against a real driver, in an emulated guest (a minute; needs QEMU)
 	test/v4l2/run
 
@@ -105,4 +111,4 @@ bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web test race web-test e2e fuzz fuzz-media lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks screens check clean
+.PHONY: help run build capture web test race web-test e2e fuzz fuzz-media lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick screens check clean
