@@ -76,11 +76,15 @@ type Report struct {
 	More        int       `json:"more"` // findings beyond those
 }
 
+// ErrStopped says that Verify was stopped before its end.
+var ErrStopped = errors.New("stopped before the end of the audit record")
+
 // VerifyOptions are what Verify goes by.
 type VerifyOptions struct {
 	Keys []ed25519.PublicKey // that may have signed checkpoints
 	Head *Head               // what a witness saw last; nil: nothing
 	Live bool                // a server writes the record: its last line may be half written
+	Stop <-chan struct{}     // closed when nobody waits for the report any more; nil: never
 }
 
 // Verify reads the record at path from its first line to its last and reports everything that is not as it was
@@ -96,6 +100,11 @@ func verify(lines iter.Seq2[rawLine, error], o VerifyOptions) (Report, error) {
 	for raw, err := range lines {
 		if err != nil {
 			return Report{}, err
+		}
+		select {
+		case <-o.Stop:
+			return Report{}, ErrStopped
+		default:
 		}
 		c := &checked{rawLine: raw, hash: digestOf(raw.text).String()}
 		c.line, c.err = parseLine(raw.text)
