@@ -317,7 +317,7 @@ func TestServe_ConnectionsThatComeToNothingAreOnRecord(t *testing.T) {
 
 func TestServe_AddressesThatDoNotExistAreOnRecord(t *testing.T) {
 	s := newSite(t)
-	paths := []string{"/nothing", "/assets/nothing.js", "/assets/../healthz", "//healthz", "/./healthz", "/healthz/", "/assets/..%2fhealthz"}
+	paths := []string{"/nothing", "/assets/nothing.js", "/assets/../healthz", "//healthz", "/./healthz", "/healthz/", "/ws/watch", "/mjpeg", "/assets/..%2fhealthz"}
 	for _, path := range paths {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+s.addr, nil)
 		if err != nil {

@@ -177,6 +177,10 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range routes() {
 		mux.Handle(r.pattern, s.guard(r))
+		if above, ok := strings.CutSuffix(r.pattern, "/{stream...}"); ok { // net/http would redirect from there, unasked and unrecorded
+			_, above, _ = strings.Cut(above, " ")
+			mux.Handle(above, http.HandlerFunc(s.notFound))
+		}
 	}
 	mux.Handle("/", http.HandlerFunc(s.notFound))
 	return s.countRequests(s.recoverPanics(s.secureHeaders(s.checkHost(s.checkPath(mux)))))
