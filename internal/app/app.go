@@ -5,6 +5,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -68,6 +69,7 @@ type App struct {
 	alerts   *alerts.Center
 	webhook  *notify.Webhook // nil where nobody is told of alerts
 	audit    *audit.Log
+	auditKey ed25519.PublicKey
 	witness  *witness.Witness // nil where nobody is told of the record
 	hub      *hub.Hub
 	epoch    media.Epoch
@@ -221,6 +223,7 @@ func (a *App) openAudit() error {
 	if err != nil {
 		return err
 	}
+	a.auditKey = key.Public().(ed25519.PublicKey) //nolint:forcetypeassert // it is of this type
 	c := a.cfg.Audit
 	a.audit, err = audit.Open(c.Path, audit.Options{
 		Key: key, RotateSize: int64(c.RotateBytes), RotateAge: c.RotateAge, Keep: c.Keep,
@@ -286,6 +289,7 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
 		NewCode: a.newCode, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts,
 		Issuers: a.issuers, Provider: a.provider, LoginWith: a.cfg.Auth.OIDC.Name,
+		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
 	}, a.log.With("room", "httpd"))
 	if err != nil {
 		return err

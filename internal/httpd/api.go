@@ -125,9 +125,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, _ caller) {
 			}
 		}
 	}
-	http.SetCookie(w, &http.Cookie{
-		Name: sessionCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode,
-	})
+	forgetSession(w)
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -135,6 +133,7 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, _ caller) {
 func (s *Server) session(w http.ResponseWriter, _ *http.Request, c caller) {
 	s.answer(w, http.StatusOK, map[string]any{
 		"subject": c.principal.Subject, "expires": c.principal.Expires.UTC().Format(time.RFC3339),
+		"admin": c.principal.AllowsEverywhere(auth.Admin) == nil,
 	})
 }
 

@@ -31,6 +31,9 @@ func refusals() []refusal {
 		{errStreamName, http.StatusNotFound, "bad-stream-name", "That is no stream's name."},
 		{errCSRF, http.StatusForbidden, "no-csrf-header", "Requests that change something need the header X-Sightline."},
 		{errBody, http.StatusBadRequest, "bad-json", "The request's body is not the JSON object that this address takes."},
+		{errQuery, http.StatusBadRequest, "bad-query", "This address takes stream, subject, event, verdict (granted, refused or " +
+			"ended) and limit (1 to 500), each once at most."},
+		{errBusy, http.StatusConflict, "busy", "This is being done already, for somebody else or for you: wait for its end."},
 		{errTooLarge, http.StatusRequestEntityTooLarge, "too-large", "The request's body is longer than any that this " +
 			"address takes."},
 		{errNotRecorded, http.StatusServiceUnavailable, "audit", "The server cannot record this access and therefore " +

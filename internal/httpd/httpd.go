@@ -5,6 +5,7 @@ package httpd
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -45,6 +46,9 @@ type Options struct {
 	Hub   *hub.Hub
 	Epoch media.Epoch
 	Files fs.FS // the built player: index.html and its assets
+	// AuditPath is where the audit record is, for those who may read it, and AuditKey what signs it.
+	AuditPath string
+	AuditKey  ed25519.PublicKey
 	// Hosts are the names and addresses, without port, under which the server may be called.
 	Hosts []string
 	// Proxies are the networks of reverse proxies whose X-Forwarded-For is believed. None: nobody's is.
@@ -84,6 +88,8 @@ type Server struct {
 	opts  Options
 	log   *slog.Logger
 	files *files
+
+	auditReading, auditVerifying sync.Mutex // held by the one caller at a time that does so
 
 	mu       sync.Mutex
 	closing  bool           // no request begins any more; guarded by mu

@@ -149,6 +149,7 @@ func newSite(t *testing.T) *site {
 			".hidden":     {Data: []byte("not to be served")},
 		},
 		Hosts: []string{"127.0.0.1", "localhost", "::1"}, Origins: []string{"https://portal.example"},
+		AuditPath: filepath.Join(s.dir, "audit.jsonl"), AuditKey: s.writeAudit(),
 		MayPublish: func(id media.StreamID) bool { return id != "yard" },
 		NewCode:    func() (string, error) { return s.code(), nil },
 		Sessions:   running,
