@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sightline/internal/app"
 	"sightline/internal/config"
 	"sightline/internal/httpd"
 )
@@ -32,7 +33,7 @@ func newConfigCheckCmd() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Check a configuration file without starting anything",
 		Long: `Read a configuration file as the server would, environment included, and print a
-summary, or every fault with its line and column. Nothing is opened or changed.
+summary, or every fault with its line and column; its policy tests are run. Nothing is opened or changed.
 
 With --policy it prints who may use which address of the server, and what comes on record; that is
 the same for every configuration, so no file needs to be named.`,
@@ -49,6 +50,9 @@ the same for every configuration, so no file needs to be named.`,
 			}
 			c, err := config.Load(config.Options{File: args[0], Getenv: os.Getenv})
 			if err != nil {
+				return err
+			}
+			if err := app.CheckPolicy(c); err != nil {
 				return err
 			}
 			if policy {

@@ -1,13 +1,19 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"sightline/internal/app"
 	"sightline/internal/config"
@@ -27,20 +33,26 @@ func newServeCmd() *cobra.Command {
 		Long: `Run the server until it is interrupted. It prints one link that logs its first user in; the link is
 good for ten minutes and for one use. All else it has to say goes to standard error.
 
+A configuration file that changes is read again, at once on SIGHUP and else within two seconds: its streams come and go
+while the others go on. One with a fault, or whose policy tests fail, changes nothing, and the log says why.
+
 With --demo it also shows a test pattern (stream test), a street (stream street) and every camera of this machine (video0 ...).`,
 		Example: `  sightline serve --demo
   sightline serve --config sightline.yaml
   sightline serve --demo --listen 127.0.0.1:0 --data-dir /tmp/sightline`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(config.Options{File: file, Getenv: os.Getenv, Listen: listen, DataDir: dataDir, LogLevel: logLevel})
+			load := func() (config.Config, error) {
+				cfg, err := config.Load(config.Options{File: file, Getenv: os.Getenv, Listen: listen, DataDir: dataDir, LogLevel: logLevel})
+				if err == nil && withDemo {
+					err = addDemo(&cfg)
+				}
+				return cfg, err
+			}
+			stamp := stampOf(file) // before it is read: what changes meanwhile is seen
+			cfg, err := load()
 			if err != nil {
 				return err
-			}
-			if withDemo {
-				if err := addDemo(&cfg); err != nil {
-					return err
-				}
 			}
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: cfg.Log.Level}))
 			a, err := app.New(cfg, log)
@@ -50,7 +62,12 @@ With --demo it also shows a test pattern (stream test), a street (stream street)
 			if err := greet(cmd, a, cfg); err != nil {
 				return err
 			}
-			return a.Run(cmd.Context())
+			group, ctx := errgroup.WithContext(cmd.Context())
+			group.Go(func() error { return a.Run(ctx) })
+			if file != "" {
+				group.Go(func() error { reload(ctx, a, file, stamp, load, log); return nil })
+			}
+			return group.Wait()
 		},
 	}
 	f := cmd.Flags()
@@ -60,6 +77,51 @@ With --demo it also shows a test pattern (stream test), a street (stream street)
 	f.StringVar(&logLevel, "log-level", "", "debug, info, warn or error (default info)")
 	f.BoolVar(&withDemo, "demo", false, "add the test pattern, the street and this machine's cameras")
 	return cmd
+}
+
+// reloadEvery is how often the configuration file is looked at.
+const reloadEvery = 2 * time.Second
+
+// stampOf tells one state of a file from another; "" of one that cannot be seen.
+func stampOf(file string) string {
+	info, err := os.Stat(file)
+	if err != nil {
+		return ""
+	}
+	return info.ModTime().String() + " " + strconv.FormatInt(info.Size(), 10)
+}
+
+// reload has a take up the configuration file when it changes, or on SIGHUP, until ctx is done. stamp is of the file as a
+// knows it.
+func reload(ctx context.Context, a *app.App, file, stamp string, load func() (config.Config, error), log *slog.Logger) {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGHUP)
+	defer signal.Stop(asked)
+	ticker := time.NewTicker(reloadEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-asked:
+			stamp = stampOf(file)
+		case <-ticker.C:
+			now := stampOf(file)
+			if now == stamp || now == "" {
+				continue
+			}
+			stamp = now
+		}
+		cfg, err := load()
+		if err == nil {
+			err = a.Reload(ctx, cfg)
+		}
+		if err != nil {
+			log.Error("configuration not taken up, the one before goes on", "file", file, "error", err)
+			continue
+		}
+		log.Info("configuration taken up", "file", file, "streams", len(cfg.Streams))
+	}
 }
 
 // greet prints how to get in.

@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,17 +36,13 @@ import (
 	"sightline/internal/detect"
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
-	"sightline/internal/ingest"
 	"sightline/internal/issuer"
 	"sightline/internal/media"
 	"sightline/internal/notify"
 	"sightline/internal/oidc"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
-	"sightline/internal/supervise"
-	"sightline/internal/transport/pipe"
 	"sightline/internal/walltime"
-	"sightline/internal/wire"
 	"sightline/internal/witness"
 	"sightline/web"
 )
@@ -72,6 +67,7 @@ type App struct {
 	auditKey ed25519.PublicKey
 	witness  *witness.Witness // nil where nobody is told of the record
 	hub      *hub.Hub
+	streams  *streams
 	epoch    media.Epoch
 	httpd    *httpd.Server
 	capture  string // path of the capture program, "" if no stream needs one
@@ -80,6 +76,9 @@ type App struct {
 // New opens everything a server needs, its port included, so that what is wrong is known before it says that it runs.
 // Close an App that is not run.
 func New(cfg config.Config, log *slog.Logger) (*App, error) {
+	if err := CheckPolicy(cfg); err != nil {
+		return nil, err
+	}
 	a := &App{cfg: cfg, log: log, epoch: media.NewEpoch()}
 	if err := datadir.Make(cfg.DataDir); err != nil {
 		return nil, err
@@ -96,9 +95,7 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	}
 	limits := hub.Options{MaxViewers: cfg.Limits.Viewers, MaxStreamViewers: cfg.Limits.ViewersPerStream}
 	a.hub = hub.New(limits, a.epoch.Now)
-	for _, s := range cfg.Streams {
-		a.hub.Declare(s.ID)
-	}
+	a.streams = newStreams(a, cfg.Streams)
 	files, err := web.Files()
 	if err != nil {
 		return nil, err
@@ -176,20 +173,9 @@ func (a *App) issuerOptions(c config.Issuer) (issuer.Options, error) {
 		Now: a.clock.Now, Check: a.revoked.Check,
 	}
 	for _, role := range c.Roles {
-		g := auth.Grant{}
-		for _, name := range role.Actions {
-			action, err := auth.ParseAction(name)
-			if err != nil {
-				return o, fmt.Errorf("role %s of %s: %w", role.Name, c.Name, err)
-			}
-			g.Actions = append(g.Actions, action)
-		}
-		for _, text := range role.Streams {
-			pattern, err := auth.ParsePattern(text)
-			if err != nil {
-				return o, fmt.Errorf("role %s of %s: %w", role.Name, c.Name, err)
-			}
-			g.Streams = append(g.Streams, pattern)
+		g, err := grant(role)
+		if err != nil {
+			return o, fmt.Errorf("role %s of %s: %w", role.Name, c.Name, err)
 		}
 		o.Roles[role.Name] = []auth.Grant{g}
 	}
@@ -286,7 +272,7 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 	}
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
-		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.mayPublish,
+		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.streams.mayPublish,
 		NewCode: a.newCode, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts,
 		Issuers: a.issuers, Provider: a.provider, LoginWith: a.cfg.Auth.OIDC.Name,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
@@ -322,17 +308,6 @@ func (a *App) certificates() (authority.Source, error) {
 	}
 	a.ca = ca
 	return ca, nil
-}
-
-// mayPublish tells whether a stream is open to publishers over the network: those configured so, and any that is not
-// configured at all, for which a publish token is leave enough.
-func (a *App) mayPublish(id media.StreamID) bool {
-	for _, s := range a.cfg.Streams {
-		if s.ID == id {
-			return s.Publish
-		}
-	}
-	return true
 }
 
 // Addr is the address the server listens on.
@@ -413,11 +388,7 @@ func (a *App) Run(ctx context.Context) error {
 	if a.acme != nil {
 		group.Go(func() error { return a.acme.Run(captureCtx) })
 	}
-	for _, s := range a.cfg.Streams {
-		if !s.Source.IsZero() {
-			group.Go(func() error { return a.runCapture(captureCtx, s) })
-		}
-	}
+	group.Go(func() error { a.streams.run(captureCtx); return nil })
 	err := group.Wait()
 	stopAudit()
 	if auditErr := <-audited; auditErr != nil && !errors.Is(auditErr, context.Canceled) {
@@ -431,39 +402,6 @@ func (a *App) Run(ctx context.Context) error {
 		return nil // asked to stop
 	}
 	return err
-}
-
-// runCapture keeps the capture process of one stream running until ctx is done.
-func (a *App) runCapture(ctx context.Context, s config.Stream) error {
-	log := a.log.With("stream", s.ID)
-	err := supervise.Run(ctx, supervise.Options{
-		Program: a.capture,
-		Args:    captureArgs(s, a.cfg.Log.Level),
-		Env:     []string{"SIGHTLINE_SOURCE=" + s.Source.Reveal(), "PATH=/usr/bin:/bin", "LC_ALL=C"},
-		Serve: func(ctx context.Context, conn net.Conn) error {
-			return ingest.Serve(ctx, s.ID, pipe.New(conn, wire.MaxMessageLen), a.hub, ingest.Options{
-				Epoch: a.epoch, LeftState: media.StateRestarting,
-				LeftDetail: "The capture process ended; it is being started again.",
-			}, log)
-		},
-		Restarting: func(detail string) { a.hub.SetStatus(s.ID, media.StateRestarting, detail) },
-		Redact:     redactor(s.Source),
-	}, log)
-	if errors.Is(err, context.Canceled) {
-		return nil // asked to stop
-	}
-	return err
-}
-
-// redactor hides a source's login, in the whole address and alone.
-func redactor(source config.Source) func(string) string {
-	pairs := []string{source.Reveal(), source.String()}
-	if u, err := url.Parse(source.Reveal()); err == nil && u.User != nil {
-		if password, _ := u.User.Password(); password != "" {
-			pairs = append(pairs, u.User.String(), "***", password, "***")
-		}
-	}
-	return strings.NewReplacer(pairs...).Replace
 }
 
 func captureArgs(s config.Stream, level slog.Level) []string {

@@ -28,6 +28,7 @@ type Config struct {
 	Proxies []netip.Prefix // reverse proxies whose word on who asks is believed
 	TLS     TLS
 	Auth    Auth
+	Policy  []PolicyTest
 	Streams []Stream // in the order of the file
 	Limits  Limits
 	Audit   Audit
@@ -76,6 +77,14 @@ type Role struct {
 	Name    string
 	Actions []string // view, publish, admin
 	Streams []string // patterns
+}
+
+// PolicyTest says what a role must be able to do, or must not be.
+type PolicyTest struct {
+	Who    string // issuer/role
+	Action string // view, publish or admin
+	Stream string
+	May    bool
 }
 
 // OIDC is the provider where people log in (OpenID Connect). Issuer.Name is empty where there is none.

@@ -336,6 +336,9 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 		}},
 		key{"tls", func(n *yaml.Node) { d.tls(n, &c.TLS) }},
 		key{"auth", func(n *yaml.Node) { d.auth(n, &c.Auth) }},
+		key{"policy-tests", func(n *yaml.Node) {
+			d.list(n, "policy-tests", maxPolicyTests, func(n *yaml.Node) { c.Policy = append(c.Policy, d.policyTest(n)) })
+		}},
 		key{"streams", func(n *yaml.Node) { d.streams(n, &c.Streams) }},
 		key{"limits", func(n *yaml.Node) {
 			d.mapping(
@@ -481,6 +484,28 @@ func (d *decoder) auth(n *yaml.Node, a *Auth) {
 			}
 		}},
 	)
+}
+
+// maxPolicyTests is how many tests a policy may have.
+const maxPolicyTests = 1000
+
+// policyTest reads {who: portal/guards, may: view, stream: site/door}, or may-not in the place of may.
+func (d *decoder) policyTest(n *yaml.Node) (t PolicyTest) {
+	before := len(d.errs)
+	var may, mayNot string
+	actions := oneOf([]string{"view", "publish", "admin"})
+	d.mapping(
+		n, "a policy test",
+		key{"who", d.text(&t.Who, "who", "issuer/role", notEmpty)},
+		key{"may", d.text(&may, "may", "view, publish or admin", actions)},
+		key{"may-not", d.text(&mayNot, "may-not", "view, publish or admin", actions)},
+		key{"stream", d.text(&t.Stream, "stream", "a stream's name", func(s string) error { _, err := media.ParseStreamID(s); return err })},
+	)
+	t.Action, t.May = may+mayNot, may != ""
+	if len(d.errs) == before && (t.Who == "" || t.Stream == "" || (may == "") == (mayNot == "")) {
+		d.fail(n, "a policy test needs who, stream, and either may or may-not")
+	}
+	return t
 }
 
 // issuer gives the keys that every issuer has.

@@ -182,6 +182,19 @@ func (h *Hub) Declare(id media.StreamID) {
 	h.get(id).declared = true
 }
 
+// Withdraw takes back Declare: the stream is forgotten as soon as nobody publishes or watches it.
+func (h *Hub) Withdraw(id media.StreamID) {
+	h.mu.Lock()
+	s := h.streams[id]
+	if s != nil {
+		s.declared = false
+	}
+	h.mu.Unlock()
+	if s != nil {
+		h.release(s)
+	}
+}
+
 // Has tells whether the stream is declared, published or watched.
 func (h *Hub) Has(id media.StreamID) bool {
 	h.mu.Lock()

@@ -1,0 +1,165 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"reflect"
+	"strings"
+	"sync"
+
+	"sightline/internal/config"
+	"sightline/internal/ingest"
+	"sightline/internal/media"
+	"sightline/internal/sessions"
+	"sightline/internal/supervise"
+	"sightline/internal/transport/pipe"
+	"sightline/internal/wire"
+)
+
+// streams are those of the configuration, with a capture process for each that has a source. Its methods are safe for
+// concurrent use.
+type streams struct {
+	app *App
+
+	mu      sync.Mutex
+	list    []config.Stream             // as configured now; guarded by mu
+	running map[media.StreamID]*process // guarded by mu
+	ctx     context.Context             //nolint:containedctx // of all processes: those of streams that come later too. Nil before run; guarded by mu
+}
+
+// process is a capture process that is kept running.
+type process struct {
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+func newStreams(a *App, list []config.Stream) *streams {
+	for _, s := range list {
+		a.hub.Declare(s.ID)
+	}
+	return &streams{app: a, list: list, running: map[media.StreamID]*process{}}
+}
+
+// run keeps the capture processes running until ctx is done and all have ended.
+func (m *streams) run(ctx context.Context) {
+	m.mu.Lock()
+	m.ctx = ctx
+	for _, s := range m.list {
+		m.start(s)
+	}
+	m.mu.Unlock()
+	<-ctx.Done()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, p := range m.running {
+		<-p.done
+	}
+}
+
+// start starts the capture process of a stream that has a source. mu is held.
+func (m *streams) start(s config.Stream) {
+	if s.Source.IsZero() || m.ctx == nil || m.ctx.Err() != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(m.ctx)
+	p := &process{stop, make(chan struct{})}
+	m.running[s.ID] = p
+	go func() {
+		defer close(p.done)
+		m.app.runCapture(ctx, s)
+	}()
+}
+
+// change goes on with another list. Streams that are in both, the same, do not notice; of those that are not, whatever runs is
+// ended first.
+func (m *streams) change(list []config.Stream) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	same := map[media.StreamID]bool{}
+	stay := map[media.StreamID]bool{}
+	for _, s := range list {
+		stay[s.ID] = true
+		for _, old := range m.list {
+			if old.ID == s.ID && reflect.DeepEqual(old, s) {
+				same[s.ID] = true
+			}
+		}
+	}
+	var ended []*process
+	for _, old := range m.list {
+		if same[old.ID] {
+			continue
+		}
+		if p := m.running[old.ID]; p != nil {
+			p.stop()
+			ended = append(ended, p)
+			delete(m.running, old.ID)
+		}
+		// A publisher of a stream that has a source now, or is gone, may not go on; viewers only of one that is gone.
+		for _, x := range m.app.sessions.List(func(x sessions.Session) bool {
+			return x.Stream == old.ID && (x.Kind == "publish" || !stay[old.ID])
+		}) {
+			m.app.sessions.End(x.ID)
+		}
+		if !stay[old.ID] {
+			m.app.hub.Withdraw(old.ID)
+		}
+	}
+	for _, p := range ended {
+		<-p.done
+	}
+	m.list = list
+	for _, s := range list {
+		if !same[s.ID] {
+			m.app.hub.Declare(s.ID)
+			m.start(s)
+		}
+	}
+}
+
+// mayPublish tells whether a stream is open to publishers over the network: those configured so, and any that is not
+// configured at all, for which a publish token is leave enough.
+func (m *streams) mayPublish(id media.StreamID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.list {
+		if s.ID == id {
+			return s.Publish
+		}
+	}
+	return true
+}
+
+// runCapture keeps the capture process of one stream running until ctx is done.
+func (a *App) runCapture(ctx context.Context, s config.Stream) {
+	log := a.log.With("stream", s.ID)
+	err := supervise.Run(ctx, supervise.Options{
+		Program: a.capture,
+		Args:    captureArgs(s, a.cfg.Log.Level),
+		Env:     []string{"SIGHTLINE_SOURCE=" + s.Source.Reveal(), "PATH=/usr/bin:/bin", "LC_ALL=C"},
+		Serve: func(ctx context.Context, conn net.Conn) error {
+			return ingest.Serve(ctx, s.ID, pipe.New(conn, wire.MaxMessageLen), a.hub, ingest.Options{
+				Epoch: a.epoch, LeftState: media.StateRestarting,
+				LeftDetail: "The capture process ended; it is being started again.",
+			}, log)
+		},
+		Restarting: func(detail string) { a.hub.SetStatus(s.ID, media.StateRestarting, detail) },
+		Redact:     redactor(s.Source),
+	}, log)
+	if !errors.Is(err, context.Canceled) {
+		log.Error("capture process is kept running no longer", "error", err)
+	}
+}
+
+// redactor hides a source's login, in the whole address and alone.
+func redactor(source config.Source) func(string) string {
+	pairs := []string{source.Reveal(), source.String()}
+	if u, err := url.Parse(source.Reveal()); err == nil && u.User != nil {
+		if password, _ := u.User.Password(); password != "" {
+			pairs = append(pairs, u.User.String(), "***", password, "***")
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace
+}
