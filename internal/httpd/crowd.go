@@ -3,7 +3,6 @@ package httpd
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,7 +13,7 @@ import (
 	"sightline/internal/audit"
 )
 
-// crowdEvery is how often connections that came to nothing come on record, one record for each source and reason.
+// crowdEvery is how often connections that came to nothing come on record, one record for each: whoever waits for a disk must not hold up the door.
 const crowdEvery = time.Second
 
 // maxCrowdSources is how many sources, each with its reason, are told apart in that time; the others are counted together.
@@ -97,11 +96,11 @@ func (c *crowd) tell(ctx context.Context, to Recorder, log *slog.Logger) {
 			if key.reason == crowdedOut {
 				log.Warn("connections closed since too many of their source waited without showing leave", "source", key.source, "count", n)
 			}
-			err := to.Append(context.WithoutCancel(ctx), audit.Record{
-				Event: "connect", Verdict: audit.Refused, Reason: fmt.Sprintf("%s %d", key.reason, n), Remote: key.source.Addr().String(),
-			})
-			if err != nil {
-				log.Error("audit record not written", "error", err)
+			for range n { // floods are folded there
+				rec := audit.Record{Event: "connect", Verdict: audit.Refused, Reason: key.reason, Remote: key.source.Addr().String()}
+				if err := to.Append(context.WithoutCancel(ctx), rec); err != nil {
+					log.Error("audit record not written", "error", err)
+				}
 			}
 		}
 		if ctx.Err() != nil {

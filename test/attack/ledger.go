@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"unicode"
@@ -191,20 +190,16 @@ func unprintable(data []byte) int {
 
 // expand is what a record stands for: an entry, so many times.
 func (l line) expand() (entry, int) {
-	n := max(1, l.Count)
-	reason := l.Reason
-	if word, count, ok := strings.Cut(reason, " "); ok && l.Event == "connect" { // "no-request 3"
-		if times, err := strconv.Atoi(count); err == nil {
-			reason, n = word, n*times
-		}
-	}
-	return entry{l.Event, l.Verdict, brief(l.Event, reason)}, n
+	return entry{l.Event, l.Verdict, brief(l.Event, l.Reason)}, max(1, l.Count)
 }
 
 // brief is what is compared of a reason: of the end of a session only whether it is known at all, since sentences may change.
 func brief(event, reason string) string {
 	if event == "mjpeg-end" {
 		return "*" // whoever notices first
+	}
+	if reason == "crowded-out" || reason == "no-handshake" {
+		return nothingCame // of many at once, which of the two depends on who came first
 	}
 	if strings.HasSuffix(event, "-end") && strings.Contains(reason, " ") {
 		return "fault"
@@ -230,8 +225,6 @@ func (l *ledger) settle() error {
 		case r.Remote == honestAddress:
 			strangers[e] += n
 			continue
-		case r.Remote == crowdAddress && e.event == "connect":
-			e.reason = nothingCame
 		case r.Remote == manySources:
 			rolledUp[e] += n
 			continue

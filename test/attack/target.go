@@ -40,7 +40,7 @@ const (
 	crowdAddress = "127.48.0.1"
 	// manySources stands on record for connections of more sources than are told apart in a second.
 	manySources = "::"
-	// nothingCame stands for the reasons of connections from there, which depend on who came first.
+	// nothingCame stands for the reasons of connections that ended before a handshake.
 	nothingCame = "came to nothing"
 )
 

@@ -229,7 +229,7 @@ func unread(status int) outcome {
 	return outcome{status: status, entries: []entry{{"connect", "refused", "no-request"}}}
 }
 
-func unspoken() outcome { return outcome{entries: []entry{{"connect", "refused", "no-handshake"}}} }
+func unspoken() outcome { return outcome{entries: []entry{{"connect", "refused", nothingCame}}} }
 
 // testCase is one way to attack.
 type testCase struct {
