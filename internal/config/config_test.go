@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -291,4 +292,32 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("got %+v", c)
 		}
 	})
+}
+
+// The example in the documentation has every key there is, and is right.
+func TestLoad_TheDocumentedExample(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("there is no example")
+	}
+	file := filepath.Join(t.TempDir(), "sightline.yaml")
+	if err := os.WriteFile(file, []byte(example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(config.Options{File: file, Getenv: none})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Each part of the configuration is spoken of.
+	v := reflect.ValueOf(c)
+	for i := range v.NumField() {
+		if v.Field(i).IsZero() {
+			t.Errorf("the example has nothing of %s", v.Type().Field(i).Name)
+		}
+	}
 }
