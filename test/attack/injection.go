@@ -150,14 +150,19 @@ func methods(ctx context.Context, t *target) ([]*testCase, error) {
 	if err != nil {
 		return nil, err
 	}
+	place := strings.NewReplacer("{stream...}", "door", "{stream}", "door", "{file}", "app.js", "{$}", "", "{id}", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	taken := map[string]bool{} // routes, and cases
+	for _, rule := range rules {
+		taken[place.Replace(rule.Route)] = true
+	}
 	var cases []*testCase
 	for _, rule := range rules {
-		own, pattern, _ := strings.Cut(rule.Route, " ")
-		path := strings.NewReplacer("{stream...}", "door", "{stream}", "door", "{file}", "app.js", "{$}", "", "{id}", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").Replace(pattern)
+		own, path, _ := strings.Cut(place.Replace(rule.Route), " ")
 		for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "DEBUG", "get", "GETT"} {
-			if method == own {
+			if taken[method+" "+path] {
 				continue
 			}
+			taken[method+" "+path] = true
 			cases = append(cases, plain("method", "", method+" "+path, request{method: method, path: path, header: []string{"Cookie: " + t.cookie, "X-HTTP-Method-Override: " + own}}, refused("request", "not-found"), unread(400)))
 		}
 		if own == http.MethodGet && rule.Who != "anybody" {
