@@ -30,7 +30,7 @@ type Alert struct {
 	detect.Alert
 }
 
-// Center keeps alerts. Make one with New. Newest and Mute are safe for concurrent use.
+// Center keeps alerts. Make one with New. Newest, Muted and Mute are safe for concurrent use.
 type Center struct {
 	lines *audit.Subscription
 	tell  func(body []byte) // nil: nobody
@@ -111,6 +111,13 @@ func (c *Center) Newest() []Alert {
 		list = append(list, a)
 	}
 	return list
+}
+
+// Muted tells until when rules are mute, by rule, of those that are.
+func (c *Center) Muted(now time.Time) map[string]time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.detector.Muted(now)
 }
 
 // Mute keeps a rule from raising alerts until then. It reports whether there is such a rule.

@@ -9,6 +9,7 @@ package detect
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -137,6 +138,13 @@ func (d *Detector) Mute(rule string, until time.Time) bool {
 		d.muted[rule] = until
 	}
 	return ok
+}
+
+// Muted tells until when rules are mute, by rule, of those that are.
+func (d *Detector) Muted(now time.Time) map[string]time.Time {
+	list := maps.Clone(d.muted)
+	maps.DeleteFunc(list, func(_ string, until time.Time) bool { return !now.Before(until) })
+	return list
 }
 
 // Observe takes in the next record and gives the alerts that it completes.

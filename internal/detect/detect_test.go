@@ -286,7 +286,14 @@ func TestMute_ARuleSaysNothingUntilThen(t *testing.T) {
 	p.refused(0, "watch", "forged", "198.51.100.1")
 	p.refused(2*time.Hour, "watch", "forged", "198.51.100.1")
 	d := New(Options{})
-	d.Mute("D01", p.events[0].At.Add(time.Hour))
+	until := p.events[0].At.Add(time.Hour)
+	d.Mute("D01", until)
+	if got := d.Muted(p.events[0].At); len(got) != 1 || !got["D01"].Equal(until) {
+		t.Errorf("mute are %v", got)
+	}
+	if got := d.Muted(until); len(got) != 0 {
+		t.Errorf("still mute are %v", got)
+	}
 	if got := d.Observe(p.events[0]); len(got) != 0 {
 		t.Errorf("muted, and yet %v", names(got))
 	}

@@ -8,9 +8,9 @@ import (
 // maxMute is the longest that a rule is muted, in hours: nobody forgets it for good.
 const maxMute = 7 * 24
 
-// alerts lists what the rules over the audit record found, newest first.
+// alerts lists what the rules over the audit record found, newest first, and which of them are mute until when.
 func (s *Server) alerts(w http.ResponseWriter, _ *http.Request, _ caller) {
-	s.answer(w, http.StatusOK, map[string]any{"alerts": s.opts.Alerts.Newest()})
+	s.answer(w, http.StatusOK, map[string]any{"alerts": s.opts.Alerts.Newest(), "muted": s.opts.Alerts.Muted(time.Now())})
 }
 
 // mute keeps one rule from raising alerts for some hours.

@@ -220,7 +220,7 @@ func TestAlerts_AreSeenAndMuted(t *testing.T) {
 		r.Header.Set("Authorization", "Bearer "+s.token(auth.Admin, "**"))
 		return s.do(r)
 	}
-	if a := admin("GET", "/api/v1/alerts", ""); a.status != 200 || strings.TrimSpace(a.body) != `{"alerts":[]}` {
+	if a := admin("GET", "/api/v1/alerts", ""); a.status != 200 || strings.TrimSpace(a.body) != `{"alerts":[],"muted":{}}` {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
 	for _, body := range []string{"", `{"rule":"D99","hours":1}`, `{"rule":"D01","hours":0}`, `{"rule":"D01","hours":169}`, `{"rule":"D01"}`} {
@@ -230,6 +230,9 @@ func TestAlerts_AreSeenAndMuted(t *testing.T) {
 	}
 	if a := admin("POST", "/api/v1/alerts/mute", `{"rule":"D01","hours":168}`); a.status != 204 {
 		t.Errorf("got %d %s", a.status, a.body)
+	}
+	if a := admin("GET", "/api/v1/alerts", ""); !strings.HasPrefix(a.body, `{"alerts":[],"muted":{"D01":"20`) {
+		t.Errorf("not told what is mute: %s", a.body)
 	}
 }
 
