@@ -220,6 +220,18 @@ func smugglings(_ context.Context, t *target) ([]*testCase, error) {
 			return judge(a, err, refused("login", "bad-json"), unread(400), unread(501))
 		}})
 	}
+	cases = append(cases, &testCase{
+		class: "smuggling", name: "behind a good request", once: true, known: "net/http does not tell of a bad request on a connection that had a good one",
+		try: func(_ context.Context, v *visitor) (outcome, error) {
+			v.keeps = true
+			defer v.leave()
+			if a, err := v.ask(request{path: "/healthz"}); err != nil || a.status != http.StatusOK {
+				return outcome{}, fmt.Errorf("the good request: status %d: %w", a.status, err)
+			}
+			a, err := v.ask(request{method: "POST", path: "/api/v1/login", header: []string{"Content-Length: -1"}})
+			return judge(a, err, unread(400))
+		},
+	})
 	for _, version := range []string{"HTTP/0.9", "HTTP/1.2", "HTTP/2.0", "HTTP/3.0", "HTTP/1.1 ", "HTTP/11", "http/1.1", "", "HTTP/1.1\x00", "RTSP/1.0"} {
 		raw := "GET /api/v1/session " + version + "\r\nHost: " + t.host + "\r\n\r\n"
 		cases = append(cases, &testCase{class: "smuggling", name: fmt.Sprintf("version %q", version), try: func(_ context.Context, v *visitor) (outcome, error) {

@@ -264,7 +264,7 @@ func (l *ledger) settle() error {
 		due, found := dueFrom[a.remote], byRemote[a.remote]
 		ok := true
 		for _, e := range a.entries {
-			if rest := due[e] - found[e]; rest > 0 && e.verdict == "refused" {
+			if rest := due[e] - found[e]; rest > 0 && e.verdict == "refused" && a.of.known == "" {
 				owed[e] += rest
 				debtors[e] = append(debtors[e], a)
 				found[e] += rest // once for all that came from there

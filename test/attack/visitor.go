@@ -251,7 +251,11 @@ func (c *testCase) weight() int {
 
 // plain is a case of one request with one answer out of those that may come.
 func plain(class, group, name string, r request, may ...outcome) *testCase {
+	maybeUnread := slices.ContainsFunc(may, func(o outcome) bool { return len(o.entries) == 1 && o.entries[0].event == "connect" })
 	return &testCase{class: class, group: group, name: name, try: func(_ context.Context, v *visitor) (outcome, error) {
+		if maybeUnread { // behind a good request it would have no record: there is a case for that
+			v.leave()
+		}
 		a, err := v.ask(r)
 		return judge(a, err, may...)
 	}}
