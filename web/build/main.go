@@ -36,6 +36,7 @@ func buildPages(dir string) error {
 	err := bundle(api.BuildOptions{
 		EntryPointsAdvanced: []api.EntryPoint{
 			{InputPath: filepath.Join(src, "app", "app.ts"), OutputPath: "app"},
+			{InputPath: filepath.Join(src, "app", "admin.ts"), OutputPath: "admin"},
 			{InputPath: filepath.Join(src, "app", "app.css"), OutputPath: "app"},
 			{InputPath: filepath.Join(src, "player", "worker.ts"), OutputPath: "worker"},
 			{InputPath: filepath.Join(src, "publisher", "worker.ts"), OutputPath: "publisher"},

@@ -6,12 +6,104 @@ export interface Stream {
   readonly state: string;
   readonly detail: string;
   readonly viewers: number;
+  /** The kind of its source, and what confines it; empty while nobody publishes. */
+  readonly source: string;
+  readonly sandbox: string;
   readonly renditions: readonly Rendition[];
 }
 
 export interface Rendition {
   readonly width: number;
   readonly height: number;
+  readonly encoder: string;
+}
+
+/** What one logs in by: a link's code, a name with its password, or an account's set-up code with the password that it shall have. */
+export type Credentials =
+  | { readonly code: string }
+  | { readonly name: string; readonly password: string }
+  | { readonly code: string; readonly password: string };
+
+/** Who is logged in. */
+export interface Self {
+  readonly subject: string;
+  readonly expires: Date;
+  readonly admin: boolean;
+}
+
+/** Something that runs with somebody's leave. */
+export interface Session {
+  readonly id: string;
+  /** "watch", "publish" and the like. */
+  readonly kind: string;
+  readonly stream: string;
+  readonly subject: string;
+  readonly remote: string;
+  readonly since: Date;
+}
+
+/** What a rule over the audit record found. */
+export interface Alert {
+  readonly id: number;
+  readonly rule: string;
+  readonly title: string;
+  readonly level: string;
+  readonly at: Date;
+  readonly detail: string;
+  readonly threshold: string;
+  /** Records, by number. */
+  readonly evidence: readonly number[];
+  readonly subject: string;
+  readonly tokenID: string;
+  /** "revoke-token", "revoke-subject", or empty. */
+  readonly answer: string;
+}
+
+export interface Alerts {
+  readonly alerts: readonly Alert[];
+  /** Until when rules are mute. */
+  readonly muted: ReadonlyMap<string, Date>;
+}
+
+/** A line of the audit record. */
+export interface AuditRecord {
+  readonly seq: number;
+  readonly time: Date;
+  readonly event: string;
+  readonly verdict: string;
+  readonly reason: string;
+  readonly subject: string;
+  readonly stream: string;
+  readonly action: string;
+  readonly remote: string;
+  /** How many attempts it stands for, where it stands for several; else 0. */
+  readonly count: number;
+}
+
+export interface AuditTrail {
+  readonly records: readonly AuditRecord[];
+  /** The oldest record that the server looked at for this, and whether it looked at all of them. */
+  readonly from: number;
+  readonly all: boolean;
+}
+
+/** Which records are wanted; what is empty does not matter. A * at the end stands for any rest. */
+export interface AuditFilter {
+  readonly stream: string;
+  readonly subject: string;
+  readonly event: string;
+  readonly verdict: string;
+}
+
+/** What a check of the whole record found. */
+export interface AuditReport {
+  readonly sound: boolean;
+  readonly first: number;
+  readonly last: number;
+  readonly signed: number;
+  readonly findings: readonly string[];
+  /** Findings beyond those. */
+  readonly more: number;
 }
 
 /** A refusal, in the server's words, or the lack of any answer. */
@@ -26,39 +118,127 @@ export class APIError extends Error {
   }
 }
 
-/** Exchanges a one-time code for a session. Throws APIError. */
-export async function login(code: string): Promise<void> {
-  await request("POST", "/api/v1/login", { code });
+// All of these throw APIError, with status 401 when not logged in and 403 without leave.
+
+/** The name of what people log in with elsewhere; empty where they do not. */
+export const loginWith = async (): Promise<string> => text(await read("/api/v1/login"), "oidc");
+
+/** Begins a session. */
+export async function login(credentials: Credentials): Promise<void> {
+  await request("POST", "/api/v1/login", credentials);
 }
 
-/** Ends the session. Throws APIError. */
+/** Ends the session. */
 export async function logout(): Promise<void> {
   await request("POST", "/api/v1/logout", {});
 }
 
-/** Lists what one may watch. Throws APIError, with status 401 when not logged in. */
+/** Ends all sessions of the same person, and all that runs with them. */
+export async function logoutEverywhere(): Promise<void> {
+  await request("POST", "/api/v1/logout/everywhere", {});
+}
+
+export async function self(): Promise<Self> {
+  const body = await read("/api/v1/session");
+  return { subject: text(body, "subject"), expires: time(body, "expires"), admin: field(body, "admin") === true };
+}
+
+/** Lists what one may watch. */
 export async function streams(): Promise<Stream[]> {
-  const body = await (await request("GET", "/api/v1/streams")).json().catch(() => undefined);
-  const list = field(body, "streams");
-  if (!Array.isArray(list)) throw new APIError(200, "The server's list of streams cannot be read. Reload the page.");
-  return list.map((s: unknown) => ({
+  return list(await read("/api/v1/streams"), "streams").map((s) => ({
     id: text(s, "id"),
     state: text(s, "state"),
     detail: text(s, "detail"),
     viewers: number(s, "viewers"),
-    renditions: items(s, "renditions").map((r) => ({
-      width: number(r, "width"),
-      height: number(r, "height"),
-    })),
+    source: text(s, "source"),
+    sandbox: text(s, "sandbox"),
+    renditions: items(s, "renditions").map((r) => ({ width: number(r, "width"), height: number(r, "height"), encoder: text(r, "encoder") })),
   }));
 }
 
-async function request(method: "GET" | "POST", path: string, body?: unknown): Promise<Response> {
+/** Lists what runs under one's name, and all that runs for who administers the server. */
+export async function sessions(): Promise<Session[]> {
+  return list(await read("/api/v1/sessions"), "sessions").map((s) => ({
+    id: text(s, "id"),
+    kind: text(s, "kind"),
+    stream: text(s, "stream"),
+    subject: text(s, "subject"),
+    remote: text(s, "remote"),
+    since: time(s, "since"),
+  }));
+}
+
+export async function endSession(id: string): Promise<void> {
+  await request("DELETE", `/api/v1/sessions/${encodeURIComponent(id)}`);
+}
+
+export async function alerts(): Promise<Alerts> {
+  const body = await read("/api/v1/alerts");
+  const found = list(body, "alerts").map((a) => ({
+    id: number(a, "id"),
+    rule: text(a, "rule"),
+    title: text(a, "title"),
+    level: text(a, "level"),
+    at: time(a, "at"),
+    detail: text(a, "detail"),
+    threshold: text(a, "threshold"),
+    evidence: items(a, "evidence").filter((n) => typeof n === "number"),
+    subject: text(a, "subject"),
+    tokenID: text(a, "token_id"),
+    answer: text(a, "answer"),
+  }));
+  const muted = field(body, "muted") ?? {};
+  return { alerts: found, muted: new Map(Object.keys(muted).map((rule) => [rule, time(muted, rule)])) };
+}
+
+export async function mute(rule: string, hours: number): Promise<void> {
+  await request("POST", "/api/v1/alerts/mute", { rule, hours });
+}
+
+/** Ends a credential before its time, or all of a person's. */
+export async function revoke(kind: "token" | "subject", value: string): Promise<void> {
+  await request("POST", "/api/v1/revocations", { kind, value });
+}
+
+/** The newest records of those wanted, the newest first. */
+export async function auditTrail(filter: AuditFilter): Promise<AuditTrail> {
+  const query = new URLSearchParams(Object.entries(filter).filter(([, value]) => value !== ""));
+  query.set("limit", "200");
+  const body = await read(`/api/v1/audit?${query}`);
+  const records = list(body, "records").map((r) => ({
+    seq: number(r, "seq"),
+    time: time(r, "time"),
+    event: text(r, "event"),
+    verdict: text(r, "verdict"),
+    reason: text(r, "reason"),
+    subject: text(r, "subject"),
+    stream: text(r, "stream"),
+    action: text(r, "action"),
+    remote: text(r, "remote"),
+    count: number(r, "count"),
+  }));
+  return { records, from: number(body, "from"), all: field(body, "all") === true };
+}
+
+/** Checks the whole audit record, which may take a while. */
+export async function verifyAudit(): Promise<AuditReport> {
+  const body: unknown = await (await request("POST", "/api/v1/audit/verify", {})).json().catch(() => undefined);
+  return {
+    sound: field(body, "sound") === true,
+    first: number(body, "first"),
+    last: number(body, "last"),
+    signed: number(body, "signed"),
+    findings: list(body, "findings").map((f) => text(f, "text")),
+    more: number(body, "more"),
+  };
+}
+
+const read = async (path: string): Promise<unknown> => (await request("GET", path)).json().catch(() => undefined);
+
+async function request(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<Response> {
   const init: RequestInit = { method, credentials: "same-origin", cache: "no-store" };
-  if (body !== undefined) {
-    init.headers = { "Content-Type": "application/json", "X-Sightline": "1" };
-    init.body = JSON.stringify(body);
-  }
+  if (method !== "GET") init.headers = { "Content-Type": "application/json", "X-Sightline": "1" };
+  if (body !== undefined) init.body = JSON.stringify(body);
   let answer: Response;
   try {
     answer = await fetch(path, init);
@@ -68,6 +248,13 @@ async function request(method: "GET" | "POST", path: string, body?: unknown): Pr
   if (answer.ok) return answer;
   const problem = field(await answer.json().catch(() => undefined), "error");
   throw new APIError(answer.status, text(problem, "message") || `The server refused (status ${answer.status}).`);
+}
+
+/** What a whole answer is about: it is a list, or the answer is none of this server's. */
+function list(value: unknown, key: string): unknown[] {
+  const found = field(value, key);
+  if (!Array.isArray(found)) throw new APIError(200, `The server's answer (${key}) cannot be read. Reload the page.`);
+  return found;
 }
 
 function field(value: unknown, key: string): unknown {
@@ -83,6 +270,8 @@ function number(value: unknown, key: string): number {
   const found = field(value, key);
   return typeof found === "number" ? found : 0;
 }
+
+const time = (value: unknown, key: string): Date => new Date(text(value, key));
 
 function items(value: unknown, key: string): unknown[] {
   const found = field(value, key);

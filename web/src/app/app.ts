@@ -1,11 +1,12 @@
 // The pages as one application: which is shown, and how one gets in.
 
 import { definePlayer, warmUp } from "../player/element.ts";
-import { APIError, login } from "./api.ts";
-import { Door } from "./door.ts";
+import type { Admin } from "./admin.ts";
+import { APIError, login, type Credentials } from "./api.ts";
+import { Door, SetUp, type Entrance } from "./door.ts";
 import type { Navigation, Page } from "./page.ts";
 import { Publish } from "./publish.ts";
-import { codeIn, routeOf } from "./route.ts";
+import { codeIn, routeOf, setUpCodeIn } from "./route.ts";
 import { Wall } from "./wall.ts";
 import { Watch } from "./watch.ts";
 
@@ -18,7 +19,26 @@ const navigation: Navigation = {
     history.pushState(null, "", path);
     showRoute();
   },
-  loggedOut: (reason) => show(new Door(reason, enter)),
+  loggedOut: (reason) => show(new Door(reason, entrance)),
+};
+
+const entrance: Entrance = {
+  async enter(credentials: Credentials) {
+    try {
+      await login(credentials);
+    } catch (cause) {
+      if (!(cause instanceof APIError)) throw cause;
+      return cause.message;
+    }
+    showRoute();
+    return "";
+  },
+  async enterByCode(code) {
+    const setUpCode = setUpCodeIn(code);
+    if (setUpCode === undefined) return entrance.enter({ code });
+    show(new SetUp(setUpCode, entrance));
+    return "";
+  },
 };
 
 function show(next: Page): void {
@@ -36,21 +56,18 @@ function showRoute(): void {
     show(new Watch(navigation, route.stream));
   } else if (route.page === "publish") {
     show(new Publish(navigation, route.stream));
+  } else if (route.page === "admin") {
+    void showAdmin();
   } else {
     show(new Wall(navigation, lastWatched));
   }
 }
 
-/** Tries a code; gives the sentence why it did not work. */
-async function enter(code: string): Promise<string> {
-  try {
-    await login(code);
-  } catch (cause) {
-    if (!(cause instanceof APIError)) throw cause;
-    return cause.message;
-  }
-  showRoute();
-  return "";
+/** Few come for this page: it is a file of its own, which nobody else waits for. */
+async function showAdmin(): Promise<void> {
+  const file: string = "/assets/admin.js";
+  const { Admin: Page } = (await import(file)) as { Admin: typeof Admin };
+  if (routeOf(location.pathname).page === "admin") show(new Page(navigation));
 }
 
 /** The code behind the #, which leaves the address bar and the history at once. */
@@ -64,11 +81,11 @@ async function start(): Promise<void> {
   const code = takeCode();
   // Without a code the page does not ask first whether it may: the socket is the shortest way to a picture, and says no itself.
   if (code === "") return showRoute();
-  const problem = await enter(code);
+  const problem = await entrance.enterByCode(code);
   if (problem !== "") navigation.loggedOut(problem);
 }
 
-if (routeOf(location.pathname).page !== "publish") warmUp();
+if (["wall", "watch"].includes(routeOf(location.pathname).page)) warmUp();
 definePlayer();
 addEventListener("popstate", () => {
   if (location.hash === "") showRoute();
@@ -79,6 +96,7 @@ addEventListener("hashchange", () => {
 addEventListener("keydown", (e) => {
   const typing = e.target instanceof HTMLInputElement || e.target instanceof HTMLSelectElement;
   if (typing || e.ctrlKey || e.metaKey || e.altKey) return;
+  if (document.querySelector("dialog[open], :popover-open") !== null) return; // what is open has the keys
   if (page?.key(e) === true) e.preventDefault();
 });
 void start();

@@ -1,4 +1,6 @@
-// The two helpers that all pages build with. Text goes in as text.
+// The helpers that all pages build with. Text goes in as text.
+
+import type { Navigation } from "./page.ts";
 
 export function el<K extends keyof HTMLElementTagNameMap>(tag: K, className: string, ...content: (Node | string)[]): HTMLElementTagNameMap[K] {
   const e = document.createElement(tag);
@@ -10,6 +12,18 @@ export function el<K extends keyof HTMLElementTagNameMap>(tag: K, className: str
 /** Leaves the text alone when it is the same, so that it is not read aloud again. */
 export function setText(e: HTMLElement, text: string): void {
   if (e.textContent !== text) e.textContent = text;
+}
+
+/** A link to a page of this application, which is shown without loading anything anew. */
+export function link(navigation: Navigation, className: string, text: string, path: string): HTMLAnchorElement {
+  const a = el("a", className, text);
+  a.href = path;
+  a.addEventListener("click", (e) => {
+    if (e.ctrlKey || e.metaKey || e.shiftKey || e.button !== 0) return;
+    e.preventDefault();
+    navigation.go(path);
+  });
+  return a;
 }
 
 export function brand(): HTMLElement {

@@ -1,55 +1,45 @@
 // The page of those who are not logged in: says so, and how to get in.
 
+import { APIError, loginWith, type Credentials } from "./api.ts";
 import { brand, el, setText } from "./dom.ts";
 import type { Page } from "./page.ts";
+import { PasswordField } from "./password.ts";
 import { codeIn } from "./route.ts";
+
+/** Tries to get in; gives the sentence why that did not work, or nothing because another page is shown by then. */
+export interface Entrance {
+  enter(credentials: Credentials): Promise<string>;
+  /** The same by a code that was pasted, of whichever kind. */
+  enterByCode(code: string): Promise<string>;
+}
 
 export class Door implements Page {
   readonly title = "Log in · Sightline";
   readonly element: HTMLElement;
-  readonly #enter: (code: string) => Promise<string>;
-  readonly #field = el("input", "");
-  readonly #button = el("button", "primary", "Continue");
+  readonly #entrance: Entrance;
+  readonly #name = el("input", "");
+  readonly #password = new PasswordField("Password", "current-password");
+  readonly #code = el("input", "");
+  readonly #elsewhere = el("a", "elsewhere");
   readonly #problem = el("p", "problem");
 
-  /** enter tries a code and gives the sentence why it did not work, or nothing because another page is shown by then. */
-  constructor(reason: string, enter: (code: string) => Promise<string>) {
-    this.#enter = enter;
-    const form = el("form", "");
-    const label = el("label", "", "Link or code");
-    this.#field.id = "code";
-    label.htmlFor = this.#field.id;
-    // Not a password field: browsers would offer to keep what works only once.
-    this.#field.type = "text";
-    this.#field.autocomplete = "off";
-    this.#field.autocapitalize = "none";
-    this.#field.spellcheck = false;
-    this.#field.placeholder = "https://…/#code";
-    this.#button.type = "submit";
-    form.append(label, el("div", "row", this.#field, this.#button));
-    form.addEventListener("submit", (e) => {
-      e.preventDefault();
-      void this.#submit();
-    });
+  constructor(reason: string, entrance: Entrance) {
+    this.#entrance = entrance;
     this.#problem.setAttribute("role", "alert");
     this.#say(reason);
+    this.#elsewhere.href = "/oidc/login";
+    this.#elsewhere.hidden = true;
+    const link = el("details", "", el("summary", "", "I have a link or a code"), this.#codeForm());
     this.element = el(
       "main",
       "door",
-      el(
-        "div",
-        "card",
-        brand(),
-        el("h1", "", "You are not logged in"),
-        el("p", "lead", "Open the link that the server printed when it started, or one that somebody with access made for you. Each link works once."),
-        this.#problem,
-        form,
-      ),
+      el("div", "card", brand(), el("h1", "", "You are not logged in"), this.#problem, this.#passwordForm(), this.#elsewhere, link),
     );
   }
 
   shown(): void {
-    this.#field.focus();
+    this.#name.focus();
+    void this.#offerElsewhere();
   }
 
   key(): boolean {
@@ -60,22 +50,109 @@ export class Door implements Page {
     // Nothing runs.
   }
 
-  async #submit(): Promise<void> {
-    const code = codeIn(this.#field.value);
-    if (code === "") {
-      this.#say("Paste the whole link, or the part of it after the # sign.");
-      this.#field.focus();
-      return;
+  #passwordForm(): HTMLFormElement {
+    const label = el("label", "", "Name");
+    this.#name.id = "username";
+    label.htmlFor = this.#name.id;
+    this.#name.type = "text";
+    this.#name.autocomplete = "username";
+    this.#name.autocapitalize = "none";
+    this.#name.spellcheck = false;
+    this.#name.required = true;
+    return form([el("div", "field", label, this.#name), this.#password.element], "Log in", async () => {
+      this.#password.hide();
+      this.#say(await this.#entrance.enter({ name: this.#name.value.trim(), password: this.#password.input.value }));
+      this.#password.input.select();
+    });
+  }
+
+  #codeForm(): HTMLFormElement {
+    const label = el("label", "", "Link or code");
+    this.#code.id = "code";
+    label.htmlFor = this.#code.id;
+    // Not a password field: browsers would offer to keep what works only once.
+    this.#code.type = "text";
+    this.#code.autocomplete = "off";
+    this.#code.autocapitalize = "none";
+    this.#code.spellcheck = false;
+    this.#code.placeholder = "https://…/#code";
+    const hint = el("p", "hint", "The one that the server printed when it started, or one that somebody with access made for you. Each works once.");
+    return form([hint, el("div", "field", label, this.#code)], "Continue", async () => {
+      const code = codeIn(this.#code.value);
+      this.#say(code === "" ? "Paste the whole link, or the part of it after the # sign." : await this.#entrance.enterByCode(code));
+      this.#code.select();
+    });
+  }
+
+  async #offerElsewhere(): Promise<void> {
+    try {
+      const name = await loginWith();
+      setText(this.#elsewhere, `Log in with ${name}`);
+      this.#elsewhere.hidden = name === "";
+    } catch (cause) {
+      if (!(cause instanceof APIError)) throw cause; // who tries to log in is told what is wrong
     }
-    this.#button.disabled = true;
-    const problem = await this.#enter(code);
-    this.#button.disabled = false;
-    this.#say(problem);
-    this.#field.select();
   }
 
   #say(text: string): void {
-    setText(this.#problem, text);
-    this.#problem.hidden = text === "";
+    say(this.#problem, text);
   }
+}
+
+/** What is not of this length the server does not take (accounts.MinPassword). */
+const shortest = 12;
+
+/** The page behind the link that invites somebody: they choose their password, and are logged in. */
+export class SetUp implements Page {
+  readonly title = "Choose a password · Sightline";
+  readonly element: HTMLElement;
+  readonly #password = new PasswordField("Password", "new-password");
+
+  constructor(code: string, entrance: Entrance) {
+    const problem = el("p", "problem");
+    problem.setAttribute("role", "alert");
+    say(problem, "");
+    const hint = el("p", "hint", `At least ${shortest} characters, whichever you like: a few words in a row are easy to keep and hard to guess.`);
+    hint.id = "password-hint";
+    this.#password.input.setAttribute("aria-describedby", hint.id);
+    const choose = form([this.#password.element, hint], "Set it and log in", async () => {
+      const password = this.#password.input.value;
+      const short = new TextEncoder().encode(password).length < shortest;
+      this.#password.hide();
+      say(problem, short ? `This password has fewer than ${shortest} characters. Choose a longer one.` : await entrance.enter({ code, password }));
+      this.#password.input.focus();
+    });
+    const lead = el("p", "lead", "An account was made for you. You will log in with the name you were told and this password.");
+    this.element = el("main", "door", el("div", "card", brand(), el("h1", "", "Choose a password"), lead, problem, choose));
+  }
+
+  shown(): void {
+    this.#password.input.focus();
+  }
+
+  key(): boolean {
+    return false;
+  }
+
+  close(): void {
+    // Nothing runs.
+  }
+}
+
+/** A form that can be sent once at a time. */
+function form(content: readonly Node[], action: string, send: () => Promise<void>): HTMLFormElement {
+  const button = el("button", "primary", action);
+  button.type = "submit";
+  const f = el("form", "", ...content, button);
+  f.addEventListener("submit", (e) => {
+    e.preventDefault();
+    button.disabled = true;
+    void send().finally(() => (button.disabled = false));
+  });
+  return f;
+}
+
+function say(problem: HTMLElement, text: string): void {
+  setText(problem, text);
+  problem.hidden = text === "";
 }

@@ -4,8 +4,9 @@
 import { newFeed, frameRateOf, type Feed } from "../publisher/feed.ts";
 import type { FromPublisher, PublishReport, ToPublisher } from "../publisher/messages.ts";
 import { tell, whyNoCamera, type CameraState } from "../publisher/state.ts";
+import { account } from "./account.ts";
 import { APIError, streams } from "./api.ts";
-import { el, setText } from "./dom.ts";
+import { el, link, setText } from "./dom.ts";
 import type { Navigation, Page } from "./page.ts";
 import { nameProblem, publishSocketPath, watchPath } from "./route.ts";
 
@@ -62,13 +63,7 @@ export class Publish implements Page {
     this.#navigation = navigation;
     this.#stream = stream;
     this.title = `Camera ${stream} · Sightline`;
-    const back = el("a", "back", "Cameras");
-    back.href = "/";
-    back.addEventListener("click", (e) => {
-      if (e.ctrlKey || e.metaKey || e.shiftKey || e.button !== 0) return;
-      e.preventDefault();
-      navigation.go("/");
-    });
+    const back = link(navigation, "back", "Cameras", "/");
 
     this.#video.muted = true;
     this.#video.autoplay = true;
@@ -97,11 +92,11 @@ export class Publish implements Page {
       this.#figures.set(name, value);
       list.append(el("dt", "", name), value);
     }
-    const link = el("a", "", this.#link);
-    link.href = watchPath(stream);
-    link.target = "_blank";
-    link.rel = "noopener";
-    const share = el("section", "share", el("h2", "", "Watch it at"), el("div", "row", link, this.#copy));
+    const address = el("a", "", this.#link);
+    address.href = watchPath(stream);
+    address.target = "_blank";
+    address.rel = "noopener";
+    const share = el("section", "share", el("h2", "", "Watch it at"), el("div", "row", address, this.#copy));
 
     const panel = el(
       "div",
@@ -112,7 +107,7 @@ export class Publish implements Page {
       list,
       share,
     );
-    this.element = el("main", "publish", el("header", "bar", back, el("h1", "", stream)), el("div", "studio", this.#stage, panel));
+    this.element = el("main", "publish", el("header", "bar", back, el("h1", "", stream), account(navigation)), el("div", "studio", this.#stage, panel));
   }
 
   get #link(): string {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { codeIn, nameProblem, publishPath, publishSocketPath, routeOf, socketPath, watchPath } from "./route.ts";
+import { codeIn, nameProblem, publishPath, publishSocketPath, routeOf, setUpCodeIn, socketPath, watchPath } from "./route.ts";
 
 test("addresses and streams belong to each other", () => {
   for (const stream of ["door", "site/door", "a.b_c-1/d"]) {
@@ -19,6 +19,16 @@ test("what names no stream is the wall", () => {
 test("a code is found in whatever was pasted", () => {
   for (const pasted of ["abc-1", "#abc-1", " https://h:8443/#abc-1\n", "https://h/watch/door#abc-1"]) assert.equal(codeIn(pasted), "abc-1");
   for (const nothing of ["", "#", "  "]) assert.equal(codeIn(nothing), "");
+});
+
+test("a set-up code is told from one that logs in", () => {
+  assert.equal(setUpCodeIn(codeIn("https://h:8443/#invite.abc-1")), "abc-1");
+  assert.equal(setUpCodeIn(codeIn("https://h:8443/#abc-1")), undefined);
+});
+
+test("the administrator's page", () => {
+  for (const path of ["/admin", "/admin/"]) assert.deepEqual(routeOf(path), { page: "admin" });
+  assert.deepEqual(routeOf("/administer"), { page: "wall" });
 });
 
 test("names outside of the grammar are refused in words", () => {

@@ -1,10 +1,11 @@
 // Addresses of the pages, and the one-time code that may come behind the #. Pure.
 
-export type Route = { readonly page: "wall" } | { readonly page: "watch" | "publish"; readonly stream: string };
+export type Route = { readonly page: "wall" | "admin" } | { readonly page: "watch" | "publish"; readonly stream: string };
 
 const pages = ["watch", "publish"] as const;
 
 export function routeOf(path: string): Route {
+  if (path.replace(/\/$/, "") === "/admin") return { page: "admin" };
   const page = pages.find((p) => path.startsWith(`/${p}/`));
   if (page === undefined) return { page: "wall" };
   try {
@@ -39,3 +40,8 @@ export function codeIn(pasted: string): string {
   const trimmed = pasted.trim();
   return trimmed.slice(trimmed.indexOf("#") + 1).trim();
 }
+
+const invitation = "invite.";
+
+/** The set-up code of an account in a code that codeIn found; undefined where it is one that logs in. */
+export const setUpCodeIn = (code: string): string | undefined => (code.startsWith(invitation) ? code.slice(invitation.length) : undefined);

@@ -1,7 +1,8 @@
 // The wall: a live tile for each stream one may watch.
 
 import type { SightlinePlayer } from "../player/element.ts";
-import { APIError, logout, streams, type Stream } from "./api.ts";
+import { account } from "./account.ts";
+import { APIError, streams, type Stream } from "./api.ts";
 import { brand, el, icon, setText } from "./dom.ts";
 import { layout, nextTile, type Direction } from "./grid.ts";
 import type { Navigation, Page } from "./page.ts";
@@ -38,16 +39,13 @@ export class Wall implements Page {
     this.#navigation = navigation;
     this.#focus = focus;
     this.#name = new NameDialog((name) => navigation.go(publishPath(name)));
-    const out = el("button", "plain", "Log out");
-    out.type = "button";
-    out.addEventListener("click", () => void this.#logout());
     this.#count.setAttribute("role", "status");
     this.#problem.setAttribute("role", "alert");
     this.#problem.hidden = true;
     this.#note.hidden = true;
     this.#grid.setAttribute("role", "list");
     this.#grid.setAttribute("aria-label", "Cameras");
-    const header = el("header", "bar", brand(), this.#count, this.#publishButton(), out);
+    const header = el("header", "bar", brand(), this.#count, this.#publishButton(), account(navigation));
     this.element = el("main", "wall", header, this.#problem, this.#grid, this.#note, this.#name.element);
   }
 
@@ -189,18 +187,6 @@ export class Wall implements Page {
     const link = links[next];
     link?.focus();
     return link !== undefined;
-  }
-
-  async #logout(): Promise<void> {
-    try {
-      await logout();
-      this.#navigation.loggedOut("You are logged out.");
-    } catch (cause) {
-      if (!(cause instanceof APIError)) throw cause;
-      if (cause.status === 401) this.#navigation.loggedOut("");
-      setText(this.#problem, cause.message);
-      this.#problem.hidden = false;
-    }
   }
 }
 

@@ -1,7 +1,8 @@
 // One stream, as large as the window.
 
 import type { SightlinePlayer } from "../player/element.ts";
-import { el } from "./dom.ts";
+import { account } from "./account.ts";
+import { el, link } from "./dom.ts";
 import type { Navigation, Page } from "./page.ts";
 import { socketPath } from "./route.ts";
 
@@ -17,13 +18,7 @@ export class Watch implements Page {
   constructor(navigation: Navigation, stream: string) {
     this.#navigation = navigation;
     this.title = `${stream} · Sightline`;
-    const back = el("a", "back", "Cameras");
-    back.href = "/";
-    back.addEventListener("click", (e) => {
-      if (e.ctrlKey || e.metaKey || e.shiftKey || e.button !== 0) return;
-      e.preventDefault();
-      navigation.go("/");
-    });
+    const back = link(navigation, "back", "Cameras", "/");
     this.#player.setAttribute("controls", "");
     this.#player.setAttribute("stats", "");
     const forced = new URLSearchParams(location.search).get("renderer");
@@ -34,7 +29,7 @@ export class Watch implements Page {
     this.#player.setAttribute("src", socketPath(stream));
     this.#player.setAttribute("aria-label", `Live video of ${stream}`);
     this.#player.addEventListener("dblclick", () => this.#player.toggleFullScreen());
-    this.element = el("main", "watch", this.#player, el("header", "over", back, el("h1", "", stream)));
+    this.element = el("main", "watch", this.#player, el("header", "over", back, el("h1", "", stream), account(navigation)));
     this.element.addEventListener("pointermove", () => this.#stir());
     this.element.addEventListener("pointerdown", () => this.#stir());
   }

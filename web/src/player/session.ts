@@ -549,7 +549,7 @@ async function whyRefused(url: string): Promise<Extract<Phase, { name: "denied" 
   try {
     const answer = await fetch(address, { credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(3_000) });
     const body = await answer.text();
-    if (answer.status === 401) return { name: "denied", why: "You are not logged in. Open a new link from the server to go on.", login: true };
+    if (answer.status === 401) return { name: "denied", why: "You are not logged in. Log in to go on.", login: true };
     if (answer.ok && !lists(JSON.parse(body), stream)) {
       return { name: "denied", why: `There is no stream "${stream}" that you may watch.`, login: false };
     }

@@ -99,7 +99,7 @@ test("ages in words", () => {
 
 test("close codes: what ends, what a login mends, what is tried again", () => {
   for (const code of [1000, 4404]) assert.equal(closed(code, "", true).name, "ended");
-  for (const code of [4401, 4403]) assert.equal(closed(code, "", true).name, "denied");
+  for (const [code, login] of [[4401, true], [4403, false]] as const) assert.deepEqual({ ...closed(code, "", true), why: "" }, { name: "denied", why: "", login });
   for (const code of [1001, 1003, 1006, 1007, 1008, 1009, 1011, 4408, 4999]) assert.equal(closed(code, "", true).name, "retrying");
   assert.notEqual(closed(1006, "", true).why, closed(1006, "", false).why);
 });

@@ -111,9 +111,9 @@ export function closed(code: number, reason: string, everOpen: boolean): Exclude
     case 1000:
       return { name: "ended", why: reason || "The server ended the stream." };
     case 4401:
-      return { name: "denied", why: "Your login has ended. Open a new link to go on.", login: true };
+      return { name: "denied", why: "Your login has ended. Log in again to go on.", login: true };
     case 4403:
-      return { name: "denied", why: "You may not watch this stream. Ask for a link that includes it.", login: true };
+      return { name: "denied", why: "This session was ended, by you on another page or by the operator. Reload the page to start again.", login: false };
     case 4404:
       return { name: "ended", why: "This stream is gone from the server." };
     case 1001:

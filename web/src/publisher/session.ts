@@ -534,7 +534,7 @@ async function whyRefused(url: string): Promise<PublishPhase> {
   const address = new URL("/api/v1/session", url.replace(/^ws/, "http"));
   try {
     const answer = await fetch(address, { credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(3_000) });
-    if (answer.status === 401) return { name: "denied", why: "You are not logged in. Open a new link from the server to go on.", login: true };
+    if (answer.status === 401) return { name: "denied", why: "You are not logged in. Log in to go on.", login: true };
     if (!answer.ok) return { name: "retrying", why: "The server does not take the connection now. It is tried again." };
     return {
       name: "denied",

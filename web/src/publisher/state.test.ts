@@ -29,7 +29,7 @@ test("viewers are counted in words", () => {
 
 test("close codes: what is taken, what a login mends, what is tried again", () => {
   assert.equal(closed(4409, "").name, "taken");
-  for (const code of [4401, 4403]) assert.deepEqual([closed(code, "").name, "login" in closed(code, "") && true], ["denied", true]);
+  for (const [code, login] of [[4401, true], [4403, false]] as const) assert.deepEqual({ ...closed(code, ""), why: "" }, { name: "denied", why: "", login });
   for (const code of [1000, 1001, 1006, 1007, 4408, 4999]) assert.equal(closed(code, "").name, "retrying", String(code));
 });
 

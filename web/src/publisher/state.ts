@@ -66,9 +66,9 @@ export function closed(code: number, reason: string): Exclude<PublishPhase, { na
     case 4409:
       return { name: "taken" };
     case 4401:
-      return { name: "denied", why: "Your login has ended. Open a new link to go on.", login: true };
+      return { name: "denied", why: "Your login has ended. Log in again to go on.", login: true };
     case 4403:
-      return { name: "denied", why: "You may not publish this stream. Ask for a link that lets you.", login: true };
+      return { name: "denied", why: "This session was ended, by you on another page or by the operator. Reload the page to start again.", login: false };
     case 1001:
       return { name: "retrying", why: "The server is restarting." };
     case 1003:
