@@ -19,6 +19,13 @@ after(() => server?.stop());
 const addUser = (name, role, ...more) =>
   execFileSync(program("sightline"), ["users", "add", name, "--role", role, "--stream", "**", "--data-dir", server.dataDir, ...more], { input: `${password}\n`, encoding: "utf8" }).trim();
 
+/** A page of a browser without cookies. */
+async function visit(browser, address) {
+  const page = await (await browser.browser.createBrowserContext()).newPage();
+  await page.goto(new URL(address, server.origin).href);
+  return page;
+}
+
 const textOf = (page, selector) => page.$eval(selector, (e) => e.textContent);
 const texts = (page, selector) => page.$$eval(selector, (list) => list.map((e) => e.textContent));
 const problem = (page, pattern) => eventually(`a problem like ${pattern}`, async () => {
@@ -58,16 +65,11 @@ for (const engine of engines) {
       browser = await launch(engine, { authorities: [server.ca] });
     });
     after(() => browser?.close());
-    const visit = async (address) => {
-      const page = await (await browser.browser.createBrowserContext()).newPage();
-      await page.goto(new URL(address, server.origin).href);
-      return page;
-    };
 
     test("a set-up link: the password is chosen, and then works", async () => {
       const name = `carol-${engine}`;
       const link = addUser(name, "viewer", "--invite", "--server", server.origin);
-      const page = await visit(link);
+      const page = await visit(browser, link);
       await page.waitForSelector("main.door #password");
       assert.equal(page.url(), `${server.origin}/`, "the code left the address bar");
       assert.match(await textOf(page, "#password-hint"), /12 characters/);
@@ -79,13 +81,13 @@ for (const engine of engines) {
       await page.keyboard.press("Enter");
       await page.waitForSelector("main.wall");
 
-      const again = await visit(link);
+      const again = await visit(browser, link);
       await again.waitForSelector("main.door #password");
       await again.type("#password", "another long password");
       await again.keyboard.press("Enter");
       await problem(again, /used/);
 
-      const anew = await visit("/");
+      const anew = await visit(browser, "/");
       await logIn(anew, name);
       await anew.waitForSelector("main.wall");
     });
@@ -93,7 +95,7 @@ for (const engine of engines) {
     test("a wrong password says so; the password can be shown; logging out ends the session", async () => {
       const name = `dora-${engine}`;
       addUser(name, "viewer");
-      const page = await visit("/watch/test");
+      const page = await visit(browser, "/watch/test");
       await logIn(page, name, "wrong wrong wrong");
       await problem(page, /name or the password is wrong/);
       assert.deepEqual(await page.$$("sightline-player"), []);
@@ -124,15 +126,10 @@ describe("the administrator's page", () => {
     addUser("root", "admin");
     addUser("victor", "viewer");
     browser = await launch("chromium", { authorities: [server.ca], height: 800 });
-    const page = async (path) => {
-      const p = await (await browser.browser.createBrowserContext()).newPage();
-      await p.goto(server.origin + path);
-      return p;
-    };
-    viewer = await page("/watch/test");
+    viewer = await visit(browser, "/watch/test");
     await logIn(viewer, "victor");
     await new Player(viewer).state("live");
-    admin = await page("/admin");
+    admin = await visit(browser, "/admin");
     await logIn(admin, "root");
     await admin.waitForSelector(".board:not([hidden])");
   });
@@ -166,6 +163,16 @@ describe("the administrator's page", () => {
     await eventually("it is mute", async () => /^D01 is mute until /.test(await textOf(admin, ".board section .hint:not([hidden])")));
     await admin.reload();
     await eventually("it is still mute", async () => /^D01 is mute until /.test(await textOf(admin, ".board section .hint:not([hidden])")));
+  });
+
+  test("an alert's answer is one click", async () => {
+    const token = await server.token({ stream: "test", subject: "eve" });
+    const ask = (stream) => server.request("GET", `/api/v1/streams/${stream}/snapshot.jpg`, { headers: { Authorization: `Bearer ${token}` } });
+    for (const n of [1, 2, 3, 4, 5, 6, 7, 8]) assert.equal((await ask(`cellar-${n}`)).status, 403);
+    await press(admin, ".alerts", "Revoke token");
+    await eventually("it is revoked", async () => (await ask("test")).status === 401);
+    await eventually("that is said", async () => /token of eve is revoked/.test(await textOf(admin, ".admin .bar [role=status]")));
+    assert.equal(await admin.$eval(".alerts button[disabled]", (e) => e.textContent), "Revoked");
   });
 
   test("records appear by themselves, are filtered, and focus stays", async () => {
@@ -215,8 +222,7 @@ describe("the administrator's page", () => {
     await eventually("none is listed", () => viewer.$eval(".sessions ul", (e) => e.childElementCount === 0));
     await press(viewer, ".sessions", "Close");
 
-    const other = await (await browser.browser.createBrowserContext()).newPage();
-    await other.goto(`${server.origin}/watch/test`);
+    const other = await visit(browser, "/watch/test");
     await logIn(other, "victor");
     await new Player(other).state("live");
     await viewer.bringToFront();
@@ -227,4 +233,28 @@ describe("the administrator's page", () => {
     await logIn(other, "victor");
     await other.waitForSelector("main.watch");
   });
+});
+
+test("who can log in elsewhere is offered to", async () => {
+  const provided = await Server.start({
+    config: `auth:
+  oidc:
+    name: town-hall
+    issuer: https://id.example.org/realms/site
+    client-id: sightline
+    host: cameras.example.org
+    roles: {guards: {actions: [view], streams: ["**"]}}
+    roles-claim: roles
+`,
+  });
+  let browser;
+  try {
+    browser = await launch("chromium", { authorities: [provided.ca] });
+    const page = await visit(browser, provided.origin);
+    await page.waitForSelector(".elsewhere:not([hidden])");
+    assert.deepEqual(await page.$eval(".elsewhere", (e) => [e.textContent, e.href]), ["Log in with town-hall", `${provided.origin}/oidc/login`]);
+  } finally {
+    await browser?.close();
+    await provided.stop();
+  }
 });

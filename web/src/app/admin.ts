@@ -158,6 +158,7 @@ export class Admin implements Page {
 
   /** Says that this page is not for the one who opened it, and forgets what was on it. */
   #deny(): void {
+    this.close();
     this.#board.remove();
     this.#say("This page is for administrators of the whole server, and you are logged in as somebody who is none. Ask the operator for the role, or log in as one who has it.");
   }
