@@ -68,7 +68,7 @@ func TestReload_StreamsComeAndGoWhileOthersGoOn(t *testing.T) {
 	for err = nil; err == nil; {
 		_, err = leaving.ReadMessage()
 	}
-	if !errors.As(err, &closed) || closed.Code != transport.CodeForbidden {
+	if !errors.As(err, &closed) || closed.Code != transport.CodeForbidden && closed.Code != transport.CodeNoStream { // or it came too late
 		t.Errorf("a viewer of a stream that is gone is told %v", err)
 	}
 	if got, want := s.streams(), []string{"porch", "yard"}; !slices.Equal(got, want) {

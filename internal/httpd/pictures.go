@@ -33,7 +33,7 @@ func (s *Server) snapshot(w http.ResponseWriter, r *http.Request, c caller) {
 
 // mjpeg answers with pictures until the caller has enough, or may have no more.
 func (s *Server) mjpeg(w http.ResponseWriter, r *http.Request, c caller) {
-	ctx, done, err := s.leave(r, c, "mjpeg")
+	ctx, _, done, err := s.leave(r, c, "mjpeg")
 	if err != nil {
 		s.refuse(w, err)
 		s.ended(r, c, "mjpeg", err)

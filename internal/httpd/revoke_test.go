@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"sightline/internal/accounts"
 	"sightline/internal/audit"
@@ -185,5 +186,84 @@ func TestLogin_ByPassword(t *testing.T) {
 	}
 	if a, _ := login(map[string]string{"name": "carol", "code": "x"}); a.status != http.StatusBadRequest {
 		t.Errorf("a name and a code: %d", a.status)
+	}
+}
+
+func TestRenew_ASessionGoesOnWithoutABreak(t *testing.T) {
+	s := newSite(t)
+	s.camera()
+	short, _, err := s.auth.Mint(auth.Claims{
+		Kind: auth.KindView, Subject: "alice", Grants: []auth.Grant{auth.Allow(auth.View, "door")}, Lifetime: 2 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := s.dial("/ws/watch/door", s.secret(short))
+	send := func(m []byte) {
+		t.Helper()
+		if err := c.WriteMessage(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(wire.AppendJSON(nil, wire.TypeHello, wire.ViewerHello{Player: "test/1", Codecs: []string{"jpeg"}}))
+	// next reads on to the next STATUS or to the end, and counts the pictures that went before it.
+	pictures := 0
+	var last uint32
+	next := func() (st wire.ViewerStatus) {
+		t.Helper()
+		for {
+			b, err := c.ReadMessage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			switch wire.Type(b[0]) {
+			case wire.TypeMedia:
+				h, _, err := wire.ParseMedia(b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				pictures++
+				last = h.Seq
+			case wire.TypeStatus:
+				if err := wire.ParseJSON(b, wire.TypeStatus, &st); err != nil {
+					t.Fatal(err)
+				}
+				return st
+			}
+		}
+	}
+	first := next()
+	send(wire.AppendJSON(nil, wire.TypeRenew, wire.Renew{Ticket: s.ticket(auth.View, "door", "")}))
+	renewed := next()
+	for renewed.Until == first.Until {
+		renewed = next()
+	}
+	if gained := renewed.Until - first.Until; gained < 3_000_000_000 {
+		t.Errorf("leave was renewed by %d us", gained)
+	}
+	// Pictures go on well after the first leave's end.
+	for s.epoch.Now() < first.Until.Add(500*time.Millisecond) {
+		b, err := c.ReadMessage()
+		if err != nil {
+			t.Fatalf("after %d pictures, the last number %d: %v", pictures, last, err)
+		}
+		if wire.Type(b[0]) == wire.TypeMedia {
+			pictures++
+		}
+		if pictures%10 == 0 { // the server sends no more than is acknowledged
+			send(wire.AppendFeedback(nil, wire.Feedback{Rendition: 1, Seq: last, Arrival: s.epoch.Now()}))
+		}
+		if h, _, err := wire.ParseMedia(b); err == nil {
+			last = h.Seq
+		}
+	}
+	granted := 0
+	for _, r := range s.audit.attempts() {
+		if r.Event == "renew" && r.Verdict == audit.Granted && r.Subject == "alice" && r.Stream == "door" {
+			granted++
+		}
+	}
+	if granted != 1 {
+		t.Errorf("%d renewals on record, want 1", granted)
 	}
 }

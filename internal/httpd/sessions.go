@@ -3,6 +3,7 @@ package httpd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -39,7 +40,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
 		s.ended(r, c, "watch", err)
 		return
 	}
-	ctx, done, err := s.leave(r, c, "watch")
+	ctx, id, done, err := s.leave(r, c, "watch")
 	if err != nil {
 		code, sentence := farewell(err)
 		_ = conn.Close(code, sentence)
@@ -49,7 +50,10 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
 	defer done()
 	log := s.log.With("stream", c.stream, "viewer", c.principal.Subject)
 	log.Info("viewer joined", "remote", s.remote(r))
-	err = viewer.Serve(ctx, c.stream, conn, s.opts.Hub, viewer.Options{Epoch: s.opts.Epoch}, log)
+	err = viewer.Serve(ctx, c.stream, conn, s.opts.Hub, viewer.Options{
+		Epoch: s.opts.Epoch, Until: s.until(c.principal),
+		Renew: func(ticket string) (media.Timestamp, error) { return s.renew(r, c, id, ticket) },
+	}, log)
 	log.Info("viewer left", "why", err)
 	s.ended(r, c, "watch", err)
 }
@@ -69,7 +73,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, c caller) {
 		s.ended(r, c, "publish", err)
 		return
 	}
-	ctx, done, err := s.leave(r, c, "publish")
+	ctx, _, done, err := s.leave(r, c, "publish")
 	if err != nil {
 		code, sentence := farewell(err)
 		_ = conn.Close(code, sentence)
@@ -89,10 +93,10 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, c caller) {
 // leave registers a session and gives the context of all it does, which ends when the caller's leave does: its cause says why to
 // whoever is asked why the session ended, and holds what the peer is told. Call done when the session is over. The error is one
 // of auth's.
-func (s *Server) leave(r *http.Request, c caller, kind string) (ctx context.Context, done func(), err error) {
-	watched, _, over, err := s.opts.Sessions.Watch(r.Context(), c.principal, sessions.Info{Kind: kind, Stream: c.stream, Remote: s.remote(r)})
+func (s *Server) leave(r *http.Request, c caller, kind string) (ctx context.Context, id string, done func(), err error) {
+	watched, id, over, err := s.opts.Sessions.Watch(r.Context(), c.principal, sessions.Info{Kind: kind, Stream: c.stream, Remote: s.remote(r)})
 	if err != nil {
-		return nil, nil, err
+		return nil, "", nil, err
 	}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(watched))
 	stop := context.AfterFunc(watched, func() {
@@ -102,7 +106,38 @@ func (s *Server) leave(r *http.Request, c caller, kind string) (ctx context.Cont
 		}
 		cancel(cause)
 	})
-	return ctx, func() { stop(); cancel(nil); over() }, nil
+	return ctx, id, func() { stop(); cancel(nil); over() }, nil
+}
+
+// until is when p's leave ends, as viewers are told.
+func (s *Server) until(p auth.Principal) media.Timestamp {
+	return s.opts.Epoch.Now().Add(time.Until(p.Expires))
+}
+
+// renew goes on with the session of that name under the leave of a new ticket, which must be the same viewer's, for the same stream
+// and from the same page. It is on record before it counts.
+func (s *Server) renew(r *http.Request, c caller, id, ticket string) (media.Timestamp, error) {
+	p, err := s.opts.Auth.RedeemTicket(ticket, auth.View, c.stream, r.Header.Get("Origin"))
+	if err == nil && p.Subject != c.principal.Subject {
+		err = fmt.Errorf("ticket of another viewer: %w", auth.ErrNotAllowed)
+	}
+	rec := audit.Record{
+		Event: "renew", Verdict: audit.Granted, Action: string(auth.View), Stream: string(c.stream),
+		Subject: c.principal.Subject, TokenID: p.ID, Session: c.principal.ID,
+	}
+	if err != nil {
+		rec.Verdict, rec.Reason = audit.Refused, reason(err)
+	}
+	if recorded := s.record(r, rec); err == nil && !recorded {
+		err = errNotRecorded
+	}
+	if err == nil {
+		err = s.opts.Sessions.Renew(id, p)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return s.until(p), nil
 }
 
 // farewell is what a peer is told whose leave ended by cause.

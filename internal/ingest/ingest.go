@@ -65,20 +65,14 @@ type progress struct {
 // Options describe a publisher's session.
 type Options struct {
 	Epoch media.Epoch
-	// Expires ends the session; the zero time never does.
-	Expires time.Time
 	// LeftState and LeftDetail are what the stream is left in when the publisher is gone.
 	LeftState  media.State
 	LeftDetail string // one sentence for people
 }
 
-// ErrExpired is why a session ended whose permission had a time limit.
-var ErrExpired = errors.New("the permission to publish expired")
-
-// Serve publishes what comes over conn as stream id until either side ends it, its time is up or ctx is done, and closes
-// conn. The returned error is never nil; it wraps hub.ErrTaken when the stream has a publisher, ErrExpired when the time
-// was up, a *wire.MalformedError when the publisher broke the protocol, or a *transport.CloseError. log is expected to
-// name the stream.
+// Serve publishes what comes over conn as stream id until either side ends it or ctx is done, and closes conn. The
+// returned error is never nil; it wraps hub.ErrTaken when the stream has a publisher, ctx's cause, a *wire.MalformedError when
+// the publisher broke the protocol, or a *transport.CloseError. log is expected to name the stream.
 func Serve(
 	ctx context.Context, id media.StreamID, conn transport.Conn, h *hub.Hub, opts Options, log *slog.Logger,
 ) error {
@@ -93,11 +87,6 @@ func Serve(
 		hello: make(chan struct{}),
 	}
 	defer pub.Close(opts.LeftState, opts.LeftDetail)
-	if !opts.Expires.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, opts.Expires, ErrExpired)
-		defer cancel()
-	}
 	return fmt.Errorf("publish %s: %w", id, transport.Converse(ctx, conn, goodbye, s.read, s.steer))
 }
 
@@ -106,8 +95,6 @@ func goodbye(cause error) (transport.Code, string) {
 	var fault *wire.MalformedError
 	var closed *transport.CloseError
 	switch {
-	case errors.Is(cause, ErrExpired):
-		return transport.CodeExpired, "the permission to publish has expired"
 	case errors.As(cause, &fault):
 		return transport.CodeMalformed, fault.Error()
 	case errors.As(cause, &closed) && !closed.Remote:

@@ -443,19 +443,6 @@ func TestServe_NoHello(t *testing.T) {
 	})
 }
 
-func TestServe_Expires(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		begin := time.Now()
-		a := connect(t, ingest.Options{Expires: begin.Add(time.Hour)})
-		defer a.stop()
-		a.send(hello(h264(1)))
-		err := <-a.ended
-		if took := time.Since(begin); took != time.Hour || !errors.Is(err, ingest.ErrExpired) {
-			t.Errorf("after %s: %v", took, err)
-		}
-	})
-}
-
 func TestServe_Cancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := connect(t, ingest.Options{})

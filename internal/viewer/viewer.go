@@ -31,6 +31,8 @@ const (
 	// maxMessages bounds what a viewer may send in a second. A player sends about 15, and on a path that is filling up one
 	// more for each access unit, of which there may be 120.
 	maxMessages = 250
+	// renewSpacing is the least time between two tickets of a viewer that renew its leave.
+	renewSpacing = time.Second
 	// roomAgain is how soon to look at a full window again when nothing is acknowledged meanwhile.
 	roomAgain = 100 * time.Millisecond
 	// padEvery and maxPad shape padding: pieces of at most so many bytes, so often.
@@ -42,9 +44,11 @@ const (
 
 // Options describe a session.
 type Options struct {
-	// Expires ends the session; the zero time never does.
-	Expires time.Time
-	Epoch   media.Epoch
+	Epoch media.Epoch
+	// Until is when the viewer's leave ends, for the viewer to know; 0 where it does not. Whoever gave it ends the session.
+	Until media.Timestamp
+	// Renew takes a new ticket of the viewer's, and gives until when its leave is then. Nil where leave is never renewed.
+	Renew func(ticket string) (until media.Timestamp, err error)
 }
 
 // session is one viewer of one stream.
@@ -61,13 +65,16 @@ type session struct {
 	acked   chan struct{} // path took in an acknowledgement
 
 	mu     sync.Mutex
-	wishes adapt.Wishes // guarded by mu
-	path   adapt.Path   // guarded by mu
+	wishes adapt.Wishes    // guarded by mu
+	path   adapt.Path      // guarded by mu
+	until  media.Timestamp // the end of the viewer's leave; guarded by mu
+
+	renewed time.Time // when leave was last to be renewed; owned by the reader
 }
 
-// Serve runs the session of a viewer of stream id over conn until either side ends it, Expires passes or ctx is done, and
+// Serve runs the session of a viewer of stream id over conn until either side ends it or ctx is done, and
 // closes conn. The error says why it ended; it is never nil and wraps hub.ErrNoStream or hub.ErrFull when the stream
-// could not be joined, ErrExpired when its time was up, a *wire.MalformedError when the viewer broke the protocol, or a
+// could not be joined, ctx's cause, a *wire.MalformedError when the viewer broke the protocol, or a
 // *transport.CloseError. log is expected to name the stream and the viewer.
 func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts Options, log *slog.Logger) error {
 	sub, err := h.Subscribe(id)
@@ -80,13 +87,8 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 		return err
 	}
 	defer sub.Close()
-	if !opts.Expires.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, opts.Expires, ErrExpired)
-		defer cancel()
-	}
 	s := &session{
-		conn: conn, sub: sub, id: id, opts: opts, log: log,
+		conn: conn, sub: sub, id: id, opts: opts, log: log, until: opts.Until,
 		hello: make(chan struct{}), control: make(chan []byte, 8), rethink: make(chan struct{}, 1),
 		acked: make(chan struct{}, 1),
 	}
@@ -98,8 +100,6 @@ func goodbye(cause error) (transport.Code, string) {
 	var fault *wire.MalformedError
 	var closed *transport.CloseError
 	switch {
-	case errors.Is(cause, ErrExpired):
-		return transport.CodeExpired, "your permission to watch has expired"
 	case errors.As(cause, &fault):
 		return transport.CodeMalformed, fault.Error()
 	case errors.As(cause, &closed) && !closed.Remote:
@@ -107,9 +107,6 @@ func goodbye(cause error) (transport.Code, string) {
 	}
 	return transport.CodeGoingAway, "the server ends this session"
 }
-
-// ErrExpired is why a session ended whose permission had a time limit.
-var ErrExpired = errors.New("the permission to watch expired")
 
 // read takes the viewer's messages.
 func (s *session) read() error {
@@ -161,6 +158,12 @@ func (s *session) take(b []byte) error {
 			return err
 		}
 		s.steer(c)
+	case wire.TypeRenew:
+		var r wire.Renew
+		if err := wire.ParseJSON(b, wire.TypeRenew, &r); err != nil {
+			return err
+		}
+		return s.renew(r.Ticket)
 	case wire.TypeStats:
 		var st wire.ViewerStats
 		if err := wire.ParseJSON(b, wire.TypeStats, &st); err != nil {
@@ -170,6 +173,28 @@ func (s *session) take(b []byte) error {
 			"painted", st.Painted, "dropped", st.Dropped)
 	}
 	return nil // a type we do not know is skipped
+}
+
+// renew goes on with a new ticket's leave. One that is refused changes nothing: the leave there is goes on to its end.
+func (s *session) renew(ticket string) error {
+	now := time.Now()
+	if now.Sub(s.renewed) < renewSpacing {
+		return &transport.CloseError{Code: transport.CodePolicy, Reason: fmt.Sprintf("leave renewed more often than every %s", renewSpacing)}
+	}
+	s.renewed = now
+	if s.opts.Renew == nil {
+		return nil
+	}
+	until, err := s.opts.Renew(ticket)
+	if err != nil {
+		s.log.Info("leave not renewed", "error", err)
+		return nil
+	}
+	s.mu.Lock()
+	s.until = until
+	s.mu.Unlock()
+	wake(s.rethink)
+	return nil
 }
 
 func (s *session) takeHello(b []byte) error {
@@ -534,6 +559,9 @@ func (w *writer) tell() error {
 		Stream: w.id, State: w.view.Status.State, Detail: w.told.detail, Since: w.view.Status.Since,
 		Rendition: w.view.Chosen, Stills: w.choice.Stills, Dropped: map[string]uint64{},
 	}
+	w.mu.Lock()
+	status.Until = w.until
+	w.mu.Unlock()
 	w.told.drops = 0
 	for reason, n := range w.sub.Dropped() {
 		status.Dropped[string(reason)] = n

@@ -537,7 +537,6 @@ func TestServe_TheListOfRenditionsIsToldWhenItChanges(t *testing.T) {
 			t.Errorf("told again: %v", got)
 		}
 		p.pub.SetRenditions(ladder()[1:])
-		p.pub.SetStatus(media.StateLive, "fine")
 		if got := names(); !slices.Equal(got, []string{"360p"}) {
 			t.Errorf("told when one went: %v", got)
 		}
@@ -583,6 +582,32 @@ func TestServe_TimeBeforeHello(t *testing.T) {
 	})
 }
 
+func renew(ticket string) []byte {
+	return wire.AppendJSON(nil, wire.TypeRenew, wire.Renew{Ticket: ticket})
+}
+
+func TestServe_LeaveIsRenewedAndTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{Until: 1000, Renew: func(ticket string) (media.Timestamp, error) {
+			if ticket != "good" {
+				return 0, errors.New("no such ticket")
+			}
+			return 2000, nil
+		}})
+		defer p.stop()
+		p.send(hello("h264"))
+		if st := p.status(); st.Until != 1000 {
+			t.Errorf("until %d at first, want 1000", st.Until)
+		}
+		p.send(renew("bad"))
+		time.Sleep(time.Second)
+		p.send(renew("good"))
+		if st := p.status(); st.Until != 2000 {
+			t.Errorf("until %d, want 2000", st.Until)
+		}
+	})
+}
+
 func TestServe_Ends(t *testing.T) {
 	many := make([][]byte, 251)
 	for i := range many {
@@ -591,26 +616,23 @@ func TestServe_Ends(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
 		opts     viewer.Options
-		lifetime time.Duration // until Expires; 0: none
 		messages [][]byte
 		after    time.Duration
 		code     transport.Code
 	}{
-		{"time is up", viewer.Options{}, time.Hour, [][]byte{hello("h264")}, time.Hour, transport.CodeExpired},
-		{"no HELLO", viewer.Options{}, 0, nil, 10 * time.Second, transport.CodeUnresponsive},
-		{"too many messages", viewer.Options{}, 0, many, 0, transport.CodePolicy},
-		{"HELLO without codecs", viewer.Options{}, 0, [][]byte{hello()}, 0, transport.CodeMalformed},
-		{"a short FEEDBACK", viewer.Options{}, 0, [][]byte{{byte(wire.TypeFeedback), 0}}, 0, transport.CodeMalformed},
-		{"an unknown CTRL", viewer.Options{}, 0, [][]byte{ctrl(99, 0)}, 0, transport.CodeMalformed},
-		{"a KEYREQ without a reason", viewer.Options{}, 0, [][]byte{wire.AppendKeyReq(nil, wire.KeyReq{})}, 0, transport.CodeMalformed},
-		{"STATS that is no JSON", viewer.Options{}, 0, [][]byte{{byte(wire.TypeStats), 'x', 'y'}}, 0, transport.CodeMalformed},
+		{"leave renewed over and over", viewer.Options{}, [][]byte{hello("h264"), renew("a"), renew("b")}, 0, transport.CodePolicy},
+		{"an empty RENEW", viewer.Options{}, [][]byte{renew("")}, 0, transport.CodeMalformed},
+		{"no HELLO", viewer.Options{}, nil, 10 * time.Second, transport.CodeUnresponsive},
+		{"too many messages", viewer.Options{}, many, 0, transport.CodePolicy},
+		{"HELLO without codecs", viewer.Options{}, [][]byte{hello()}, 0, transport.CodeMalformed},
+		{"a short FEEDBACK", viewer.Options{}, [][]byte{{byte(wire.TypeFeedback), 0}}, 0, transport.CodeMalformed},
+		{"an unknown CTRL", viewer.Options{}, [][]byte{ctrl(99, 0)}, 0, transport.CodeMalformed},
+		{"a KEYREQ without a reason", viewer.Options{}, [][]byte{wire.AppendKeyReq(nil, wire.KeyReq{})}, 0, transport.CodeMalformed},
+		{"STATS that is no JSON", viewer.Options{}, [][]byte{{byte(wire.TypeStats), 'x', 'y'}}, 0, transport.CodeMalformed},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
-				if tc.lifetime > 0 {
-					tc.opts.Expires = begin.Add(tc.lifetime)
-				}
 				p := connect(t, tc.opts)
 				defer p.stop()
 				p.send(tc.messages...)
@@ -624,10 +646,6 @@ func TestServe_Ends(t *testing.T) {
 				var fault *wire.MalformedError
 				var closed *transport.CloseError
 				switch tc.code {
-				case transport.CodeExpired:
-					if !errors.Is(err, viewer.ErrExpired) {
-						t.Errorf("got %v", err)
-					}
 				case transport.CodeMalformed:
 					if !errors.As(err, &fault) {
 						t.Errorf("got %v", err)

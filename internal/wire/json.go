@@ -60,6 +60,8 @@ type ViewerStatus struct {
 	CarriesBps int `json:"carries_bps,omitempty"`
 	// Stills tells that keyframes alone are sent, each when the one before has arrived.
 	Stills bool `json:"stills,omitempty"`
+	// Until is when the viewer's leave ends; 0: it is not known to.
+	Until media.Timestamp `json:"until,omitempty"`
 	// Renditions are those the viewer may ask for. Nil: as last told.
 	Renditions []RenditionInfo `json:"renditions,omitempty"`
 }
@@ -97,6 +99,11 @@ type ViewerStats struct {
 	Dropped    int    `json:"dropped"`
 	BitrateBps int    `json:"bitrate_bps"`
 	Renderer   string `json:"renderer"`
+}
+
+// Renew is a viewer's new ticket for the stream that it watches: the session goes on under the ticket's leave.
+type Renew struct {
+	Ticket string `json:"ticket"`
 }
 
 // RenditionStats is one rendition in a PublisherStats.
@@ -160,6 +167,8 @@ func jsonName(t Type) string {
 		return "WANT"
 	case TypeStats:
 		return "STATS"
+	case TypeRenew:
+		return "RENEW"
 	}
 	return fmt.Sprintf("message 0x%02x", uint8(t))
 }
@@ -313,6 +322,13 @@ func (s *ViewerStatus) check() error {
 		return errors.New("negative rate")
 	}
 	return checkRenditions(s.Renditions)
+}
+
+func (r *Renew) check() error {
+	if len(r.Ticket) == 0 || len(r.Ticket) > maxText {
+		return fmt.Errorf("ticket of %d bytes, want 1 to %d", len(r.Ticket), maxText)
+	}
+	return nil
 }
 
 func (w *Want) check() error {

@@ -57,7 +57,8 @@ func good() map[string]struct {
 	hello := wire.PublisherHello{Agent: "sightline-capture/1", Source: "rtsp", Renditions: []wire.RenditionInfo{{ID: 1, Name: "720p", Codec: "h264", Width: 1280, Height: 720, FrameRateMilli: 29970, MinBitrateBps: 300_000, MaxBitrateBps: 2_500_000, Encoder: "libx264"}}, Sandbox: "seccomp, Landlock"}
 	status := wire.PublisherStatus{State: media.StateOffline, Detail: "The camera does not answer; check its cable.", SourceWidth: 1280, SourceHeight: 720}
 	viewerStatus := wire.ViewerStatus{Stream: "site/door", State: media.StateRestarting, Detail: "é", Rendition: 1, Since: 77, Dropped: map[string]uint64{"queue": 3}}
-	limited := wire.ViewerStatus{Stream: "door", State: media.StateLive, Rendition: 2, Since: 77, Limit: wire.LimitNetwork, CarriesBps: 64_000, Stills: true, Renditions: []wire.RenditionInfo{{ID: 2, Name: "Motion JPEG", Codec: "jpeg", Width: 640, Height: 360, FrameRateMilli: 10_000, MinBitrateBps: 0, MaxBitrateBps: 9_000_000}}}
+	limited := wire.ViewerStatus{Stream: "door", State: media.StateLive, Rendition: 2, Since: 77, Limit: wire.LimitNetwork, CarriesBps: 64_000, Stills: true, Until: 3_600_000_077, Renditions: []wire.RenditionInfo{{ID: 2, Name: "Motion JPEG", Codec: "jpeg", Width: 640, Height: 360, FrameRateMilli: 10_000, MinBitrateBps: 0, MaxBitrateBps: 9_000_000}}}
+	renew := wire.Renew{Ticket: "AAAABBBBCCCCDDDDEEEEFFFFGG"}
 	want := wire.Want{Renditions: []wire.WantedRendition{{ID: 1, BitrateBps: 2_500_000}, {ID: 2, MaxFrameRateMilli: 5000}}}
 	viewerStats := wire.ViewerStats{PaintP50: 18_000, PaintP95: 24_000, ClockError: 150, Painted: 30, Decoded: 30, BitrateBps: 2_400_000, Renderer: "track"}
 	stats := wire.PublisherStats{Renditions: []wire.RenditionStats{{ID: 1, Encoded: 30, EncodeP50: 2900, EncodeP95: 4800, BitrateBps: 2_400_000, PSNR: 41.5, SSIM: 0.982}}}
@@ -80,6 +81,7 @@ func good() map[string]struct {
 		"status-publisher": {"STATUS", "publisher", status, wire.AppendJSON(nil, wire.TypeStatus, status)},
 		"status-limited":   {"STATUS", "server", limited, wire.AppendJSON(nil, wire.TypeStatus, limited)},
 		"status-viewer":    {"STATUS", "server", viewerStatus, wire.AppendJSON(nil, wire.TypeStatus, viewerStatus)},
+		"renew":            {"RENEW", "viewer", renew, wire.AppendJSON(nil, wire.TypeRenew, renew)},
 		"want":             {"WANT", "server", want, wire.AppendJSON(nil, wire.TypeWant, want)},
 		"stats-viewer":     {"STATS", "viewer", viewerStats, wire.AppendJSON(nil, wire.TypeStats, viewerStats)},
 		"stats-publisher":  {"STATS", "publisher", stats, wire.AppendJSON(nil, wire.TypeStats, stats)},
@@ -133,6 +135,7 @@ func bad() map[string]struct {
 		"hello-same-id":         {"HELLO", "publisher", text(wire.TypeHello, `{"renditions":[{"id":1,"name":"a","codec":"h264"},{"id":1,"name":"b","codec":"h264"}]}`)},
 		"status-viewer-state":   {"STATUS", "server", text(wire.TypeStatus, `{"state":"happy"}`)},
 		"status-viewer-limit":   {"STATUS", "server", text(wire.TypeStatus, `{"state":"live","limit":"luck"}`)},
+		"renew-empty":           {"RENEW", "viewer", text(wire.TypeRenew, `{"ticket":""}`)},
 		"status-state":          {"STATUS", "publisher", text(wire.TypeStatus, `{"state":"happy"}`)},
 		"want-negative":         {"WANT", "server", text(wire.TypeWant, `{"renditions":[{"id":1,"bitrate_bps":-1}]}`)},
 	}
@@ -181,6 +184,8 @@ func parse(message, from string, b []byte) (value any, again []byte, err error) 
 		return j(wire.TypeStatus, &wire.ViewerStatus{})
 	case "WANT":
 		return j(wire.TypeWant, &wire.Want{})
+	case "RENEW":
+		return j(wire.TypeRenew, &wire.Renew{})
 	case "STATS":
 		if from == "publisher" {
 			return j(wire.TypeStats, &wire.PublisherStats{})

@@ -34,6 +34,7 @@ const (
 	TypeKeyReq   Type = 0x83
 	TypeCtrl     Type = 0x84
 	TypeStats    Type = 0x85
+	TypeRenew    Type = 0x86
 )
 
 // Limits, in bytes unless the name says otherwise.

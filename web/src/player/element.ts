@@ -60,7 +60,7 @@ const unheard: Report = {
 export class SightlinePlayer extends HTMLElement {
   static readonly observedAttributes = ["src", "renderer", "stats", "controls", "quality", "mode"];
 
-  /** Gets a single-use ticket for the stream; called before each connection. Not set: the browser's cookie is the credential. */
+  /** Gets a single-use ticket for the stream; called before each connection and before leave to watch ends. Not set: the browser's cookie is the credential. */
   ticket: (() => Promise<string>) | undefined;
 
   readonly #root = el("div", "root empty");

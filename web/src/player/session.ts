@@ -8,6 +8,7 @@ import { Connection, type ConnectionEvents } from "./connection.ts";
 import { decodable, interval, newDecoder, type Decoder, type Picture } from "./decode.ts";
 import { Freezes } from "./freezes.ts";
 import { Gate } from "./gate.ts";
+import { Leave } from "./leave.ts";
 import { limiting } from "./limits.ts";
 import type { Paint, Phase, Report, Surface, Wishes } from "./messages.ts";
 import { Playout } from "./playout.ts";
@@ -80,8 +81,9 @@ export class Session {
   // The connection that is watched, and during a blackout one that may take over.
   #main: Connection | undefined;
   #rival: Connection | undefined;
-  /** Connections that need a ticket, in the order in which they were asked for. */
-  readonly #ticketless: Connection[] = [];
+  /** What tickets were asked for, in that order: to open a connection, or to go on with one. */
+  readonly #ticketsFor: { readonly connection: Connection; readonly renews: boolean }[] = [];
+  readonly #leave = new Leave();
   readonly #blackout = new Blackout();
 
   // Of the pictures of the main connection.
@@ -109,7 +111,10 @@ export class Session {
       this.#watchSilence();
     }, feedbackEvery);
     setInterval(() => this.#report(), reportEvery);
-    setInterval(() => this.#sendStats(), statsEvery);
+    setInterval(() => {
+      this.#sendStats();
+      this.#keepLeave();
+    }, statsEvery);
   }
 
   setSurface(surface: Surface): void {
@@ -145,8 +150,13 @@ export class Session {
   }
 
   setTicket(ticket: string | undefined): void {
-    const c = this.#ticketless.shift();
-    if (c === undefined || c.closed) return;
+    const wanted = this.#ticketsFor.shift();
+    if (wanted === undefined || wanted.connection.closed) return;
+    const c = wanted.connection;
+    if (wanted.renews) {
+      if (ticket !== undefined) c.send(wire.renew(ticket));
+      return;
+    }
     if (ticket !== undefined) return c.open(this.#url, [wire.subprotocol, `ticket.${ticket}`]);
     if (c === this.#rival) return this.#dropRival();
     this.#disconnect();
@@ -193,12 +203,23 @@ export class Session {
   #newConnection(): Connection {
     const c = new Connection(this.#connectionEvents);
     if (this.#ticketed) {
-      this.#ticketless.push(c);
-      this.#events.ticketWanted();
+      this.#wantTicket(c, false);
     } else {
       c.open(this.#url, [wire.subprotocol]);
     }
     return c;
+  }
+
+  #wantTicket(connection: Connection, renews: boolean): void {
+    this.#ticketsFor.push({ connection, renews });
+    this.#events.ticketWanted();
+  }
+
+  /** Gets a new ticket before leave to watch ends. Where a cookie speaks for the viewer, its end is the end. */
+  #keepLeave(): void {
+    const c = this.#main;
+    if (!this.#ticketed || c === undefined || !c.clock.known) return;
+    if (this.#leave.due(c.status?.until ?? micros(0), c.clock.toServer(localNow()))) this.#wantTicket(c, true);
   }
 
   readonly #connectionEvents: ConnectionEvents = {

@@ -71,13 +71,14 @@ function inVectorWords(m: wire.ServerMessage | undefined): Record<string, unknow
     case "abort":
       return { Rendition: m.rendition, Seq: m.seq };
     case "status": {
-      const { type: _, dropped, limit, carriesBps, stills, renditions, ...rest } = m;
+      const { type: _, dropped, limit, carriesBps, stills, until, renditions, ...rest } = m;
       return {
         ...rest,
         ...(Object.keys(dropped).length > 0 && { dropped }),
         ...(limit && { limit }),
         ...(carriesBps && { carries_bps: carriesBps }),
         ...(stills && { stills }),
+        ...(until && { until }),
         ...(renditions && { renditions }),
       };
     }
@@ -140,6 +141,8 @@ function marshal(v: Vector): Uint8Array {
       return wire.hello(v.value as unknown as wire.Hello);
     case "STATS":
       return wire.stats(v.value as unknown as wire.Stats);
+    case "RENEW":
+      return wire.renew(String((v.value as { ticket: unknown }).ticket));
     default:
       throw new Error(`no viewer sends ${v.message}`);
   }

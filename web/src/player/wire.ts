@@ -88,6 +88,8 @@ export interface Status {
   readonly carriesBps: number;
   /** Keyframes alone are sent, each when the one before has arrived. */
   readonly stills: boolean;
+  /** When the viewer's leave ends; 0: it is not known to. */
+  readonly until: Micros;
   /** What the viewer may ask for; undefined: as last told. */
   readonly renditions: readonly Rendition[] | undefined;
 }
@@ -288,6 +290,7 @@ function parseStatus(message: ArrayBuffer): Status {
     limit,
     carriesBps: number(s["carries_bps"] ?? 0, "carries_bps"),
     stills: s["stills"] === true,
+    until: micros(number(s["until"] ?? 0, "until")),
     renditions: s["renditions"] === undefined ? undefined : parseRenditions(s["renditions"]),
   };
 }
@@ -397,6 +400,7 @@ const json = (type: number, value: unknown): Uint8Array<ArrayBuffer> => {
 
 export const hello = (h: Hello): Uint8Array<ArrayBuffer> => json(0x80, h);
 export const stats = (s: Stats): Uint8Array<ArrayBuffer> => json(0x85, s);
+export const renew = (ticket: string): Uint8Array<ArrayBuffer> => json(0x86, { ticket });
 
 export function timeReq(id: number, t1: Micros): Uint8Array<ArrayBuffer> {
   const v = new DataView(new ArrayBuffer(12));
