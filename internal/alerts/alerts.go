@@ -120,9 +120,9 @@ func (c *Center) Muted(now time.Time) map[string]time.Time {
 	return c.detector.Muted(now)
 }
 
-// Mute keeps a rule from raising alerts until then. It reports whether there is such a rule.
-func (c *Center) Mute(rule string, until time.Time) bool {
+// Mute keeps a rule from raising alerts until then.
+func (c *Center) Mute(rule string, until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.detector.Mute(rule, until)
+	c.detector.Mute(rule, until)
 }

@@ -69,10 +69,16 @@ func TestRun_WhatTheRulesFindIsKeptLoggedAndTold(t *testing.T) {
 	}
 }
 
-func TestMute_KnowsItsRules(t *testing.T) {
+func TestMute_IsToldUntilItIsOver(t *testing.T) {
 	_, c, _ := site(t, nil)
-	if !c.Mute("D01", time.Now().Add(time.Hour)) || c.Mute("D99", time.Now().Add(time.Hour)) {
-		t.Error("a rule is muted that does not exist, or one is not that does")
+	now := time.Now()
+	c.Mute("D01", now.Add(time.Hour))
+	c.Mute("D99", now.Add(time.Hour)) // there is none
+	if m := c.Muted(now); len(m) != 1 || !m["D01"].Equal(now.Add(time.Hour)) {
+		t.Errorf("muted: %v", m)
+	}
+	if m := c.Muted(now.Add(time.Hour)); len(m) != 0 {
+		t.Errorf("muted an hour later: %v", m)
 	}
 }
 

@@ -131,13 +131,17 @@ func New(opts Options) *Detector {
 	}
 }
 
-// Mute keeps a rule from telling anything until then. It reports whether there is such a rule.
-func (d *Detector) Mute(rule string, until time.Time) bool {
-	_, ok := rules[rule]
-	if ok {
+// IsRule tells whether there is a rule of that name.
+func IsRule(name string) bool {
+	_, ok := rules[name]
+	return ok
+}
+
+// Mute keeps a rule from telling anything until then.
+func (d *Detector) Mute(rule string, until time.Time) {
+	if IsRule(rule) {
 		d.muted[rule] = until
 	}
-	return ok
 }
 
 // Muted tells until when rules are mute, by rule, of those that are.

@@ -1,8 +1,12 @@
 package httpd
 
 import (
+	"fmt"
 	"net/http"
 	"time"
+
+	"sightline/internal/audit"
+	"sightline/internal/detect"
 )
 
 // maxMute is the longest that a rule is muted, in hours: nobody forgets it for good.
@@ -14,21 +18,30 @@ func (s *Server) alerts(w http.ResponseWriter, _ *http.Request, _ caller) {
 }
 
 // mute keeps one rule from raising alerts for some hours.
-func (s *Server) mute(w http.ResponseWriter, r *http.Request, _ caller) {
+func (s *Server) mute(w http.ResponseWriter, r *http.Request, c caller) {
+	rec := audit.Record{
+		Event: "mute", Verdict: audit.Granted, Subject: c.principal.Subject, TokenID: c.principal.ID, Session: c.principal.ID,
+	}
 	var body struct {
 		Rule  string `json:"rule"`
 		Hours int    `json:"hours"`
 	}
 	err := decode(r, &body)
-	if err == nil && (body.Hours < 1 || body.Hours > maxMute) {
+	if err == nil && (body.Hours < 1 || body.Hours > maxMute || !detect.IsRule(body.Rule)) {
 		err = errBody
 	}
-	if err == nil && !s.opts.Alerts.Mute(body.Rule, time.Now().Add(time.Duration(body.Hours)*time.Hour)) {
-		err = errBody
+	if err == nil {
+		rec.Action, rec.Reason = body.Rule, fmt.Sprintf("%d h", body.Hours)
+	} else {
+		rec.Verdict, rec.Reason = audit.Refused, reason(err)
+	}
+	if recorded := s.record(r, rec); err == nil && !recorded {
+		err = errNotRecorded
 	}
 	if err != nil {
 		s.refuse(w, err)
 		return
 	}
+	s.opts.Alerts.Mute(body.Rule, time.Now().Add(time.Duration(body.Hours)*time.Hour))
 	w.WriteHeader(http.StatusNoContent)
 }

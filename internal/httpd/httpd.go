@@ -110,10 +110,14 @@ func New(opts Options, log *slog.Logger) (*Server, error) {
 	return &Server{opts: opts, log: log, files: files}, nil
 }
 
+// errStopping is why requests end with their server.
+var errStopping = errors.New("the server stops")
+
 // Serve answers on l until ctx is done, then ends all sessions and returns. It takes over l. Call it once.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	// All requests have this context. Of a WebSocket, net/http ends it when the handler returns and not before.
-	base, cancel := context.WithCancel(ctx)
+	base, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	cancel := func() { end(errStopping) }
 	defer cancel()
 	server := &http.Server{
 		Handler:           s.handler(),
@@ -253,10 +257,12 @@ func (s *Server) checkHost(next http.Handler) http.Handler {
 	})
 }
 
-// checkPath answers paths that net/http would clean up and redirect from (//, /./, /../) as what they are: no address of this server.
+// checkPath answers paths that net/http would clean up and redirect from (//, /./, /../), and what is none at all (*), as what they are: no
+// address of this server.
 func (s *Server) checkPath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+		clean := path.Clean(r.URL.Path)
+		if clean != r.URL.Path && clean+"/" != r.URL.Path || !strings.HasPrefix(clean, "/") {
 			s.notFound(w, r)
 			return
 		}

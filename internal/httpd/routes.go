@@ -75,7 +75,7 @@ func routes() []route {
 		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "ticket", own: true}, (*Server).ticket},
 		{"POST /api/v1/codes", rule{kind: ruleServer, action: auth.Admin, event: "code"}, (*Server).code},
 		{"GET /api/v1/alerts", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).alerts},
-		{"POST /api/v1/alerts/mute", rule{kind: ruleServer, action: auth.Admin, event: "mute"}, (*Server).mute},
+		{"POST /api/v1/alerts/mute", rule{kind: ruleServer, action: auth.Admin, event: "mute", own: true}, (*Server).mute},
 		{"GET /api/v1/audit", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).auditTrail},
 		{"POST /api/v1/audit/verify", rule{kind: ruleServer, action: auth.Admin, event: "audit-verify"}, (*Server).auditVerify},
 		{"GET /api/v1/streams/{stream}/snapshot.jpg", rule{kind: ruleStream, action: auth.View, event: "snapshot"}, (*Server).snapshot},

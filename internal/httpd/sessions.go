@@ -167,8 +167,10 @@ func endReason(why error) string {
 	var closed *transport.CloseError
 	var fault *wire.MalformedError
 	switch {
-	case errors.Is(why, context.Canceled):
+	case errors.Is(why, errStopping):
 		return "server-stopped"
+	case errors.Is(why, context.Canceled): // the request is over, since the one who asked is gone
+		return "left"
 	case errors.As(why, &fault):
 		return "malformed"
 	case errors.Is(why, sessions.ErrEnded):
