@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 )
 
 // written makes a record of n grants to "0", "1", ... over several files.
@@ -89,6 +90,28 @@ func TestRecent_SkipsWhatIsNoLine(t *testing.T) {
 	page, err := Recent(path, 10, math.MaxInt64, Filter{})
 	if err != nil || len(page.Entries) != 2 || page.Entries[0].Subject != "bob" || !page.All {
 		t.Errorf("got %+v, %v", page, err)
+	}
+}
+
+// BenchmarkRecent looks for what is not there, in as much of a long record as a page's question may read.
+func BenchmarkRecent(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "audit.jsonl")
+	const reach = 8 << 20
+	var text []byte
+	for seq := uint64(1); len(text) < 2*reach; seq++ {
+		r := Record{
+			Event: "watch", Verdict: Granted, Subject: "alice", TokenID: "0123456789abcdef", Stream: "site/door", Action: "view",
+			Remote: "192.0.2.1", UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", Session: "0123456789abcdef",
+		}
+		text = item{Record: r, at: time.Unix(1_800_000_000, 0)}.appendLine(text, seq, digest{}.String())
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if page, err := Recent(path, 200, reach, Filter{Subject: "nobody"}); err != nil || page.All || len(page.Entries) > 0 {
+			b.Fatal(page, err)
+		}
 	}
 }
 

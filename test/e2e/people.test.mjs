@@ -214,6 +214,10 @@ describe("the administrator's page", () => {
     await viewer.reload();
     await new Player(viewer).state("live");
     await openMenu(viewer);
+    await viewer.keyboard.press("Escape");
+    assert.equal(await viewer.$(".menu:popover-open"), null);
+    assert.equal(new URL(viewer.url()).pathname, "/watch/test", "the menu took the key");
+    await openMenu(viewer);
     assert.ok(!(await texts(viewer, ".menu .entry:not([hidden])")).includes("Administration"));
     await press(viewer, ".menu", "My sessions");
     await eventually("the session is listed", async () => (await texts(viewer, ".sessions li strong"))[0] === "test");
@@ -243,6 +247,7 @@ test("who can log in elsewhere is offered to", async () => {
     issuer: https://id.example.org/realms/site
     client-id: sightline
     host: cameras.example.org
+    algorithms: [ES256]
     roles: {guards: {actions: [view], streams: ["**"]}}
     roles-claim: roles
 `,

@@ -6,8 +6,6 @@ import { el, icon, link, setText } from "./dom.ts";
 import type { Navigation } from "./page.ts";
 import { Rows, timeWords } from "./rows.ts";
 
-const width = 272; // px, as in the style
-
 /** The button with its menu, for a page's header. */
 export function account(navigation: Navigation): HTMLElement {
   const panel = el("div", "menu");
@@ -70,7 +68,7 @@ export function account(navigation: Navigation): HTMLElement {
     if (e.newState !== "open") return;
     const at = button.getBoundingClientRect();
     const below = at.top < innerHeight / 2;
-    panel.style.left = `${Math.max(12, Math.min(at.right - width, innerWidth - width - 12))}px`;
+    panel.style.setProperty("--right", `${at.right}px`);
     panel.style.top = below ? `${at.bottom + 8}px` : "auto";
     panel.style.bottom = below ? "auto" : `${innerHeight - at.top + 8}px`;
     void act(async () => {
