@@ -159,6 +159,9 @@ func (s *Server) auditVerify(w http.ResponseWriter, r *http.Request, _ caller) {
 	report, err := audit.Verify(s.opts.AuditPath, audit.VerifyOptions{
 		Keys: []ed25519.PublicKey{s.opts.AuditKey}, Live: true, Stop: r.Context().Done(),
 	})
+	if errors.Is(err, audit.ErrStopped) {
+		return // nobody is there to be told
+	}
 	if err != nil {
 		s.refuse(w, err)
 		return

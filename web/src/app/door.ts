@@ -123,7 +123,9 @@ export class SetUp implements Page {
       this.#password.input.focus();
     });
     const lead = el("p", "lead", "An account was made for you. You will log in with the name you were told and this password.");
-    this.element = el("main", "door", el("div", "card", brand(), el("h1", "", "Choose a password"), lead, problem, choose));
+    const instead = el("a", "hint", "I have a password already");
+    instead.href = "/";
+    this.element = el("main", "door", el("div", "card", brand(), el("h1", "", "Choose a password"), lead, problem, choose, instead));
   }
 
   shown(): void {
