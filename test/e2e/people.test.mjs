@@ -194,6 +194,22 @@ describe("the administrator's page", () => {
     });
   });
 
+  test("what is being read stays where it is when records come", async () => {
+    await admin.select("#filter-verdict", "");
+    const token = await server.token({ stream: "test", subject: "reader" });
+    const ask = () => server.request("GET", "/api/v1/streams/test/snapshot.jpg", { headers: { Authorization: `Bearer ${token}` } });
+    const came = async (n) => eventually(`${n} of the reader's records`, async () => (await trail()).filter((r) => r[3] === "reader").length >= n, 15_000);
+    for (let i = 0; i < 40; i++) await ask();
+    await came(40);
+    const row = await admin.$('table[aria-label="Audit trail"] tbody tr:nth-child(30)');
+    await row.evaluate((e) => e.scrollIntoView({ block: "center" }));
+    const top = () => row.evaluate((e) => e.getBoundingClientRect().top);
+    const before = await top();
+    for (let i = 0; i < 5; i++) await ask();
+    await came(45);
+    assert.ok(Math.abs((await top()) - before) <= 1, `it moved from ${before} to ${await top()}`);
+  });
+
   test("the record is verified", async () => {
     await press(admin, ".tools", "Verify");
     await eventually("the verdict", async () => /^Sound: records 1 to \d+/.test(await textOf(admin, '[role="status"].hint')));
