@@ -23,6 +23,8 @@ import (
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
 	"sightline/internal/media"
+	"sightline/internal/revocation"
+	"sightline/internal/sessions"
 	"sightline/internal/transport"
 	"sightline/internal/transport/pipe"
 	"sightline/internal/transport/ws"
@@ -274,6 +276,10 @@ func TestViewer_OfARealServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	revoked, err := revocation.Open(dir, revocation.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	epoch := media.NewEpoch()
 	h := hub.New(hub.Options{}, epoch.Now)
 	pub, err := h.Publish("door")
@@ -283,7 +289,7 @@ func TestViewer_OfARealServer(t *testing.T) {
 	web, err := httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(ca), Auth: door, Audit: discard{}, Hub: h, Epoch: epoch,
 		Files: fstest.MapFS{"index.html": {}}, Hosts: []string{"127.0.0.1"},
-		MayPublish: func(media.StreamID) bool { return false },
+		MayPublish: func(media.StreamID) bool { return false }, Sessions: sessions.New(time.Now, revoked),
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
