@@ -171,7 +171,7 @@ func (b *bench) besideFFmpeg(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	const seconds = 8
+	const seconds = 6
 	file := dir + "/1080p30.mp4"
 	if err := ffmpeg(ctx, nil, "-t", strconv.Itoa(seconds+2), "-i", b.clip, "-vf", "scale=1920:1080,minterpolate=fps=30:mi_mode=dup", "-c:v", "libx264", "-preset", "ultrafast", "-b:v", "6M",
 		"-bf", "0", file); err != nil {
@@ -236,7 +236,7 @@ func (b *bench) idle(ctx context.Context) error {
 		return err
 	}
 	before, began := processor(c.cmd.Process.Pid), time.Now()
-	if _, err := c.watch(nil, 0, began.Add(6*time.Second)); err != nil {
+	if _, err := c.watch(nil, 0, began.Add(4*time.Second)); err != nil {
 		return err
 	}
 	b.set("idle_core_percent", 100*(processor(c.cmd.Process.Pid)-before).Seconds()/time.Since(began).Seconds())
