@@ -188,7 +188,7 @@ func FuzzPath(f *testing.F) {
 			if op&4 == 0 {
 				r.Update(&w.path, 3_000_000, w.now)
 			} else {
-				r.Still(&w.path, w.now)
+				r.Still(&w.path, 3_000_000, w.now)
 			}
 			w.path.Room(r.Carries(), w.now)
 			if c := r.Carries(); c < 0 || c > 4_500_000 || r.Send() < 0 || r.Send() > c {

@@ -106,20 +106,26 @@ func (r *Rate) Update(p *Path, most int, now media.Timestamp) {
 			r.bps *= math.Pow(growth, elapsed.Seconds())
 		}
 	}
+	r.limit(most)
+}
+
+// limit keeps the rate from growing far beyond what could ever be used, and so from being tried.
+func (r *Rate) limit(most int) {
 	if limit := 1.5 * float64(most); most > 0 && r.bps > limit {
 		r.bps = limit
 	}
 }
 
 // Still takes in what the path shows of a viewer that gets stills: each is a measurement of its own, since nothing else is
-// on the way with it.
-func (r *Rate) Still(p *Path, now media.Timestamp) {
+// on the way with it. most is the bit rate that the viewer could use at best.
+func (r *Rate) Still(p *Path, most int, now media.Timestamp) {
 	r.updated, r.factor, r.overSince, r.calmSince, r.probe.began = now, 0, 0, 0, 0
 	bps, ok := p.still()
 	if !ok {
 		return
 	}
 	r.bps = min(max(leastRate, cutTo*bps), stillGrowth*r.bps)
+	r.limit(most)
 }
 
 // over acts on a standing queue.

@@ -205,7 +205,7 @@ func simulate(l link, d time.Duration, seed uint64) score {
 			path.Acked(answers[0].ack, at(now))
 			answers = answers[1:]
 			if choice.Stills {
-				rate.Still(&path, at(now))
+				rate.Still(&path, best, at(now))
 			} else {
 				rate.Update(&path, best, at(now))
 			}

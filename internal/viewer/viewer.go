@@ -484,7 +484,7 @@ func (w *writer) adjust() error {
 	before := w.rate.Carries()
 	w.mu.Lock()
 	if w.choice.Stills {
-		w.rate.Still(&w.path, now)
+		w.rate.Still(&w.path, w.most, now)
 	} else {
 		w.rate.Update(&w.path, w.most, now)
 	}
