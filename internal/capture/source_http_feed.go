@@ -64,7 +64,7 @@ func openHTTP(ctx context.Context, src Source) (Feed, error) {
 
 func (f *httpFeed) stream(resp *http.Response) error {
 	defer func() { _ = resp.Body.Close() }()
-	return f.camera.explain(f.latest.readJPEGs(resp.Body))
+	return f.camera.explain(f.latest.readJPEGs(paced(resp.Body)))
 }
 
 // poll takes a snapshot for each interval, and now and then while nobody watches.
