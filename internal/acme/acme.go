@@ -78,7 +78,8 @@ func New(o Options, log *slog.Logger) (*Certificates, error) {
 	}, nil
 }
 
-// Run asks for the certificates and has them renewed until ctx is done. The listener must answer meanwhile, since the authority
+// Run asks for the certificates and has them renewed until ctx is done. An order that is under way then is left to itself: the
+// library cannot be told to end it, and it ends within minutes. The listener must answer meanwhile, since the authority
 // calls it to see that the names are the server's.
 func (a *Certificates) Run(ctx context.Context) error {
 	retry := firstRetry
@@ -90,7 +91,15 @@ func (a *Certificates) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-timer.C:
 		}
-		if err := a.take(); err != nil {
+		var err error
+		taken := make(chan error, 1)
+		go func() { taken <- a.take() }()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err = <-taken:
+		}
+		if err != nil {
 			a.log.Error("no certificate from the ACME authority, asking again later", "error", err, "after", retry)
 			timer.Reset(retry)
 			retry = min(2*retry, lastRetry)
