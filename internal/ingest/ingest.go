@@ -5,7 +5,6 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -92,15 +91,7 @@ func Serve(
 
 // goodbye is what the publisher is told when the session ends by cause.
 func goodbye(cause error) (transport.Code, string) {
-	var fault *wire.MalformedError
-	var closed *transport.CloseError
-	switch {
-	case errors.As(cause, &fault):
-		return transport.CodeMalformed, fault.Error()
-	case errors.As(cause, &closed) && !closed.Remote:
-		return closed.Code, closed.Reason
-	}
-	return transport.CodeGoingAway, "the server ends this connection"
+	return wire.Goodbye(cause, "the server ends this connection")
 }
 
 // steer tells the publisher what to encode.

@@ -97,15 +97,7 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 
 // goodbye is what the viewer is told when the session ends by cause.
 func goodbye(cause error) (transport.Code, string) {
-	var fault *wire.MalformedError
-	var closed *transport.CloseError
-	switch {
-	case errors.As(cause, &fault):
-		return transport.CodeMalformed, fault.Error()
-	case errors.As(cause, &closed) && !closed.Remote:
-		return closed.Code, closed.Reason
-	}
-	return transport.CodeGoingAway, "the server ends this session"
+	return wire.Goodbye(cause, "the server ends this session")
 }
 
 // read takes the viewer's messages.
