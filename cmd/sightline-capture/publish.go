@@ -28,6 +28,7 @@ import (
 	"sightline/internal/transport"
 	"sightline/internal/transport/pipe"
 	"sightline/internal/transport/ws"
+	"sightline/internal/trust"
 	"sightline/internal/wire"
 )
 
@@ -231,14 +232,11 @@ func inherited(fd uintptr) (capture.Link, error) {
 func (f *flags) remote(u *url.URL, token string, log *slog.Logger) (capture.Link, error) {
 	tlsConfig := &tls.Config{MinVersion: tls.VersionTLS13}
 	if f.ca != "" {
-		pem, err := os.ReadFile(f.ca)
+		roots, err := trust.Pool(f.ca)
 		if err != nil {
 			return capture.Link{}, fmt.Errorf("--ca: %w", err)
 		}
-		tlsConfig.RootCAs = x509.NewCertPool()
-		if !tlsConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return capture.Link{}, fmt.Errorf("--ca %s: holds no certificate in PEM form", f.ca)
-		}
+		tlsConfig.RootCAs = roots
 	}
 	header := http.Header{"Authorization": {"Bearer " + token}}
 	options := ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout}

@@ -20,6 +20,7 @@ import (
 
 	"sightline/internal/transport"
 	"sightline/internal/transport/ws"
+	"sightline/internal/trust"
 	"sightline/internal/watch"
 	"sightline/internal/wire"
 )
@@ -218,14 +219,11 @@ func clientTLS(caFile string) (*tls.Config, error) {
 	if caFile == "" {
 		return c, nil
 	}
-	pem, err := os.ReadFile(caFile)
+	roots, err := trust.Pool(caFile)
 	if err != nil {
 		return nil, fmt.Errorf("--ca: %w", err)
 	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("--ca: %s holds no certificate in PEM form", caFile)
-	}
+	c.RootCAs = roots
 	return c, nil
 }
 

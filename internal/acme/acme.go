@@ -5,17 +5,17 @@ package acme
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"sightline/internal/trust"
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
@@ -59,13 +59,9 @@ func New(o Options, log *slog.Logger) (*Certificates, error) {
 	}
 	client := &acme.Client{DirectoryURL: o.Directory, UserAgent: "sightline"}
 	if o.CA != "" {
-		pem, err := os.ReadFile(o.CA)
+		roots, err := trust.Pool(o.CA)
 		if err != nil {
 			return nil, fmt.Errorf("certificates of the ACME authority: %w", err)
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("certificates of the ACME authority: %s holds none: name a PEM file", filepath.Clean(o.CA))
 		}
 		client.HTTPClient = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -42,6 +41,7 @@ import (
 	"sightline/internal/oidc"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
+	"sightline/internal/trust"
 	"sightline/internal/walltime"
 	"sightline/internal/witness"
 	"sightline/web"
@@ -182,25 +182,12 @@ func (a *App) issuerOptions(c config.Issuer) (issuer.Options, error) {
 	if c.CA == "" {
 		return o, nil
 	}
-	pool, err := certificates(c.CA)
+	pool, err := trust.Pool(c.CA)
 	if err != nil {
 		return o, fmt.Errorf("ca of %s: %w", c.Name, err)
 	}
 	o.Roots = pool
 	return o, nil
-}
-
-// certificates reads a PEM file of those by which somebody is known.
-func certificates(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM form", file)
-	}
-	return pool, nil
 }
 
 // openAudit opens the audit record, and the way to its witness.
@@ -246,7 +233,7 @@ func (a *App) openAlerts() error {
 		}
 		o := notify.Options{URL: c.Webhook.URL, Secret: secret}
 		if c.Webhook.CA != "" {
-			pool, err := certificates(c.Webhook.CA)
+			pool, err := trust.Pool(c.Webhook.CA)
 			if err != nil {
 				return fmt.Errorf("alerts.webhook.ca: %w", err)
 			}

@@ -6,7 +6,6 @@ package witness
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"sightline/internal/audit"
+	"sightline/internal/trust"
 )
 
 // Queue is how many lines wait for the receiver at most: the size of the subscription to run with.
@@ -58,14 +58,11 @@ func New(o Options, lines *audit.Subscription, log *slog.Logger) (*Witness, erro
 	}
 	w.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CA != "" {
-		pem, err := os.ReadFile(o.CA)
+		roots, err := trust.Pool(o.CA)
 		if err != nil {
 			return nil, fmt.Errorf("audit.syslog-ca: %w", err)
 		}
-		w.tls.RootCAs = x509.NewCertPool()
-		if !w.tls.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("audit.syslog-ca: %s holds no certificate in PEM form", o.CA)
-		}
+		w.tls.RootCAs = roots
 	}
 	return w, nil
 }
