@@ -13,5 +13,7 @@ export function pickLanguage(wanted: readonly string[]): Language {
   return "en";
 }
 
+const browser: { readonly navigator?: Navigator } = globalThis; // the tests' Node has none
+
 /** What this browser's user prefers; in a worker too. */
-export const language: Language = pickLanguage(navigator.languages);
+export const language: Language = pickLanguage(browser.navigator?.languages ?? []);
