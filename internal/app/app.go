@@ -260,7 +260,7 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.streams.mayPublish,
-		NewCode: a.newCode, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts,
+		NewCode: a.newCode, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts,
 		Issuers: a.issuers, Provider: a.provider, LoginWith: a.cfg.Auth.OIDC.Name,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
 	}, a.log.With("room", "httpd"))

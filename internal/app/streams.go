@@ -8,8 +8,10 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	"sightline/internal/config"
+	"sightline/internal/httpd"
 	"sightline/internal/ingest"
 	"sightline/internal/media"
 	"sightline/internal/sessions"
@@ -23,10 +25,11 @@ import (
 type streams struct {
 	app *App
 
-	mu      sync.Mutex
-	list    []config.Stream             // as configured now; guarded by mu
-	running map[media.StreamID]*process // guarded by mu
-	ctx     context.Context             //nolint:containedctx // of all processes: those of streams that come later too. Nil before run; guarded by mu
+	mu       sync.Mutex
+	list     []config.Stream             // as configured now; guarded by mu
+	running  map[media.StreamID]*process // guarded by mu
+	restarts map[media.StreamID]httpd.Restarts
+	ctx      context.Context //nolint:containedctx // of all processes: those of streams that come later too. Nil before run; guarded by mu
 }
 
 // process is a capture process that is kept running.
@@ -39,7 +42,7 @@ func newStreams(a *App, list []config.Stream) *streams {
 	for _, s := range list {
 		a.hub.Declare(s.ID)
 	}
-	return &streams{app: a, list: list, running: map[media.StreamID]*process{}}
+	return &streams{app: a, list: list, running: map[media.StreamID]*process{}, restarts: map[media.StreamID]httpd.Restarts{}}
 }
 
 // run keeps the capture processes running until ctx is done and all have ended.
@@ -106,6 +109,7 @@ func (m *streams) change(list []config.Stream) {
 		if !stay[old.ID] {
 			m.app.hub.Withdraw(old.ID)
 		}
+		delete(m.restarts, old.ID)
 	}
 	for _, p := range ended {
 		<-p.done
@@ -132,6 +136,20 @@ func (m *streams) mayPublish(id media.StreamID) bool {
 	return true
 }
 
+// restarted notes that the capture process of a stream ended without being asked to, and why.
+func (m *streams) restarted(id media.StreamID, why string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.restarts[id] = httpd.Restarts{Count: m.restarts[id].Count + 1, Last: time.Now(), Why: why}
+}
+
+// restartsOf tells how often the capture process of a stream had to be started again.
+func (m *streams) restartsOf(id media.StreamID) httpd.Restarts {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.restarts[id]
+}
+
 // runCapture keeps the capture process of one stream running until ctx is done.
 func (a *App) runCapture(ctx context.Context, s config.Stream) {
 	log := a.log.With("stream", s.ID)
@@ -145,8 +163,11 @@ func (a *App) runCapture(ctx context.Context, s config.Stream) {
 				LeftDetail: "The capture process ended; it is being started again.",
 			}, log)
 		},
-		Restarting: func(detail string) { a.hub.SetStatus(s.ID, media.StateRestarting, detail) },
-		Redact:     redactor(s.Source),
+		Restarting: func(why error) {
+			a.streams.restarted(s.ID, redactor(s.Source)(why.Error()))
+			a.hub.SetStatus(s.ID, media.StateRestarting, "The capture process ended unexpectedly; it is being started again.")
+		},
+		Redact: redactor(s.Source),
 	}, log)
 	if !errors.Is(err, context.Canceled) {
 		log.Error("capture process is kept running no longer", "error", err)

@@ -157,6 +157,10 @@ type renditionJSON struct {
 	Encoder        string            `json:"encoder,omitempty"`
 }
 
+func viewOfRendition(r media.Rendition) renditionJSON {
+	return renditionJSON{r.ID, r.Name, r.Codec.String(), r.Width, r.Height, r.FrameRateMilli, r.Encoder}
+}
+
 // streams lists what the caller may watch.
 func (s *Server) streams(w http.ResponseWriter, _ *http.Request, c caller) {
 	list := []streamJSON{}
@@ -169,9 +173,7 @@ func (s *Server) streams(w http.ResponseWriter, _ *http.Request, c caller) {
 			Source: info.Origin.Source, Sandbox: info.Origin.Sandbox, Renditions: []renditionJSON{},
 		}
 		for _, r := range info.Renditions {
-			j.Renditions = append(j.Renditions, renditionJSON{
-				r.ID, r.Name, r.Codec.String(), r.Width, r.Height, r.FrameRateMilli, r.Encoder,
-			})
+			j.Renditions = append(j.Renditions, viewOfRendition(r))
 		}
 		list = append(list, j)
 	}

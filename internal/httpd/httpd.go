@@ -69,6 +69,8 @@ type Options struct {
 	Alerts *alerts.Center
 	// NewCode makes a one-time code that logs its holder in as the operator.
 	NewCode func() (string, error)
+	// Restarts tells how often the capture process of a stream had to be started again.
+	Restarts func(media.StreamID) Restarts
 	// MayPublish tells whether a stream may be published over the network.
 	MayPublish func(media.StreamID) bool
 }

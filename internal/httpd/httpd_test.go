@@ -95,7 +95,7 @@ func TestPolicy(t *testing.T) {
 	}
 	for _, rt := range routes() {
 		method, pattern, _ := strings.Cut(rt.pattern, " ")
-		path := strings.NewReplacer("{$}", "", "{stream...}", "door", "{stream}", "door", "{file}", "app.js", "{id}", "nobody").Replace(pattern)
+		path := strings.NewReplacer("{$}", "", "{stream...}", "door", "{stream}", "door", "{file}", "app.js", "{id}", "nobody", "{part}", "people").Replace(pattern)
 		for _, c := range credentials {
 			t.Run(rt.pattern+"/"+c.name, func(t *testing.T) {
 				want, body := ok, ""

@@ -19,6 +19,32 @@ type sessionJSON struct {
 	Remote  string `json:"remote"`
 	Since   string `json:"since"`
 	Expires string `json:"expires"`
+	// Figures are how a viewer fares, left out for what has not said so lately.
+	Figures *figuresJSON `json:"figures,omitempty"`
+}
+
+// figuresJSON is how a viewer fares, in its own words but for the rendition and what limits it.
+type figuresJSON struct {
+	Rendition  string  `json:"rendition"`
+	Height     int     `json:"height"`
+	Limit      string  `json:"limit,omitempty"`
+	Stills     bool    `json:"stills,omitempty"`
+	PaintP50   int64   `json:"paint_p50_us"`
+	PaintP95   int64   `json:"paint_p95_us"`
+	FrameRate  float64 `json:"frame_rate"`
+	Dropped    int     `json:"dropped"`
+	BitrateBps int     `json:"bitrate_bps"`
+}
+
+func viewOfFigures(f sessions.Figures) *figuresJSON {
+	if f.At.IsZero() {
+		return nil
+	}
+	return &figuresJSON{
+		Rendition: f.Rendition.Name, Height: f.Rendition.Height, Limit: f.Limit, Stills: f.Stills,
+		PaintP50: f.PaintP50.Microseconds(), PaintP95: f.PaintP95.Microseconds(),
+		FrameRate: f.FrameRate, Dropped: f.Dropped, BitrateBps: f.BitrateBps,
+	}
 }
 
 // mayEnd tells whether a session is the caller's own, or one of a server that the caller administers.
@@ -33,6 +59,7 @@ func (s *Server) listSessions(w http.ResponseWriter, _ *http.Request, c caller) 
 		list = append(list, sessionJSON{
 			ID: x.ID, Kind: x.Kind, Stream: string(x.Stream), Subject: x.Subject, Remote: x.Remote,
 			Since: x.Since.UTC().Format(time.RFC3339), Expires: x.Expires.UTC().Format(time.RFC3339),
+			Figures: viewOfFigures(x.Figures),
 		})
 	}
 	s.answer(w, http.StatusOK, map[string]any{"sessions": list})

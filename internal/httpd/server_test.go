@@ -155,7 +155,13 @@ func newSite(t *testing.T) *site {
 		Sessions:   running,
 		Revoke:     s.revoked.Add,
 		Accounts:   s.accounts,
-		Alerts:     alerts.New(nil, detect.Options{}, nil, slog.New(slog.DiscardHandler)),
+		Restarts: func(id media.StreamID) Restarts {
+			if id == "yard" {
+				return Restarts{Count: 3, Last: time.Unix(1e9, 0), Why: "it fell over"}
+			}
+			return Restarts{}
+		},
+		Alerts: alerts.New(nil, detect.Options{}, nil, slog.New(slog.DiscardHandler)),
 	}, slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)

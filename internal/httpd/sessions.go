@@ -53,9 +53,18 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
 	err = viewer.Serve(ctx, c.stream, conn, s.opts.Hub, viewer.Options{
 		Epoch: s.opts.Epoch, Until: s.until(c.principal),
 		Renew: func(ticket string) (media.Timestamp, error) { return s.renew(r, c, id, ticket) },
+		Tell:  func(f viewer.Figures) { s.note(id, f) },
 	}, log)
 	log.Info("viewer left", "why", err)
 	s.ended(r, c, "watch", err)
+}
+
+// note keeps how a viewer fares for those who may see it.
+func (s *Server) note(id string, f viewer.Figures) {
+	s.opts.Sessions.Note(id, sessions.Figures{
+		Rendition: f.Rendition, Limit: string(f.Limit), Stills: f.Stills, PaintP50: f.PaintP50, PaintP95: f.PaintP95,
+		BitrateBps: f.BitrateBps,
+	}, f.Painted, f.Dropped)
 }
 
 // publish takes a remote publisher's stream.

@@ -119,6 +119,22 @@ type StreamInfo struct {
 	Viewers    int
 	Origin     Origin // of its publisher, empty while there is none
 	Renditions []media.Rendition
+	// Encoding holds what is known of those of Renditions that are being encoded.
+	Encoding map[media.RenditionID]Encoding
+}
+
+// Encoding is what a rendition comes to at the moment.
+type Encoding struct {
+	Viewers int // who have it, those that are paused too
+	Figures
+}
+
+// Figures are what a publisher measured of a rendition lately. What it did not is 0.
+type Figures struct {
+	BitrateBps           int
+	EncodeP50, EncodeP95 time.Duration // from a picture's slot to its access unit
+	PSNR                 float64       // dB, of the luma
+	SSIM                 float64       // 0 to 1, of the luma
 }
 
 type stream struct {
@@ -153,6 +169,7 @@ type rendition struct {
 	told       int             // the target that the publisher knows, bit/s; 0 for its most
 	toldRate   int             // the pictures a second, in thousandths, that it knows to be enough; 0 for all
 	meter      meter
+	figures    Figures // of this publisher
 	keyWanted  bool
 	keyAsked   media.Timestamp // when the last request went out
 	gop        []*AccessUnit   // since the last keyframe, while worth keeping
@@ -237,7 +254,9 @@ func (h *Hub) Streams() []StreamInfo {
 	infos := make([]StreamInfo, 0, len(all))
 	for _, s := range all {
 		s.mu.Lock()
-		infos = append(infos, StreamInfo{ID: s.id, Status: s.status, Viewers: len(s.subs), Origin: s.origin, Renditions: s.list()})
+		infos = append(infos, StreamInfo{
+			ID: s.id, Status: s.status, Viewers: len(s.subs), Origin: s.origin, Renditions: s.list(), Encoding: s.encoding(),
+		})
 		s.mu.Unlock()
 	}
 	slices.SortFunc(infos, func(a, b StreamInfo) int { return strings.Compare(string(a.ID), string(b.ID)) })
@@ -251,6 +270,17 @@ func (s *stream) list() []media.Rendition {
 		l = append(l, s.renditions[id].info)
 	}
 	return l
+}
+
+// encoding tells what is being encoded. s.mu is held.
+func (s *stream) encoding() map[media.RenditionID]Encoding {
+	encoding := map[media.RenditionID]Encoding{}
+	for _, id := range s.order {
+		if r := s.renditions[id]; r.active {
+			encoding[id] = Encoding{len(r.subs), r.figures}
+		}
+	}
+	return encoding
 }
 
 // SetStatus tells what a stream without a publisher is doing: for the supervisor of its capture process. It does

@@ -52,7 +52,7 @@ func (r *rendition) withdraw() {
 	}
 	clear(r.subs)
 	r.subs = r.subs[:0]
-	r.listed, r.started, r.active, r.keyWanted, r.config = false, false, false, false, nil
+	r.listed, r.started, r.active, r.keyWanted, r.config, r.figures = false, false, false, false, nil, Figures{}
 	r.clearGOP()
 }
 
@@ -61,6 +61,15 @@ func (p *Publisher) SetOrigin(o Origin) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	p.s.origin = o
+}
+
+// SetFigures says what was measured of a rendition. It does nothing for one that SetRenditions did not name.
+func (p *Publisher) SetFigures(id media.RenditionID, f Figures) {
+	p.s.mu.Lock()
+	defer p.s.mu.Unlock()
+	if r := p.s.find(id); r != nil {
+		r.figures = f
+	}
 }
 
 // SetStatus says what the source is doing, in one sentence for people.
@@ -159,7 +168,7 @@ func (p *Publisher) Close(state media.State, detail string) {
 	}
 	s.publisher, s.origin = nil, Origin{}
 	for _, r := range s.renditions {
-		r.started, r.active, r.keyWanted, r.config = false, false, false, nil
+		r.started, r.active, r.keyWanted, r.config, r.figures = false, false, false, nil, Figures{}
 		r.clearGOP()
 		for _, sub := range r.subs {
 			sub.awaitKey()

@@ -395,6 +395,16 @@ type View struct {
 // Version is the Version of the View that Look would return now.
 func (sub *Subscription) Version() uint64 { return sub.s.version.Load() }
 
+// Rendition is the one this subscription is attached to; false for none.
+func (sub *Subscription) Rendition() (media.Rendition, bool) {
+	sub.s.mu.Lock()
+	defer sub.s.mu.Unlock()
+	if sub.rendition == nil {
+		return media.Rendition{}, false
+	}
+	return sub.rendition.info, true
+}
+
 // Look returns the stream's status and renditions.
 func (sub *Subscription) Look() View {
 	s := sub.s

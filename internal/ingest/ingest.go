@@ -198,10 +198,17 @@ func (s *session) take(b []byte) error {
 		if err := wire.ParseJSON(b, wire.TypeStats, &st); err != nil {
 			return err
 		}
+		for _, r := range st.Renditions {
+			s.pub.SetFigures(r.ID, hub.Figures{
+				BitrateBps: r.BitrateBps, EncodeP50: micros(r.EncodeP50), EncodeP95: micros(r.EncodeP95), PSNR: r.PSNR, SSIM: r.SSIM,
+			})
+		}
 		s.log.Debug("publisher", "renditions", st.Renditions)
 	}
 	return nil // a type we do not know is skipped
 }
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
 // plain keeps what a publisher says from carrying control characters to logs and pages.
 func plain(s string) string {

@@ -510,6 +510,33 @@ func TestServe_OriginIsKnown(t *testing.T) {
 	})
 }
 
+// What a publisher measured is known while it is there, and while somebody watches.
+func TestServe_FiguresAreKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := connect(t, ingest.Options{})
+		stats := wire.AppendJSON(nil, wire.TypeStats, wire.PublisherStats{Renditions: []wire.RenditionStats{
+			{ID: 1, EncodeP50: 3000, EncodeP95: 5000, BitrateBps: 2_000_000, PSNR: 38.5, SSIM: 0.97}, {ID: 9},
+		}})
+		a.send(hello(h264(1)), stats)
+		if info := a.hub.Streams()[0]; len(info.Encoding) != 0 {
+			t.Errorf("encoding for nobody: %+v", info.Encoding)
+		}
+		sub := a.subscribe(1)
+		synctest.Wait()
+		want := hub.Encoding{Viewers: 1, Figures: hub.Figures{
+			BitrateBps: 2_000_000, EncodeP50: 3 * time.Millisecond, EncodeP95: 5 * time.Millisecond, PSNR: 38.5, SSIM: 0.97,
+		}}
+		if got := a.hub.Streams()[0].Encoding; len(got) != 1 || got[1] != want {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		a.leave()
+		if got := a.hub.Streams()[0].Encoding; len(got) != 0 {
+			t.Errorf("%+v is left of it", got)
+		}
+		sub.Close()
+	})
+}
+
 // FuzzServe sends any messages: each input is a list of them, u16 length first. Whatever comes, Serve ends when the
 // agent hangs up, nothing panics, and viewers get only what they can decode.
 func FuzzServe(f *testing.F) {

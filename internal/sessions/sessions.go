@@ -46,6 +46,23 @@ type Session struct {
 	TokenID string
 	Since   time.Time
 	Expires time.Time
+	Figures Figures
+}
+
+// figuresLast is for how long figures count: viewers tell them once a second, and none while they are paused.
+const figuresLast = 10 * time.Second
+
+// Figures are how a viewer fares, as it said last. At is zero for what has not said so lately.
+type Figures struct {
+	At         time.Time
+	Rendition  media.Rendition // the one it has
+	Limit      string          // what keeps it from more, as the watch protocol says it
+	Stills     bool            // its network carries still pictures alone
+	PaintP50   time.Duration   // from capture to the screen
+	PaintP95   time.Duration
+	FrameRate  float64 // pictures shown a second
+	Dropped    int     // pictures that came and were not shown, in all
+	BitrateBps int
 }
 
 // Registry holds the running sessions. Safe for concurrent use.
@@ -131,13 +148,34 @@ func (r *Registry) Renew(id string, p auth.Principal) error {
 	return nil
 }
 
+// Note takes down how the viewer of a session fares: the pictures it has shown and dropped since it last said so.
+func (r *Registry) Note(id string, f Figures, shown, dropped int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s, ok := r.running[id]
+	if !ok {
+		return
+	}
+	before := s.Figures
+	f.At, f.Dropped = r.now(), before.Dropped+max(0, dropped)
+	if over := f.At.Sub(before.At); !before.At.IsZero() && over > 0 {
+		f.FrameRate = float64(max(0, shown)) / over.Seconds()
+	}
+	s.Figures = f
+}
+
 // List is the sessions that keep selects, the oldest first; all of them where keep is nil.
 func (r *Registry) List(keep func(Session) bool) []Session {
 	r.mu.Lock()
 	var list []Session
+	now := r.now()
 	for _, s := range r.running {
-		if keep == nil || keep(s.Session) {
-			list = append(list, s.Session)
+		x := s.Session
+		if now.Sub(x.Figures.At) > figuresLast {
+			x.Figures = Figures{}
+		}
+		if keep == nil || keep(x) {
+			list = append(list, x)
 		}
 	}
 	r.mu.Unlock()

@@ -272,3 +272,27 @@ func TestWatch_ManyAtOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestNote_FiguresAreListedWhileTheyAreNew(t *testing.T) {
+	in(t, func(t *testing.T, r *sessions.Registry, _ *list) {
+		_, id := mustWatch(t, r, person("alice", time.Hour))
+		figures := func() sessions.Figures { return r.List(nil)[0].Figures }
+		if f := figures(); f != (sessions.Figures{}) {
+			t.Errorf("before it said any: %+v", f)
+		}
+		r.Note(id, sessions.Figures{Limit: "network", PaintP50: 25 * time.Millisecond}, 30, 2)
+		if f := figures(); f.Limit != "network" || f.PaintP50 != 25*time.Millisecond || f.FrameRate != 0 || f.Dropped != 2 {
+			t.Errorf("the first: %+v", f)
+		}
+		time.Sleep(2 * time.Second)
+		r.Note(id, sessions.Figures{}, 50, 3)
+		if f := figures(); f.FrameRate != 25 || f.Dropped != 5 || f.Limit != "" {
+			t.Errorf("the second: %+v", f)
+		}
+		time.Sleep(11 * time.Second)
+		if f := figures(); f != (sessions.Figures{}) {
+			t.Errorf("long after: %+v", f)
+		}
+		r.Note("nobody", sessions.Figures{}, 1, 1)
+	})
+}

@@ -24,8 +24,9 @@ type Options struct {
 	Env []string
 	// Serve speaks with the child over conn until the conversation ends, and closes conn.
 	Serve func(ctx context.Context, conn net.Conn) error
-	// Restarting is called with one sentence for people each time the child ended without being asked to. Nil for nobody.
-	Restarting func(detail string)
+	// Restarting is called each time the child ended without being asked to, with the reason, which may hold words of the
+	// child's. Nil for nobody.
+	Restarting func(why error)
 	// Redact removes secrets from a text that the child wrote to its standard error. Nil removes nothing.
 	Redact func(string) string
 }
@@ -55,7 +56,7 @@ func Run(ctx context.Context, o Options, log *slog.Logger) error {
 		log.Warn("capture process ended, starting it again",
 			"error", err, "after", time.Since(started).Round(time.Millisecond), "delay", delay)
 		if o.Restarting != nil {
-			o.Restarting("The capture process ended unexpectedly; it is being started again.")
+			o.Restarting(err)
 		}
 		timer := time.NewTimer(jitter(delay))
 		select {

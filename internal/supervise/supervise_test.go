@@ -116,9 +116,9 @@ func keep(t *testing.T, mode string, change func(*supervise.Options)) *kept {
 			_, _ = io.Copy(io.Discard, r)
 			return errors.New("the conversation is over")
 		},
-		Restarting: func(detail string) {
-			if !strings.HasSuffix(detail, ".") {
-				t.Errorf("no sentence: %q", detail)
+		Restarting: func(why error) {
+			if why == nil {
+				t.Error("it is not said why")
 			}
 			k.restarting <- time.Now()
 		},

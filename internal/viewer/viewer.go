@@ -49,6 +49,21 @@ type Options struct {
 	Until media.Timestamp
 	// Renew takes a new ticket of the viewer's, and gives until when its leave is then. Nil where leave is never renewed.
 	Renew func(ticket string) (until media.Timestamp, err error)
+	// Tell is given what the viewer measures, about once a second, and must not wait. Nil where nobody is told.
+	Tell func(Figures)
+}
+
+// Figures are how a viewer fares. But for Rendition, Limit and Stills they are the viewer's own words.
+type Figures struct {
+	Rendition  media.Rendition // the one it has; zero for none
+	Limit      wire.Limit      // what keeps it from more
+	Stills     bool            // its network carries still pictures alone
+	PaintP50   time.Duration   // from capture to the screen
+	PaintP95   time.Duration
+	ClockError time.Duration // by how much both may be off
+	Painted    int           // pictures since the last figures
+	Dropped    int           // pictures that came and were not shown, since then
+	BitrateBps int
 }
 
 // session is one viewer of one stream.
@@ -68,6 +83,8 @@ type session struct {
 	wishes adapt.Wishes    // guarded by mu
 	path   adapt.Path      // guarded by mu
 	until  media.Timestamp // the end of the viewer's leave; guarded by mu
+	limit  wire.Limit      // as the viewer was told last; guarded by mu
+	stills bool            // the same; guarded by mu
 
 	renewed time.Time // when leave was last to be renewed; owned by the reader
 }
@@ -163,8 +180,25 @@ func (s *session) take(b []byte) error {
 		}
 		s.log.Debug("viewer", "paint_p50_us", st.PaintP50, "paint_p95_us", st.PaintP95,
 			"painted", st.Painted, "dropped", st.Dropped)
+		if s.opts.Tell != nil {
+			s.opts.Tell(s.figures(st))
+		}
 	}
 	return nil // a type we do not know is skipped
+}
+
+// figures joins what the viewer says with what is known here.
+func (s *session) figures(st wire.ViewerStats) Figures {
+	us := func(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
+	f := Figures{
+		PaintP50: us(st.PaintP50), PaintP95: us(st.PaintP95), ClockError: us(st.ClockError),
+		Painted: st.Painted, Dropped: st.Dropped, BitrateBps: st.BitrateBps,
+	}
+	f.Rendition, _ = s.sub.Rendition()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.Limit, f.Stills = s.limit, s.stills
+	return f
 }
 
 // renew goes on with a new ticket's leave. One that is refused changes nothing: the leave there is goes on to its end.
@@ -561,6 +595,9 @@ func (w *writer) tell() error {
 	}
 	w.told.limit, w.told.carries = w.limits()
 	status.Limit, status.CarriesBps = limit(w.told.limit), w.told.carries
+	w.mu.Lock()
+	w.limit, w.stills = status.Limit, status.Stills
+	w.mu.Unlock()
 	if list := w.selectable(); !slices.Equal(list, w.told.renditions) {
 		w.told.renditions = list
 		for _, r := range list {

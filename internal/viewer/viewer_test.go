@@ -608,6 +608,30 @@ func TestServe_LeaveIsRenewedAndTold(t *testing.T) {
 	})
 }
 
+func TestServe_FiguresAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []viewer.Figures
+		p := connect(t, viewer.Options{Tell: func(f viewer.Figures) { told = append(told, f) }})
+		defer p.stop()
+		stats := wire.AppendJSON(nil, wire.TypeStats, wire.ViewerStats{
+			PaintP50: 25_000, PaintP95: 40_000, ClockError: 500, Painted: 30, Dropped: 2, BitrateBps: 1_000_000,
+		})
+		p.send(stats, hello("jpeg"))
+		p.send(stats)
+		want := viewer.Figures{
+			PaintP50: 25 * time.Millisecond, PaintP95: 40 * time.Millisecond, ClockError: 500 * time.Microsecond,
+			Painted: 30, Dropped: 2, BitrateBps: 1_000_000,
+		}
+		if len(told) != 2 || told[0] != want {
+			t.Fatalf("told %+v", told)
+		}
+		want.Rendition = ladder()[2]
+		if told[1] != want {
+			t.Errorf("told %+v, want %+v", told[1], want)
+		}
+	})
+}
+
 func TestServe_Ends(t *testing.T) {
 	many := make([][]byte, 251)
 	for i := range many {
