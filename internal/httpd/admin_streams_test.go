@@ -37,27 +37,29 @@ func TestSessions_SayHowTheViewerFares(t *testing.T) {
 	s.camera()
 	token := s.token(auth.View, "door")
 	c := s.dial("/ws/watch/door", token)
+	// say sends messages, and returns when all of them are taken: they are so in their order.
+	say := func(messages ...[]byte) {
+		t.Helper()
+		for _, m := range append(messages, wire.AppendTimeReq(nil, wire.TimeReq{ID: 7})) {
+			if err := c.WriteMessage(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for {
+			b, err := c.ReadMessage()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wire.Type(b[0]) == wire.TypeTimeResp {
+				return
+			}
+		}
+	}
+	say(wire.AppendJSON(nil, wire.TypeHello, wire.ViewerHello{Player: "test/1", Codecs: []string{"jpeg"}}))
 	if list := s.running(token); len(list) != 1 || list[0].Figures != nil {
 		t.Fatalf("before it said anything: %+v", list)
 	}
-	for _, m := range [][]byte{
-		wire.AppendJSON(nil, wire.TypeHello, wire.ViewerHello{Player: "test/1", Codecs: []string{"jpeg"}}),
-		wire.AppendJSON(nil, wire.TypeStats, wire.ViewerStats{PaintP50: 25_000, PaintP95: 40_000, Dropped: 2, BitrateBps: 1000}),
-		wire.AppendTimeReq(nil, wire.TimeReq{ID: 7}),
-	} {
-		if err := c.WriteMessage(m); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for { // messages are taken in their order
-		b, err := c.ReadMessage()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if wire.Type(b[0]) == wire.TypeTimeResp {
-			break
-		}
-	}
+	say(wire.AppendJSON(nil, wire.TypeStats, wire.ViewerStats{PaintP50: 25_000, PaintP95: 40_000, Dropped: 2, BitrateBps: 1000}))
 	list := s.running(token)
 	if len(list) != 1 || list[0].Figures == nil {
 		t.Fatalf("afterwards: %+v", list)
