@@ -369,6 +369,21 @@ func (b *Book) Login(ctx context.Context, name, password string, source netip.Ad
 	return b.principal(*account), nil
 }
 
+// Renew returns who a logged-in Viewer is now, with a new time to run, so that a screen that nobody sits at goes on: without the
+// password, and so for no role that may do more than look. The error wraps auth.ErrNotAllowed when p is of no such account, or
+// auth.ErrUnavailable.
+func (b *Book) Renew(p auth.Principal) (auth.Principal, error) {
+	list, err := b.current()
+	if err != nil {
+		return auth.Principal{}, err
+	}
+	s := find(list, p.Subject)
+	if s == nil || s.Disabled || s.Role != Viewer || s.Made.After(p.Issued) {
+		return auth.Principal{}, fmt.Errorf("renew the login of %s: %w", p.Subject, auth.ErrNotAllowed)
+	}
+	return b.principal(*s), nil
+}
+
 // remember notes where an account logged in from, and its password hashed anew where the cost has changed.
 func (b *Book) remember(name, hash, fresh string, from netip.Prefix) error {
 	return b.changeOne("login", name, func(s *stored) error {

@@ -86,6 +86,44 @@ func TestLogin_GivesTheRolesGrants(t *testing.T) {
 	}
 }
 
+func TestRenew_IsForViewersAsTheyAreNow(t *testing.T) {
+	b := newBench(t)
+	b.add(t, "hall", Viewer, "door")
+	b.add(t, "desk", Operator, "door")
+	login := func(name string) auth.Principal {
+		t.Helper()
+		p, err := b.Login(t.Context(), name, secret, home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	hall, desk := login("hall"), login("desk")
+	b.now = b.now.Add(11 * time.Hour)
+	p, err := b.Renew(hall)
+	if err != nil || p.Subject != "hall" || !p.Expires.Equal(b.now.Add(12*time.Hour)) || p.Allows(auth.View, "door") != nil || p.Allows(auth.Publish, "door") == nil {
+		t.Errorf("%+v, %v", p, err)
+	}
+	refused := func(what string, p auth.Principal) {
+		t.Helper()
+		if got, err := b.Renew(p); !errors.Is(err, auth.ErrNotAllowed) {
+			t.Errorf("%s: %+v, %v", what, got, err)
+		}
+	}
+	refused("one that may publish", desk)
+	refused("nobody's", auth.Principal{Subject: "operator"})
+	if err := b.Disable("hall", true); err != nil {
+		t.Fatal(err)
+	}
+	refused("a disabled one", hall)
+	if err := b.Remove("hall"); err != nil {
+		t.Fatal(err)
+	}
+	refused("one that is gone", hall)
+	b.add(t, "hall", Viewer, "door")
+	refused("one of the same name, made later", hall)
+}
+
 // All that can be wrong with a login looks the same from outside, and costs a hash.
 func TestLogin_TellsNothing(t *testing.T) {
 	b := newBench(t)

@@ -39,6 +39,7 @@ import (
 	"sightline/internal/media"
 	"sightline/internal/notify"
 	"sightline/internal/oidc"
+	"sightline/internal/preferences"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
 	"sightline/internal/trust"
@@ -257,9 +258,13 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 	if err != nil {
 		return err
 	}
+	chosen, err := preferences.Open(a.cfg.DataDir)
+	if err != nil {
+		return err
+	}
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
-		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.streams.mayPublish,
+		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
 		NewCode: a.newCode, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts,
 		Issuers: a.issuers, Provider: a.provider, LoginWith: a.cfg.Auth.OIDC.Name,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,

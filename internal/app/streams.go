@@ -85,6 +85,7 @@ func (m *streams) change(list []config.Stream) {
 	for _, s := range list {
 		stay[s.ID] = true
 		for _, old := range m.list {
+			old.Groups = s.Groups // are for the pages: no picture changes with them
 			if old.ID == s.ID && reflect.DeepEqual(old, s) {
 				same[s.ID] = true
 			}
@@ -148,6 +149,21 @@ func (m *streams) restartsOf(id media.StreamID) httpd.Restarts {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.restarts[id]
+}
+
+// groups are those that the configuration names for a stream; without any, the part of its name before the last slash.
+func (m *streams) groups(id media.StreamID) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.list {
+		if s.ID == id && len(s.Groups) > 0 {
+			return s.Groups
+		}
+	}
+	if i := strings.LastIndexByte(string(id), '/'); i > 0 {
+		return []string{string(id[:i])}
+	}
+	return []string{}
 }
 
 // runCapture keeps the capture process of one stream running until ctx is done.

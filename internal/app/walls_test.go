@@ -15,7 +15,7 @@ import (
 var levels = [][]string{ //nolint:gochecknoglobals // a table nobody writes to
 	{"media", "datadir", "transport", "timestrip", "quality", "h264", "av", "sandbox", "v4l2", "challenge", "notify", "trust", "web"},
 	{"wire", "acme", "auth", "audit", "walltime", "authority", "hub", "adapt", "demo", "rtsp", "transport/ws", "transport/pipe", "transport/transporttest"},
-	{"clock", "witness", "supervise", "ingest", "viewer", "mjpeg", "detect", "rtsp/rtsptest", "auth/authtest", "revocation", "sessions", "accounts", "issuer"},
+	{"clock", "witness", "supervise", "ingest", "viewer", "mjpeg", "detect", "rtsp/rtsptest", "auth/authtest", "revocation", "sessions", "accounts", "issuer", "preferences"},
 	{"oidc", "alerts"},
 	{"capture", "watch", "httpd", "config"},
 	{"app"},

@@ -101,6 +101,7 @@ type Stream struct {
 	ID         media.StreamID
 	Source     Source      // what a capture process of this server reads
 	Publish    bool        // a remote agent or browser publishes it
+	Groups     []string    // in which the pages show it; none: the part of its name before the last slash is one
 	Renditions []Rendition // none: those that suit the source, which only its capture process knows
 }
 

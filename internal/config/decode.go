@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 
@@ -40,6 +42,7 @@ const (
 	maxSessionTTL = 12 * time.Hour
 	maxViewers    = 1_000_000
 	maxStreams    = 10_000
+	maxGroupRunes = 64
 	maxRenditions = 16
 	minHeight     = 16
 	maxHeight     = 4320
@@ -747,6 +750,7 @@ func (d *decoder) stream(n *yaml.Node, id media.StreamID) Stream {
 				}
 			}
 		}},
+		key{"groups", d.texts(&s.Groups, "group", "a name such as outside", checkGroup)},
 		key{"renditions", func(n *yaml.Node) {
 			renditions = n
 			s.Renditions = d.renditions(n)
@@ -766,6 +770,14 @@ func (d *decoder) stream(n *yaml.Node, id media.StreamID) Stream {
 		s.Renditions = nil
 	}
 	return s
+}
+
+// checkGroup accepts what people call a group of streams: up to 64 visible characters.
+func checkGroup(s string) error {
+	if s != strings.TrimSpace(s) || s == "" || utf8.RuneCountInString(s) > maxGroupRunes || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("%.80q is no group: want up to %d visible characters", s, maxGroupRunes)
+	}
+	return nil
 }
 
 func (d *decoder) renditions(n *yaml.Node) (out []Rendition) {

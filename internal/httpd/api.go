@@ -137,6 +137,38 @@ func (s *Server) session(w http.ResponseWriter, _ *http.Request, c caller) {
 	})
 }
 
+// renewSession gives who watches on a screen of their own a new session before theirs ends, without the password: only to accounts
+// that may look and nothing else, as they are now. What barred the old session bars the new one.
+func (s *Server) renewSession(w http.ResponseWriter, r *http.Request, c caller) {
+	rec := audit.Record{Event: "renew", Verdict: audit.Granted, Subject: c.principal.Subject, TokenID: c.principal.ID, Session: c.principal.ID}
+	var token string
+	var p auth.Principal
+	err := auth.ErrNotAllowed
+	if c.byCookie {
+		p, err = s.opts.Accounts.Renew(c.principal)
+	}
+	if err == nil {
+		token, p, err = s.opts.Auth.MintSession(p)
+	}
+	if err == nil {
+		_, err = s.identify(r, rule{kind: ruleLogin}) // whatever was revoked meanwhile does not bar what was made since
+	}
+	if err == nil {
+		rec.TokenID = p.ID
+	} else {
+		rec.Verdict, rec.Reason = audit.Refused, reason(err)
+	}
+	if recorded := s.record(r, rec); err == nil && !recorded {
+		err = errNotRecorded
+	}
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	setSession(w, token, p)
+	s.answer(w, http.StatusOK, map[string]any{"expires": p.Expires.UTC().Format(time.RFC3339)})
+}
+
 type streamJSON struct {
 	ID         media.StreamID  `json:"id"`
 	State      media.State     `json:"state"`
@@ -144,6 +176,7 @@ type streamJSON struct {
 	Viewers    int             `json:"viewers"`
 	Source     string          `json:"source,omitempty"`  // the kind of it, while there is a publisher
 	Sandbox    string          `json:"sandbox,omitempty"` // what confines the publisher, in its own words
+	Groups     []string        `json:"groups"`
 	Renditions []renditionJSON `json:"renditions"`
 }
 
@@ -170,7 +203,7 @@ func (s *Server) streams(w http.ResponseWriter, _ *http.Request, c caller) {
 		}
 		j := streamJSON{
 			ID: info.ID, State: info.Status.State, Detail: info.Status.Detail, Viewers: info.Viewers,
-			Source: info.Origin.Source, Sandbox: info.Origin.Sandbox, Renditions: []renditionJSON{},
+			Source: info.Origin.Source, Sandbox: info.Origin.Sandbox, Groups: s.opts.Groups(info.ID), Renditions: []renditionJSON{},
 		}
 		for _, r := range info.Renditions {
 			j.Renditions = append(j.Renditions, viewOfRendition(r))

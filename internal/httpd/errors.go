@@ -8,6 +8,7 @@ import (
 
 	"sightline/internal/accounts"
 	"sightline/internal/auth"
+	"sightline/internal/preferences"
 	"sightline/internal/wire"
 )
 
@@ -34,6 +35,10 @@ func refusals() []refusal {
 		{errQuery, http.StatusBadRequest, "bad-query", "This address takes stream, subject, event, verdict (granted, refused or " +
 			"ended) and limit (1 to 500), each once at most."},
 		{errBusy, http.StatusConflict, "busy", "This is being done already, for somebody else or for you: wait for its end."},
+		{preferences.ErrMalformed, http.StatusBadRequest, "bad-preferences", fmt.Sprintf("Preferences are one JSON object of at most %d bytes.",
+			preferences.MaxBytes)},
+		{preferences.ErrFull, http.StatusInsufficientStorage, "full", "The server keeps the preferences of no more people; ask its operator " +
+			"to remove old files from the directory preferences."},
 		{errTooLarge, http.StatusRequestEntityTooLarge, "too-large", "The request's body is longer than any that this " +
 			"address takes."},
 		{errNotRecorded, http.StatusServiceUnavailable, "audit", "The server cannot record this access and therefore " +

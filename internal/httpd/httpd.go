@@ -28,6 +28,7 @@ import (
 	"sightline/internal/issuer"
 	"sightline/internal/media"
 	"sightline/internal/oidc"
+	"sightline/internal/preferences"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
 	"sightline/internal/transport/ws"
@@ -65,12 +66,16 @@ type Options struct {
 	LoginWith string
 	// Accounts are the people who log in by password.
 	Accounts *accounts.Book
+	// Preferences are what each chose for their pages.
+	Preferences *preferences.Store
 	// Alerts are what the rules over the audit record found.
 	Alerts *alerts.Center
 	// NewCode makes a one-time code that logs its holder in as the operator.
 	NewCode func() (string, error)
 	// Restarts tells how often the capture process of a stream had to be started again.
 	Restarts func(media.StreamID) Restarts
+	// Groups names the groups that a stream stands in, by configuration or by its name.
+	Groups func(media.StreamID) []string
 	// MayPublish tells whether a stream may be published over the network.
 	MayPublish func(media.StreamID) bool
 }

@@ -129,6 +129,15 @@ func TestPolicy(t *testing.T) {
 					if want = c.want[0]; want == ok {
 						want = outcome{404, "no-session"}
 					}
+				case method == "PUT" && path == "/api/v1/preferences":
+					body = "{}"
+					if want = c.want[0]; want == ok {
+						want = outcome{204, ""}
+					}
+				case method == "POST" && path == "/api/v1/session": // nobody here has an account: see TestRenewSession
+					if want = c.want[0]; want == ok {
+						want = forbidden
+					}
 				case rt.rule.kind == ruleLogin:
 					want = c.want[0]
 				case rt.rule.kind == ruleServer: // the admin token alone is for all streams

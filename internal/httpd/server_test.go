@@ -33,6 +33,7 @@ import (
 	"sightline/internal/detect"
 	"sightline/internal/hub"
 	"sightline/internal/media"
+	"sightline/internal/preferences"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
 	"sightline/internal/wire"
@@ -140,6 +141,10 @@ func newSite(t *testing.T) *site {
 	s.hub.Declare("door")
 	s.hub.Declare("yard")
 	running := sessions.New(time.Now, s.revoked)
+	chosen, err := preferences.Open(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	server, err := New(Options{
 		TLS: authority.TLSConfig(ca), Auth: s.auth, Audit: s.audit, Hub: s.hub, Epoch: s.epoch,
 		Files: fstest.MapFS{
@@ -161,7 +166,9 @@ func newSite(t *testing.T) *site {
 			}
 			return Restarts{}
 		},
-		Alerts: alerts.New(nil, detect.Options{}, nil, slog.New(slog.DiscardHandler)),
+		Groups:      func(id media.StreamID) []string { return []string{"of " + string(id)} },
+		Preferences: chosen,
+		Alerts:      alerts.New(nil, detect.Options{}, nil, slog.New(slog.DiscardHandler)),
 	}, slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
