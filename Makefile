@@ -28,6 +28,9 @@ capture: ## build bin/sightline-capture alone
 web: ## bundle the player and the pages; needs no Node
 	go run ./web/build
 
+package: ## make the player's npm package in bin/package
+	go run ./web/build -package bin/package
+
 test: ## install what is missing and run all tests, the real-browser ones included
 	@scripts/setup test
 	@$(MAKE) --no-print-directory --keep-going build race web-test e2e
@@ -111,4 +114,4 @@ bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web test race web-test e2e fuzz fuzz-media lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick screens check clean
+.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-media lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick screens check clean

@@ -957,18 +957,21 @@ func checkHost(s string) error {
 }
 
 // checkOrigin accepts an origin exactly as browsers send it (RFC 6454, section 6.2), so that it can be
-// compared byte for byte.
+// compared byte for byte. Without TLS only this machine's own pages show video: browsers count them as secure.
 func checkOrigin(s string) error {
 	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" || u.Host == "" || s != "https://"+u.Host {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || s != u.Scheme+"://"+u.Host {
 		return fmt.Errorf("%.80q is no origin: write https://host or https://host:port, with nothing behind it", s)
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("%.80q is not secure, so browsers show no video there: write https://, or http://localhost for this machine's own pages", s)
 	}
 	if net.ParseIP(u.Hostname()) == nil && !isHostname(u.Hostname()) {
 		return fmt.Errorf("%.80q is no origin: write the host in lower case, without wildcards", s)
 	}
 	switch port := u.Port(); {
-	case port == "443":
-		return fmt.Errorf("%.80q: leave out :443, as browsers do", s)
+	case port == "443" && u.Scheme == "https", port == "80" && u.Scheme == "http":
+		return fmt.Errorf("%.80q: leave out :%s, as browsers do", s, port)
 	case strings.HasSuffix(u.Host, ":"):
 		return fmt.Errorf("%.80q ends with a colon: remove it", s)
 	case port != "":

@@ -85,6 +85,16 @@ func (s *Server) serveIcon(w http.ResponseWriter, r *http.Request, _ caller) {
 	s.serveFile(w, r, "favicon.svg")
 }
 
+// servePlayer gives the player in one file to pages of this server and of the other sites that may open streams: scripts that
+// are modules are refused by the browser without these headers (Fetch standard, section 3.3, CORS protocol).
+func (s *Server) servePlayer(w http.ResponseWriter, r *http.Request, _ caller) {
+	w.Header().Set("Vary", "Origin")
+	if origins := r.Header.Values("Origin"); len(origins) == 1 && s.allowedOrigin(r, origins[0]) {
+		w.Header().Set("Access-Control-Allow-Origin", origins[0])
+	}
+	s.serveFile(w, r, "player.js")
+}
+
 func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 	f, ok := s.files.byName[name]
 	if !ok {
@@ -95,7 +105,7 @@ func (s *Server) serveFile(w http.ResponseWriter, r *http.Request, name string) 
 	h.Set("Content-Type", f.mime)
 	h.Set("Cache-Control", "no-cache") // asked for each time, answered with 304 when unchanged
 	h.Set("ETag", f.etag)
-	h.Set("Vary", "Accept-Encoding")
+	h.Add("Vary", "Accept-Encoding")
 	if r.Header.Get("If-None-Match") == f.etag {
 		w.WriteHeader(http.StatusNotModified)
 		return

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -722,7 +723,7 @@ func TestHost(t *testing.T) {
 
 func TestHeaders_OnEveryAnswer(t *testing.T) {
 	s := newSite(t)
-	for _, path := range []string{"/", "/watch/door", "/assets/app.js", "/favicon.ico", "/healthz", "/api/v1/streams", "/ws/watch/door", "/nowhere"} {
+	for _, path := range []string{"/", "/watch/door", "/assets/app.js", "/favicon.ico", "/player.js", "/healthz", "/api/v1/streams", "/ws/watch/door", "/nowhere"} {
 		h := s.do(s.request("GET", path, "")).header
 		for name, want := range map[string]string{
 			"Content-Security-Policy": "default-src 'none'; script-src 'self'", "X-Content-Type-Options": "nosniff",
@@ -745,6 +746,40 @@ func TestHeaders_LocalhostIsNotHeldToTLS(t *testing.T) {
 	r.Host = "localhost"
 	if got := s.do(r).header.Get("Strict-Transport-Security"); got != "" {
 		t.Errorf("localhost gets %q, which would bind every program on it", got)
+	}
+}
+
+func TestPlayer_ForOtherSites(t *testing.T) {
+	s := newSite(t)
+	for _, tc := range []struct {
+		name    string
+		origins []string
+		want    string // of Access-Control-Allow-Origin
+	}{
+		{"one that may use tickets", []string{"https://portal.example"}, "https://portal.example"},
+		{"our own", []string{s.origin()}, s.origin()},
+		{"no page", nil, ""},
+		{"none that may", []string{"https://evil.example"}, ""},
+		{"null", []string{"null"}, ""},
+		{"one that may, twice", []string{"https://portal.example", "https://portal.example"}, ""},
+		{"one that may as a prefix", []string{"https://portal.example.evil.example"}, ""},
+	} {
+		r := s.request("GET", "/player.js", "")
+		for _, o := range tc.origins {
+			r.Header.Add("Origin", o)
+		}
+		a := s.do(r)
+		if got := a.header.Get("Access-Control-Allow-Origin"); a.status != 200 || got != tc.want {
+			t.Errorf("%s: status %d, allowed %q, want %q", tc.name, a.status, got, tc.want)
+		}
+		if vary := a.header.Values("Vary"); !slices.Contains(vary, "Origin") || a.header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s: %v", tc.name, a.header)
+		}
+	}
+	r := s.request("GET", "/assets/player.js", "")
+	r.Header.Set("Origin", "https://portal.example")
+	if got := s.do(r).header.Get("Access-Control-Allow-Origin"); got != "" {
+		t.Errorf("other files are allowed to %q", got)
 	}
 }
 

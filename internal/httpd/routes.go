@@ -61,6 +61,7 @@ func routes() []route {
 		{"GET /admin/{part}", public, (*Server).servePage},
 		{"GET /assets/{file}", public, (*Server).serveAsset},
 		{"GET /favicon.ico", public, (*Server).serveIcon},
+		{"GET /player.js", public, (*Server).servePlayer},
 		{"GET /healthz", public, (*Server).serveHealth},
 		{"GET /api/v1/login", public, (*Server).loginWays},
 		{"POST /api/v1/login", rule{kind: rulePublic, event: "login", own: true}, (*Server).login},

@@ -150,6 +150,7 @@ func newSite(t *testing.T) *site {
 		Files: fstest.MapFS{
 			"index.html":  {Data: []byte("<!doctype html><title>page</title>")},
 			"app.js":      {Data: bytes.Repeat([]byte("let a = 1;\n"), 1000)},
+			"player.js":   {Data: []byte("export {};")},
 			"favicon.svg": {Data: []byte("<svg/>")},
 			".hidden":     {Data: []byte("not to be served")},
 		},

@@ -5,14 +5,14 @@ import { eventually } from "./wait.mjs";
 
 const player = (stream) => (stream === undefined ? "main.watch sightline-player" : `a.tile[href="/watch/${stream}"] sightline-player`);
 
-/** Which player is meant: the one of the page of one stream, or the one in a stream's tile on the wall. */
+/** Which player is meant: the one of the page of one stream, the one in a stream's tile on the wall, or any by its selector. */
 export class Player {
   #page;
   #selector;
 
-  constructor(page, stream) {
+  constructor(page, stream, selector = player(stream)) {
     this.#page = page;
-    this.#selector = player(stream);
+    this.#selector = selector;
   }
 
   /** stats(), with the sentence that stands beside the state; undefined while there is no such player. */

@@ -1,7 +1,6 @@
 // The pages as one application: which is shown, and how one gets in.
 
 import { definePlayer, warmUp } from "../player/element.ts";
-import type { Admin } from "./admin.ts";
 import { APIError, login, type Credentials } from "./api.ts";
 import { Door, SetUp, type Entrance } from "./door.ts";
 import type { Navigation, Page } from "./page.ts";
@@ -65,9 +64,8 @@ function showRoute(): void {
 
 /** Few come for this page: it is a file of its own, which nobody else waits for. */
 async function showAdmin(): Promise<void> {
-  const file: string = "/assets/admin.js";
-  const { Admin: Page } = (await import(file)) as { Admin: typeof Admin };
-  if (routeOf(location.pathname).page === "admin") show(new Page(navigation));
+  const { Admin } = await import("./admin.ts");
+  if (routeOf(location.pathname).page === "admin") show(new Admin(navigation));
 }
 
 /** The code behind the #, which leaves the address bar and the history at once. */

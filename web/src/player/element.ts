@@ -5,25 +5,19 @@
 // with detail.state. Method: stats(). Property: surface; ticket, to be set before src where no cookie speaks for the viewer.
 
 import { el, iconButton, setText } from "./dom.ts";
-import { Figures, figuresOf, type PlayerStats } from "./figures.ts";
+import { Figures, figuresOf } from "./figures.ts";
 import type { FromWorker, Report, ToWorker, Wishes } from "./messages.ts";
+import type * as api from "./player.d.ts";
+import type { PlayerState, PlayerStats, StateChange } from "./player.d.ts";
 import { modes, type Mode } from "./playout.ts";
 import { isQuality, pinned, type Quality } from "./quality.ts";
 import { rememberedMode, rememberedQuality, rememberMode, rememberQuality } from "./remembered.ts";
 import { Settings } from "./settings.ts";
-import { ageWords, tell, type PlayerState, type Told } from "./state.ts";
+import { ageWords, tell, type Told } from "./state.ts";
 import { style } from "./style.ts";
 import { bestRenderer, newShown, type Shown } from "./surface.ts";
 import { localNow, micros } from "./units.ts";
 import { lines, worthTelling } from "./viewport.ts";
-
-export type { PlayerStats } from "./figures.ts";
-
-export interface StateChange {
-  readonly state: PlayerState;
-  /** Whether a new login may help. */
-  readonly login: boolean;
-}
 
 const tellEvery = 250; // ms
 const hiddenFor = 250; // ms before the server is told; a reload hides the page for less
@@ -57,10 +51,13 @@ const unheard: Report = {
   bitrateBps: 0,
 };
 
-export class SightlinePlayer extends HTMLElement {
+export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer {
   static readonly observedAttributes = ["src", "renderer", "stats", "controls", "quality", "mode"];
 
-  /** Gets a single-use ticket for the stream; called before each connection and before leave to watch ends. Not set: the browser's cookie is the credential. */
+  /**
+   * Gets a single-use ticket for the stream; called before each connection and before leave to watch ends. Not set: ticket-url
+   * tells where to ask for one, and without that the browser's cookie is the credential.
+   */
   ticket: (() => Promise<string>) | undefined;
 
   readonly #root = el("div", "root empty");
@@ -203,7 +200,7 @@ export class SightlinePlayer extends HTMLElement {
       mode: this.#mode(),
     };
     // The socket opens while the surface is made.
-    this.#post({ type: "start", url: url.href, ticketed: this.ticket !== undefined, wishes: this.#wishes });
+    this.#post({ type: "start", url: url.href, ticketed: this.#ticketed, wishes: this.#wishes });
     this.#post({ type: "surface", surface: this.#newSurface() });
 
     this.#timer = setInterval(() => this.#tell(), tellEvery);
@@ -287,10 +284,14 @@ export class SightlinePlayer extends HTMLElement {
     }
   }
 
+  get #ticketed(): boolean {
+    return this.ticket !== undefined || this.hasAttribute("ticket-url");
+  }
+
   async #giveTicket(): Promise<void> {
     let ticket: string | undefined;
     try {
-      ticket = await this.ticket?.();
+      ticket = await (this.ticket?.() ?? askForTicket(this.getAttribute("ticket-url") ?? ""));
     } catch {
       // None is to be had, which the worker says and tries again.
     }
@@ -394,6 +395,15 @@ export class SightlinePlayer extends HTMLElement {
   }
 }
 
+/** Asks the site's own back end, which knows its visitor by their cookie there. Throws when it gives none. */
+async function askForTicket(url: string): Promise<string> {
+  const answer = await fetch(url, { method: "POST", credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(10_000) });
+  const body: unknown = await answer.json();
+  const ticket: unknown = answer.ok && typeof body === "object" && body !== null ? Reflect.get(body, "ticket") : undefined;
+  if (typeof ticket !== "string") throw new Error(`no ticket in the answer of ${url} (status ${answer.status})`);
+  return ticket;
+}
+
 /** Whether the person asked their system or browser to spare data. */
 class Saving {
   readonly #query = matchMedia("(prefers-reduced-data: reduce)");
@@ -424,7 +434,19 @@ function unreachable(value: never): never {
   throw new Error(`unreachable: ${String(value)}`);
 }
 
-const newWorker = (): Worker => new Worker(new URL("worker.js", import.meta.url), { name: "sightline-player" });
+/** The worker's script, in builds that carry it; set by the bundler. */
+declare const workerText: string | undefined;
+
+function newWorker(): Worker {
+  const name = "sightline-player";
+  if (workerText === undefined) return new Worker(new URL("worker.js", import.meta.url), { name });
+  const url = URL.createObjectURL(new Blob([workerText], { type: "text/javascript" }));
+  try {
+    return new Worker(url, { name });
+  } finally {
+    URL.revokeObjectURL(url); // the worker has it
+  }
+}
 
 let spare: Worker | undefined;
 

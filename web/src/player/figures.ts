@@ -1,53 +1,8 @@
 // What the player measures, for programs and for people.
 
 import { el, setText } from "./dom.ts";
-import type { LimitName } from "./limits.ts";
-import type { RendererName, Report } from "./messages.ts";
-import type { Mode } from "./playout.ts";
-import type { Quality } from "./quality.ts";
-import type { PlayerState } from "./state.ts";
-
-/** What stats() gives. A figure that is not known is null. */
-export interface PlayerStats {
-  readonly state: PlayerState;
-  readonly stream: string | null;
-  readonly rendition: number | null;
-  readonly codec: string | null;
-  readonly width: number | null;
-  readonly height: number | null;
-  readonly renderer: RendererName | null;
-  /** Capture to paint over the last 5 s. */
-  readonly paint_p50_ms: number | null;
-  readonly paint_p95_ms: number | null;
-  /** How wrong both can be. */
-  readonly clock_error_ms: number | null;
-  readonly painted_fps: number;
-  readonly painted_total: number;
-  readonly decoded_total: number;
-  /** Access units and pictures dropped by this player. */
-  readonly dropped_total: number;
-  /** Access units that the server did not send to this player. */
-  readonly dropped_by_server_total: number;
-  readonly bitrate_bps: number;
-  /** From the page's navigation to this player's first picture. */
-  readonly first_picture_ms: number | null;
-  /** The capture time of the picture on the screen, on the server's epoch. */
-  readonly last_capture_us: number | null;
-  readonly quality: Quality;
-  readonly mode: Mode;
-  /** How long pictures are held back to even out their way. */
-  readonly playout_delay_ms: number;
-  /** What keeps the picture from being better; empty: nothing is known to. */
-  readonly limit: LimitName;
-  /** What the network is known to carry; 0: more than is sent. */
-  readonly carries_bps: number;
-  /** How often the picture stood still, and for how long, while it was in view. */
-  readonly freezes_total: number;
-  readonly longest_freeze_ms: number;
-  readonly frozen_ms_total: number;
-  /** How often a second connection brought pictures sooner than the first, which had gone silent. */
-  readonly takeovers_total: number;
-}
+import type { Report } from "./messages.ts";
+import type { PlayerState, PlayerStats, Quality } from "./player.d.ts";
 
 /** The figures of a report about a player in that state, of which that quality is wanted. */
 export function figuresOf(r: Report, state: PlayerState, quality: Quality): PlayerStats {

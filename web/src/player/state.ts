@@ -2,9 +2,8 @@
 
 import type { LimitName } from "./limits.ts";
 import type { Phase, Report } from "./messages.ts";
+import type { PlayerState } from "./player.d.ts";
 import { millis, toMillis, type Micros, type Millis } from "./units.ts";
-
-export type PlayerState = "connecting" | "live" | "stills" | "stale" | "lost" | "waiting" | "paused" | "denied" | "ended" | "unsupported";
 
 export interface Told {
   readonly state: PlayerState;

@@ -1,0 +1,97 @@
+// All that programs may use of <sightline-player>: the types of the npm package sightline-player, and what the player's own
+// modules are held to. Nothing else is promised to stay.
+
+/** What the player says of its picture. It never says "live" of an old one. */
+export type PlayerState = "connecting" | "live" | "stills" | "stale" | "lost" | "waiting" | "paused" | "denied" | "ended" | "unsupported";
+
+/** What is wanted where not everything is carried: a preference, or one rendition by its name. */
+export type Quality = "auto" | "high" | "detail" | "low" | "saver" | `rendition:${string}`;
+
+/** The newest picture at once, or even motion for up to 150 ms of delay. */
+export type Mode = "live" | "smooth";
+
+/** The way to the screen. */
+export type RendererName = "track" | "canvas";
+
+/** What keeps the picture from being better; empty: nothing is known to. */
+export type LimitName = "" | "network" | "shared" | "size" | "tab" | "decoder" | "encoder";
+
+/** What stats() gives. A figure that is not known is null. */
+export interface PlayerStats {
+  readonly state: PlayerState;
+  readonly stream: string | null;
+  readonly rendition: number | null;
+  readonly codec: string | null;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly renderer: RendererName | null;
+  /** Capture to paint over the last 5 s. */
+  readonly paint_p50_ms: number | null;
+  readonly paint_p95_ms: number | null;
+  /** How wrong both can be. */
+  readonly clock_error_ms: number | null;
+  readonly painted_fps: number;
+  readonly painted_total: number;
+  readonly decoded_total: number;
+  /** Access units and pictures dropped by this player. */
+  readonly dropped_total: number;
+  /** Access units that the server did not send to this player. */
+  readonly dropped_by_server_total: number;
+  readonly bitrate_bps: number;
+  /** From the page's navigation to this player's first picture. */
+  readonly first_picture_ms: number | null;
+  /** The capture time of the picture on the screen, on the server's epoch. */
+  readonly last_capture_us: number | null;
+  readonly quality: Quality;
+  readonly mode: Mode;
+  /** How long pictures are held back to even out their way. */
+  readonly playout_delay_ms: number;
+  /** What keeps the picture from being better; empty: nothing is known to. */
+  readonly limit: LimitName;
+  /** What the network is known to carry; 0: more than is sent. */
+  readonly carries_bps: number;
+  /** How often the picture stood still, and for how long, while it was in view. */
+  readonly freezes_total: number;
+  readonly longest_freeze_ms: number;
+  readonly frozen_ms_total: number;
+  /** How often a second connection brought pictures sooner than the first, which had gone silent. */
+  readonly takeovers_total: number;
+}
+
+/** The detail of statechange. */
+export interface StateChange {
+  readonly state: PlayerState;
+  /** Whether a new login may help. */
+  readonly login: boolean;
+}
+
+export interface SightlinePlayerEventMap extends HTMLElementEventMap {
+  /** The player says something else of its picture. Bubbles. */
+  statechange: CustomEvent<StateChange>;
+}
+
+/** <sightline-player>. Its attributes, CSS parts and custom properties are in the package's README. */
+export declare class SightlinePlayer extends HTMLElement {
+  /**
+   * Gets a single-use ticket for the stream; called before each connection and before leave to watch ends. To be set before src.
+   * Not set: ticket-url tells where to ask for one, and without that the browser's cookie is the credential.
+   */
+  ticket: (() => Promise<string>) | undefined;
+  readonly state: PlayerState;
+  /** The sentence beside the state, or empty. */
+  readonly reason: string;
+  /** The element that shows the pictures. It is replaced when a track has to be made anew. */
+  readonly surface: HTMLVideoElement | HTMLCanvasElement | undefined;
+  /** What the player measured lately. */
+  stats(): PlayerStats;
+  addEventListener<K extends keyof SightlinePlayerEventMap>(type: K, listener: (this: SightlinePlayer, event: SightlinePlayerEventMap[K]) => unknown, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | AddEventListenerOptions): void;
+  removeEventListener<K extends keyof SightlinePlayerEventMap>(type: K, listener: (this: SightlinePlayer, event: SightlinePlayerEventMap[K]) => unknown, options?: boolean | EventListenerOptions): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject, options?: boolean | EventListenerOptions): void;
+}
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "sightline-player": SightlinePlayer;
+  }
+}
