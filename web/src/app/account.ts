@@ -5,6 +5,7 @@ import { APIError, endSession, logout, logoutEverywhere, self, sessions, type Se
 import { el, icon, link, setText } from "./dom.ts";
 import type { Navigation } from "./page.ts";
 import { Rows, timeWords } from "./rows.ts";
+import { t } from "./strings.ts";
 
 /** The button with its menu, for a page's header. */
 export function account(navigation: Navigation): HTMLElement {
@@ -13,8 +14,8 @@ export function account(navigation: Navigation): HTMLElement {
   panel.popover = "auto";
   const button = el("button", "plain person", icon("M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4.5 20c.6-3.6 3.6-6 7.5-6s6.9 2.4 7.5 6"));
   button.type = "button";
-  button.title = "Account";
-  button.setAttribute("aria-label", "Account");
+  button.title = t.account.label;
+  button.setAttribute("aria-label", t.account.label);
   button.popoverTargetElement = panel;
 
   const who = el("p", "who");
@@ -43,7 +44,7 @@ export function account(navigation: Navigation): HTMLElement {
     return b;
   };
 
-  const admin = link(navigation, "entry", "Administration", "/admin");
+  const admin = link(navigation, "entry", t.account.admin, "/admin");
   admin.hidden = true;
   const dialog = new OwnSessions(navigation);
   panel.append(
@@ -51,17 +52,17 @@ export function account(navigation: Navigation): HTMLElement {
     until,
     problem,
     admin,
-    entry("My sessions", async () => {
+    entry(t.account.mine, async () => {
       panel.hidePopover();
       dialog.open();
     }),
-    entry("Log out", async () => {
+    entry(t.account.logOut, async () => {
       await logout();
-      navigation.loggedOut("You are logged out.");
+      navigation.loggedOut(t.account.loggedOut);
     }),
-    entry("Log out everywhere", async () => {
+    entry(t.account.logOutEverywhere, async () => {
       await logoutEverywhere();
-      navigation.loggedOut("You are logged out, here and everywhere else.");
+      navigation.loggedOut(t.account.loggedOutEverywhere);
     }),
   );
   panel.addEventListener("beforetoggle", (e) => {
@@ -74,14 +75,14 @@ export function account(navigation: Navigation): HTMLElement {
     void act(async () => {
       const me = await self();
       setText(who, me.subject);
-      setText(until, `Login ends ${timeWords(me.expires)}`);
+      setText(until, t.account.until(timeWords(me.expires)));
       admin.hidden = !me.admin || location.pathname === "/admin";
     });
   });
   return el("div", "account", button, panel, dialog.element);
 }
 
-const doings: Readonly<Record<string, string>> = { watch: "watching", publish: "publishing", mjpeg: "watching by MJPEG" };
+const doings: Readonly<Record<string, string>> = { watch: t.account.watching, publish: t.account.publishing, mjpeg: t.account.mjpeg };
 
 /** What a session of a kind does. */
 export const doing = (kind: string): string => doings[kind] ?? kind;
@@ -93,7 +94,7 @@ class OwnSessions {
   readonly element = el("dialog", "sessions");
   readonly #navigation: Navigation;
   readonly #list = el("ul", "");
-  readonly #none = el("p", "hint", "Nothing runs under your name: no camera is being watched, and none is published.");
+  readonly #none = el("p", "hint", t.account.none);
   readonly #problem = el("p", "problem");
   readonly #rows: Rows<Session>;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -102,12 +103,12 @@ class OwnSessions {
     this.#navigation = navigation;
     this.#rows = new Rows(this.#list, (s) => s.id, (s) => this.#row(s));
     this.#problem.setAttribute("role", "alert");
-    const title = el("h2", "", "My sessions");
+    const title = el("h2", "", t.account.mine);
     title.id = "sessions-title";
     title.tabIndex = -1;
     this.element.setAttribute("aria-labelledby", title.id);
     this.#none.hidden = true;
-    const close = el("button", "plain", "Close");
+    const close = el("button", "plain", t.close);
     close.type = "button";
     close.addEventListener("click", () => this.element.close());
     this.element.addEventListener("close", () => clearTimeout(this.#timer));
@@ -131,11 +132,11 @@ class OwnSessions {
   }
 
   #row(s: Session): { element: HTMLElement; update: () => void } {
-    const end = el("button", "plain", "End");
+    const end = el("button", "plain", t.account.end);
     end.type = "button";
-    end.setAttribute("aria-label", `End: ${doing(s.kind)} ${s.stream}`);
+    end.setAttribute("aria-label", t.account.endOf(doing(s.kind), s.stream));
     end.addEventListener("click", () => void this.#try(() => endSession(s.id)).then(() => this.#look()));
-    const words = el("div", "", el("strong", "", s.stream), el("p", "hint", `${doing(s.kind)} from ${s.remote}, since ${timeWords(s.since)}`));
+    const words = el("div", "", el("strong", "", s.stream), el("p", "hint", t.account.fromSince(doing(s.kind), s.remote, timeWords(s.since))));
     return { element: el("li", "", words, end), update: () => undefined };
   }
 

@@ -1,5 +1,7 @@
 // The server's control API as the pages use it. Answers are checked at this door.
 
+import { t } from "./strings.ts";
+
 /** What one may watch, as GET /api/v1/streams lists it. */
 export interface Stream {
   readonly id: string;
@@ -9,6 +11,7 @@ export interface Stream {
   /** The kind of its source, and what confines it; empty while nobody publishes. */
   readonly source: string;
   readonly sandbox: string;
+  readonly groups: readonly string[];
   readonly renditions: readonly Rendition[];
 }
 
@@ -143,6 +146,34 @@ export async function self(): Promise<Self> {
   return { subject: text(body, "subject"), expires: time(body, "expires"), admin: field(body, "admin") === true };
 }
 
+/** Goes on being logged in for another while; with status 403 for accounts that may do more than look. Gives when the new login ends. */
+export async function renewLogin(): Promise<Date> {
+  return time(await (await request("POST", "/api/v1/session")).json().catch(() => undefined), "expires");
+}
+
+/** What one chose for the pages, as setPreferences kept it. Whoever reads it checks it. */
+export const preferences = (): Promise<unknown> => read("/api/v1/preferences");
+
+export async function setPreferences(chosen: object): Promise<void> {
+  await request("PUT", "/api/v1/preferences", chosen);
+}
+
+/** A ticket to watch a stream once. */
+export async function ticket(stream: string): Promise<string> {
+  return text(await (await request("POST", "/api/v1/tickets", { stream, action: "view" })).json().catch(() => undefined), "ticket");
+}
+
+/** A one-time code, which behind # makes a link that logs in once. For administrators. */
+export async function code(): Promise<string> {
+  return text(await (await request("POST", "/api/v1/codes", {})).json().catch(() => undefined), "code");
+}
+
+/** Tells one build of these pages from another; empty when the server does not answer. */
+export async function build(): Promise<string> {
+  const answer = await fetch("/assets/app.js", { method: "HEAD", cache: "no-store" }).catch(() => undefined);
+  return answer?.ok === true ? (answer.headers.get("ETag") ?? "") : "";
+}
+
 /** Lists what one may watch. */
 export async function streams(): Promise<Stream[]> {
   return list(await read("/api/v1/streams"), "streams").map((s) => ({
@@ -152,6 +183,7 @@ export async function streams(): Promise<Stream[]> {
     viewers: number(s, "viewers"),
     source: text(s, "source"),
     sandbox: text(s, "sandbox"),
+    groups: items(s, "groups").filter((g) => typeof g === "string"),
     renditions: items(s, "renditions").map((r) => ({ width: number(r, "width"), height: number(r, "height"), encoder: text(r, "encoder") })),
   }));
 }
@@ -235,7 +267,7 @@ export async function verifyAudit(): Promise<AuditReport> {
 
 const read = async (path: string): Promise<unknown> => (await request("GET", path)).json().catch(() => undefined);
 
-async function request(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<Response> {
+async function request(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<Response> {
   const init: RequestInit = { method, credentials: "same-origin", cache: "no-store" };
   if (method !== "GET") init.headers = { "Content-Type": "application/json", "X-Sightline": "1" };
   if (body !== undefined) init.body = JSON.stringify(body);
@@ -243,17 +275,17 @@ async function request(method: "GET" | "POST" | "DELETE", path: string, body?: u
   try {
     answer = await fetch(path, init);
   } catch {
-    throw new APIError(0, "The server does not answer. This page keeps trying.");
+    throw new APIError(0, t.api.noAnswer);
   }
   if (answer.ok) return answer;
   const problem = field(await answer.json().catch(() => undefined), "error");
-  throw new APIError(answer.status, text(problem, "message") || `The server refused (status ${answer.status}).`);
+  throw new APIError(answer.status, text(problem, "message") || t.api.refused(answer.status));
 }
 
 /** What a whole answer is about: it is a list, or the answer is none of this server's. */
 function list(value: unknown, key: string): unknown[] {
   const found = field(value, key);
-  if (!Array.isArray(found)) throw new APIError(200, `The server's answer (${key}) cannot be read. Reload the page.`);
+  if (!Array.isArray(found)) throw new APIError(200, t.api.unreadable(key));
   return found;
 }
 

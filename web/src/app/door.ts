@@ -5,6 +5,7 @@ import { brand, el, setText } from "./dom.ts";
 import type { Page } from "./page.ts";
 import { PasswordField } from "./password.ts";
 import { codeIn } from "./route.ts";
+import { t } from "./strings.ts";
 
 /** Tries to get in; gives the sentence why that did not work, or nothing because another page is shown by then. */
 export interface Entrance {
@@ -14,11 +15,11 @@ export interface Entrance {
 }
 
 export class Door implements Page {
-  readonly title = "Log in · Sightline";
+  readonly title = `${t.door.page} · Sightline`;
   readonly element: HTMLElement;
   readonly #entrance: Entrance;
   readonly #name = el("input", "");
-  readonly #password = new PasswordField("Password", "current-password");
+  readonly #password = new PasswordField(t.door.password, "current-password");
   readonly #code = el("input", "");
   readonly #elsewhere = el("a", "elsewhere");
   readonly #problem = el("p", "problem");
@@ -29,11 +30,11 @@ export class Door implements Page {
     this.#say(reason);
     this.#elsewhere.href = "/oidc/login";
     this.#elsewhere.hidden = true;
-    const link = el("details", "", el("summary", "", "I have a link or a code"), this.#codeForm());
+    const link = el("details", "", el("summary", "", t.door.haveLink), this.#codeForm());
     this.element = el(
       "main",
       "door",
-      el("div", "card", brand(), el("h1", "", "You are not logged in"), this.#problem, this.#passwordForm(), this.#elsewhere, link),
+      el("div", "card", brand(), el("h1", "", t.door.title), this.#problem, this.#passwordForm(), this.#elsewhere, link),
     );
   }
 
@@ -51,7 +52,7 @@ export class Door implements Page {
   }
 
   #passwordForm(): HTMLFormElement {
-    const label = el("label", "", "Name");
+    const label = el("label", "", t.name);
     this.#name.id = "username";
     label.htmlFor = this.#name.id;
     this.#name.type = "text";
@@ -59,7 +60,7 @@ export class Door implements Page {
     this.#name.autocapitalize = "none";
     this.#name.spellcheck = false;
     this.#name.required = true;
-    return form([el("div", "field", label, this.#name), this.#password.element], "Log in", async () => {
+    return form([el("div", "field", label, this.#name), this.#password.element], t.door.logIn, async () => {
       this.#password.hide();
       this.#say(await this.#entrance.enter({ name: this.#name.value.trim(), password: this.#password.input.value }));
       this.#password.input.select();
@@ -67,7 +68,7 @@ export class Door implements Page {
   }
 
   #codeForm(): HTMLFormElement {
-    const label = el("label", "", "Link or code");
+    const label = el("label", "", t.door.code);
     this.#code.id = "code";
     label.htmlFor = this.#code.id;
     // Not a password field: browsers would offer to keep what works only once.
@@ -75,11 +76,11 @@ export class Door implements Page {
     this.#code.autocomplete = "off";
     this.#code.autocapitalize = "none";
     this.#code.spellcheck = false;
-    this.#code.placeholder = "https://…/#code";
-    const hint = el("p", "hint", "The one that the server printed when it started, or one that somebody with access made for you. Each works once.");
-    return form([hint, el("div", "field", label, this.#code)], "Continue", async () => {
+    this.#code.placeholder = t.door.codePlace;
+    const hint = el("p", "hint", t.door.codeHint);
+    return form([hint, el("div", "field", label, this.#code)], t.goOn, async () => {
       const code = codeIn(this.#code.value);
-      this.#say(code === "" ? "Paste the whole link, or the part of it after the # sign." : await this.#entrance.enterByCode(code));
+      this.#say(code === "" ? t.door.codeMissing : await this.#entrance.enterByCode(code));
       this.#code.select();
     });
   }
@@ -87,7 +88,7 @@ export class Door implements Page {
   async #offerElsewhere(): Promise<void> {
     try {
       const name = await loginWith();
-      setText(this.#elsewhere, `Log in with ${name}`);
+      setText(this.#elsewhere, t.door.elsewhere(name));
       this.#elsewhere.hidden = name === "";
     } catch (cause) {
       if (!(cause instanceof APIError)) throw cause; // who tries to log in is told what is wrong
@@ -104,28 +105,28 @@ const shortest = 12;
 
 /** The page behind the link that invites somebody: they choose their password, and are logged in. */
 export class SetUp implements Page {
-  readonly title = "Choose a password · Sightline";
+  readonly title = `${t.door.setUpTitle} · Sightline`;
   readonly element: HTMLElement;
-  readonly #password = new PasswordField("Password", "new-password");
+  readonly #password = new PasswordField(t.door.password, "new-password");
 
   constructor(code: string, entrance: Entrance) {
     const problem = el("p", "problem");
     problem.setAttribute("role", "alert");
     say(problem, "");
-    const hint = el("p", "hint", `At least ${shortest} characters, whichever you like: a few words in a row are easy to keep and hard to guess.`);
+    const hint = el("p", "hint", t.door.setUpHint(shortest));
     hint.id = "password-hint";
     this.#password.input.setAttribute("aria-describedby", hint.id);
-    const choose = form([this.#password.element, hint], "Set it and log in", async () => {
+    const choose = form([this.#password.element, hint], t.door.setUp, async () => {
       const password = this.#password.input.value;
       const short = new TextEncoder().encode(password).length < shortest;
       this.#password.hide();
-      say(problem, short ? `This password has fewer than ${shortest} characters. Choose a longer one.` : await entrance.enter({ code, password }));
+      say(problem, short ? t.door.setUpShort(shortest) : await entrance.enter({ code, password }));
       this.#password.input.focus();
     });
-    const lead = el("p", "lead", "An account was made for you. You will log in with the name you were told and this password.");
-    const instead = el("a", "hint", "I have a password already");
+    const lead = el("p", "lead", t.door.setUpLead);
+    const instead = el("a", "hint", t.door.havePassword);
     instead.href = "/";
-    this.element = el("main", "door", el("div", "card", brand(), el("h1", "", "Choose a password"), lead, problem, choose, instead));
+    this.element = el("main", "door", el("div", "card", brand(), el("h1", "", t.door.setUpTitle), lead, problem, choose, instead));
   }
 
   shown(): void {

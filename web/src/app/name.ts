@@ -2,6 +2,7 @@
 
 import { el, setText } from "./dom.ts";
 import { nameProblem } from "./route.ts";
+import { t } from "./strings.ts";
 
 export class NameDialog {
   readonly element = el("dialog", "");
@@ -12,29 +13,29 @@ export class NameDialog {
   constructor(chosen: (name: string) => void) {
     const form = el("form", "");
     form.noValidate = true;
-    const title = el("h2", "", "Use this device's camera");
+    const title = el("h2", "", t.naming.title);
     title.id = "name-title";
     this.element.setAttribute("aria-labelledby", title.id);
-    const label = el("label", "", "Name");
+    const label = el("label", "", t.name);
     this.#field.id = "name";
     label.htmlFor = this.#field.id;
     this.#field.type = "text";
     this.#field.autocomplete = "off";
     this.#field.autocapitalize = "none";
     this.#field.spellcheck = false;
-    this.#field.value = "my-camera";
+    this.#field.value = t.naming.suggestion;
     this.#field.setAttribute("aria-describedby", "name-problem");
     this.#problem.id = "name-problem";
     this.#problem.setAttribute("role", "alert");
     this.#problem.hidden = true;
-    const cancel = el("button", "plain", "Cancel");
+    const cancel = el("button", "plain", t.cancel);
     cancel.type = "button";
     cancel.addEventListener("click", () => this.element.close());
-    const go = el("button", "primary", "Continue");
+    const go = el("button", "primary", t.goOn);
     go.type = "submit";
     form.append(
       title,
-      el("p", "hint", "It becomes a camera on this server, which others with access can watch under its name. Nothing is sent before you press Start."),
+      el("p", "hint", t.naming.hint),
       el("div", "field", label, this.#field),
       this.#problem,
       el("div", "actions", cancel, go),

@@ -1,11 +1,12 @@
 // A field for a password, which can be shown.
 
 import { el, setText } from "./dom.ts";
+import { t } from "./strings.ts";
 
 export class PasswordField {
   readonly element: HTMLElement;
   readonly input = el("input", "");
-  readonly #toggle = el("button", "plain", "Show");
+  readonly #toggle = el("button", "plain", t.door.show);
 
   /** autocomplete tells a password manager whether to fill one in or to offer a new one. */
   constructor(label: string, autocomplete: "current-password" | "new-password") {
@@ -34,7 +35,7 @@ export class PasswordField {
 
   #show(visible: boolean): void {
     this.input.type = visible ? "text" : "password";
-    setText(this.#toggle, visible ? "Hide" : "Show");
-    this.#toggle.setAttribute("aria-label", visible ? "Hide the password" : "Show the password");
+    setText(this.#toggle, visible ? t.door.hide : t.door.show);
+    this.#toggle.setAttribute("aria-label", visible ? t.door.hidePassword : t.door.showPassword);
   }
 }

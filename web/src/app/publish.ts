@@ -9,6 +9,7 @@ import { APIError, streams } from "./api.ts";
 import { el, link, setText } from "./dom.ts";
 import type { Navigation, Page } from "./page.ts";
 import { nameProblem, publishSocketPath, watchPath } from "./route.ts";
+import { t } from "./strings.ts";
 
 /** What the camera is asked for; it gives the nearest that it has. */
 const sizes = [
@@ -17,8 +18,6 @@ const sizes = [
   { label: "1080p", width: 1920, height: 1080 },
 ] as const;
 const defaultSize = "720p";
-/** Before the browser tells their names. */
-const anyCamera = "This device's camera";
 const frameRate = 30;
 const pollEvery = 2_000; // ms
 const copiedFor = 2_000; // ms
@@ -34,16 +33,16 @@ export class Publish implements Page {
 
   readonly #stage = el("div", "stage");
   readonly #video = el("video", "");
-  readonly #absent = el("p", "", "The picture of your camera appears here.");
+  readonly #absent = el("p", "", t.publish.absent);
   readonly #told = el("div", "told");
   readonly #words = el("h2", "");
   readonly #detail = el("p", "");
-  readonly #button = el("button", "primary", "Start");
-  readonly #again = el("button", "primary", "Try again");
+  readonly #button = el("button", "primary", t.publish.start);
+  readonly #again = el("button", "primary", t.tryAgain);
   readonly #cameras = el("select", "");
   readonly #sizes = el("select", "");
   readonly #figures = new Map<string, HTMLElement>();
-  readonly #copy = el("button", "plain", "Copy link");
+  readonly #copy = el("button", "plain", t.publish.copy);
 
   #camera: CameraState = { name: "asking" };
   #media: MediaStream | undefined;
@@ -62,13 +61,13 @@ export class Publish implements Page {
   constructor(navigation: Navigation, stream: string) {
     this.#navigation = navigation;
     this.#stream = stream;
-    this.title = `Camera ${stream} · Sightline`;
-    const back = link(navigation, "back", "Cameras", "/");
+    this.title = `${t.publish.title(stream)} · Sightline`;
+    const back = link(navigation, "back", t.cameras, "/");
 
     this.#video.muted = true;
     this.#video.autoplay = true;
     this.#video.playsInline = true;
-    this.#video.setAttribute("aria-label", "Preview of this device's camera");
+    this.#video.setAttribute("aria-label", t.publish.preview);
     // The stage takes the picture's shape, which changes when a phone is turned.
     this.#video.addEventListener("resize", () => {
       const { videoWidth, videoHeight } = this.#video;
@@ -82,28 +81,28 @@ export class Publish implements Page {
     this.#button.addEventListener("click", () => (this.#worker === undefined ? this.#start() : this.#stop()));
     this.#again.addEventListener("click", () => this.#tryAgain());
     this.#copy.addEventListener("click", () => void this.#copyLink());
-    this.#cameras.append(new Option(anyCamera, ""));
+    this.#cameras.append(new Option(t.publish.anyCamera, ""));
     for (const { label } of sizes) this.#sizes.append(new Option(label, label, label === defaultSize, label === defaultSize));
     for (const choice of [this.#cameras, this.#sizes]) choice.addEventListener("change", () => void this.#open());
 
     const list = el("dl", "figures");
-    for (const name of ["Sent", "Picture", "Encoded after", "Skipped"]) {
+    for (const name of ["sent", "picture", "encoded", "skipped"] as const) {
       const value = el("dd", "", "–");
       this.#figures.set(name, value);
-      list.append(el("dt", "", name), value);
+      list.append(el("dt", "", t.publish[name]), value);
     }
     const address = el("a", "", this.#link);
     address.href = watchPath(stream);
     address.target = "_blank";
     address.rel = "noopener";
-    const share = el("section", "share", el("h2", "", "Watch it at"), el("div", "row", address, this.#copy));
+    const share = el("section", "share", el("h2", "", t.publish.watchAt), el("div", "row", address, this.#copy));
 
     const panel = el(
       "div",
       "panel",
       this.#told,
       el("div", "actions", this.#again, this.#button),
-      el("div", "choices", field("Camera", this.#cameras), field("Resolution", this.#sizes)),
+      el("div", "choices", field("camera", t.camera, this.#cameras), field("resolution", t.publish.resolution, this.#sizes)),
       list,
       share,
     );
@@ -116,7 +115,7 @@ export class Publish implements Page {
 
   shown(): void {
     const problem = nameProblem(this.#stream);
-    if (problem !== "") return this.#failed(`No camera can be called "${this.#stream}". ${problem}`, false);
+    if (problem !== "") return this.#failed(t.publish.badName(this.#stream, problem), false);
     navigator.mediaDevices?.addEventListener("devicechange", this.#onDevices);
     document.addEventListener("visibilitychange", this.#onVisibility);
     void this.#open();
@@ -161,7 +160,7 @@ export class Publish implements Page {
     }
     track.contentHint = "motion";
     track.addEventListener("ended", () => {
-      if (media === this.#media) this.#failed("The camera was unplugged, or your browser or another program took it. Press Try again.");
+      if (media === this.#media) this.#failed(t.publish.gone);
     });
     this.#media = media;
     this.#video.srcObject = media;
@@ -186,9 +185,9 @@ export class Publish implements Page {
     const current = this.#media?.getVideoTracks()[0]?.getSettings().deviceId ?? this.#cameras.value;
     const cameras = devices.filter((d) => d.kind === "videoinput" && d.deviceId !== "");
     this.#cameras.replaceChildren(
-      ...cameras.map((d, i) => new Option(d.label || `Camera ${i + 1}`, d.deviceId, false, d.deviceId === current)),
+      ...cameras.map((d, i) => new Option(d.label || t.publish.nth(i + 1), d.deviceId, false, d.deviceId === current)),
     );
-    if (cameras.length === 0) this.#cameras.append(new Option(anyCamera, ""));
+    if (cameras.length === 0) this.#cameras.append(new Option(t.publish.anyCamera, ""));
   }
 
   async #devicesChanged(): Promise<void> {
@@ -225,7 +224,7 @@ export class Publish implements Page {
     worker.onerror = () => {
       if (worker !== this.#worker) return;
       this.#stop();
-      this.#failed("The part of this page that sends pictures did not run. Reload the page.", false);
+      this.#failed(t.publish.broken, false);
     };
     const url = new URL(publishSocketPath(this.#stream), location.href);
     url.protocol = "wss:";
@@ -323,7 +322,7 @@ export class Publish implements Page {
     setText(this.#words, told.title);
     setText(this.#detail, told.detail);
     const publishing = this.#worker !== undefined;
-    setText(this.#button, publishing ? "Stop" : "Start");
+    setText(this.#button, publishing ? t.publish.stop : t.publish.start);
     this.#button.classList.toggle("stop", publishing);
     this.#button.disabled = !publishing && this.#camera.name !== "open";
     this.#again.hidden = told.state !== "blocked" && told.state !== "denied";
@@ -336,24 +335,24 @@ export class Publish implements Page {
     const r = this.#report;
     const sending = r?.wanted === true && r.phase.name === "open";
     const say = (name: string, text: string | undefined) => setText(this.#figures.get(name) ?? el("dd", ""), text ?? "–");
-    say("Sent", sending ? `${(r.bitrateBps / 1e6).toFixed(2)} Mbit/s · ${r.fps.toFixed(1)} fps` : undefined);
+    say("sent", sending ? `${(r.bitrateBps / 1e6).toFixed(2)} Mbit/s · ${r.fps.toFixed(1)} fps` : undefined);
     const settings = this.#media?.getVideoTracks()[0]?.getSettings();
     const codec = r === undefined || r.codec === "" ? "" : r.codec === "jpeg" ? " · JPEG" : " · H.264";
     const [width, height] = r !== undefined && r.width > 0 ? [r.width, r.height] : [settings?.width, settings?.height];
-    say("Picture", width === undefined || height === undefined ? undefined : `${width} × ${height}${codec}`);
-    say("Encoded after", sending && r.encodeP50 !== undefined ? `${(r.encodeP50 / 1000).toFixed(0)} ms` : undefined);
-    say("Skipped", r === undefined ? undefined : String(r.skipped));
+    say("picture", width === undefined || height === undefined ? undefined : `${width} × ${height}${codec}`);
+    say("encoded", sending && r.encodeP50 !== undefined ? `${(r.encodeP50 / 1000).toFixed(0)} ms` : undefined);
+    say("skipped", r === undefined ? undefined : String(r.skipped));
   }
 
   async #copyLink(): Promise<void> {
-    let said = "Copied";
+    let said = t.publish.copied;
     try {
       await navigator.clipboard.writeText(this.#link);
     } catch {
-      said = "Not allowed"; // the link beside it can be copied by hand
+      said = t.publish.notAllowed; // the link beside it can be copied by hand
     }
     setText(this.#copy, said);
-    setTimeout(() => setText(this.#copy, "Copy link"), copiedFor);
+    setTimeout(() => setText(this.#copy, t.publish.copy), copiedFor);
   }
 }
 
@@ -377,9 +376,9 @@ const starting: PublishReport = {
 /** "Error" is the name of an exception that was given none. */
 const errorName = (e: DOMException): string => (e.name === "Error" ? "" : e.name);
 
-function field(name: string, control: HTMLSelectElement): HTMLElement {
+function field(id: string, name: string, control: HTMLSelectElement): HTMLElement {
   const label = el("label", "", name);
-  control.id = label.htmlFor = name.toLowerCase();
+  control.id = label.htmlFor = id;
   return el("div", "field", label, control);
 }
 

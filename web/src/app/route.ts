@@ -1,5 +1,7 @@
 // Addresses of the pages, and the one-time code that may come behind the #. Pure.
 
+import { t } from "./strings.ts";
+
 export type Route = { readonly page: "wall" | "admin" } | { readonly page: "watch" | "publish"; readonly stream: string };
 
 const pages = ["watch", "publish"] as const;
@@ -21,10 +23,10 @@ const longestName = 255;
 
 /** What is wrong with a new stream's name, in a sentence; empty when nothing is. */
 export function nameProblem(name: string): string {
-  if (name === "") return "Give the camera a name.";
-  if (name.length > longestName) return `This name is too long: ${longestName} characters are the most.`;
+  if (name === "") return t.naming.missing;
+  if (name.length > longestName) return t.naming.tooLong(longestName);
   if (name.split("/").every((part) => namePart.test(part))) return "";
-  return "Use small letters, digits, dots, dashes and underscores, beginning with a letter or digit. A slash makes a group: garden/door.";
+  return t.naming.rule;
 }
 
 /** Stream names may hold slashes, which stay slashes. */

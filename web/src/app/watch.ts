@@ -5,6 +5,7 @@ import { account } from "./account.ts";
 import { el, link } from "./dom.ts";
 import type { Navigation, Page } from "./page.ts";
 import { socketPath } from "./route.ts";
+import { t } from "./strings.ts";
 
 const quietAfter = 2_500; // ms without a movement
 
@@ -18,7 +19,7 @@ export class Watch implements Page {
   constructor(navigation: Navigation, stream: string) {
     this.#navigation = navigation;
     this.title = `${stream} · Sightline`;
-    const back = link(navigation, "back", "Cameras", "/");
+    const back = link(navigation, "back", t.cameras, "/");
     this.#player.setAttribute("controls", "");
     this.#player.setAttribute("stats", "");
     const forced = new URLSearchParams(location.search).get("renderer");
@@ -27,7 +28,7 @@ export class Watch implements Page {
       if (e instanceof CustomEvent && e.detail.login === true) navigation.loggedOut(this.#player.reason);
     });
     this.#player.setAttribute("src", socketPath(stream));
-    this.#player.setAttribute("aria-label", `Live video of ${stream}`);
+    this.#player.setAttribute("aria-label", t.watch.label(stream));
     this.#player.addEventListener("dblclick", () => this.#player.toggleFullScreen());
     this.element = el("main", "watch", this.#player, el("header", "over", back, el("h1", "", stream), account(navigation)));
     this.element.addEventListener("pointermove", () => this.#stir());

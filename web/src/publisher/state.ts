@@ -1,6 +1,7 @@
 // What a person is told about the camera that this page publishes. Pure. Never says live while nobody gets a picture.
 
 import type { PublishPhase, PublishReport } from "./messages.ts";
+import { t } from "./strings.ts";
 
 export type PublisherState =
   | "asking" // the browser asks whether the page may use the camera
@@ -30,34 +31,29 @@ export type CameraState =
 /** report is undefined while nothing is published; viewers where the server did not tell. */
 export function tell(camera: CameraState, report: PublishReport | undefined, viewers: number | undefined): Told {
   if (camera.name === "asking") {
-    return { state: "asking", title: "Asking for the camera", detail: "Your browser may ask whether this page can use the camera. Allow it to go on." };
+    return { state: "asking", title: t.asking, detail: t.askingDetail };
   }
-  if (camera.name === "failed") return { state: "blocked", title: "No camera", detail: camera.why };
-  if (report === undefined) return { state: "ready", title: "Not sending", detail: "Only you see this picture. Press Start to let others watch it." };
+  if (camera.name === "failed") return { state: "blocked", title: t.noCamera, detail: camera.why };
+  if (report === undefined) return { state: "ready", title: t.notSending, detail: t.notSendingDetail };
   const phase = report.phase;
   switch (phase.name) {
     case "opening":
-      return { state: "connecting", title: "Connecting", detail: "" };
+      return { state: "connecting", title: t.connecting, detail: "" };
     case "retrying":
-      return { state: "connecting", title: "Connecting", detail: phase.why };
+      return { state: "connecting", title: t.connecting, detail: phase.why };
     case "taken":
-      return { state: "taken", title: "Taken", detail: "Another publisher has this stream. This page takes over when it stops." };
+      return { state: "taken", title: t.taken, detail: t.takenDetail };
     case "denied":
-      return { state: "denied", title: phase.login ? "Not allowed" : "Not available", detail: phase.why };
+      return { state: "denied", title: phase.login ? t.notAllowed : t.notAvailable, detail: phase.why };
     case "open":
       if (!report.moving) {
-        return { state: "stalled", title: "No pictures", detail: "The camera sends no pictures. Bring this page to the front, and see that no other program has the camera." };
+        return { state: "stalled", title: t.noPictures, detail: t.noPicturesDetail };
       }
-      if (!report.wanted) return { state: "waiting", title: "Waiting for viewers", detail: "Nobody watches, so nothing is sent." };
-      return { state: "live", title: "Live", detail: watched(viewers) };
+      if (!report.wanted) return { state: "waiting", title: t.waiting, detail: t.waitingDetail };
+      return { state: "live", title: t.live, detail: t.seen(viewers ?? 0) };
     default:
       return unreachable(phase);
   }
-}
-
-function watched(viewers: number | undefined): string {
-  if (viewers === undefined || viewers === 0) return "Others can see this picture.";
-  return viewers === 1 ? "1 viewer sees this picture." : `${viewers} viewers see this picture.`;
 }
 
 /** What a close code means for the publisher, and whether trying again can help. */
@@ -66,20 +62,20 @@ export function closed(code: number, reason: string): Exclude<PublishPhase, { na
     case 4409:
       return { name: "taken" };
     case 4401:
-      return { name: "denied", why: "Your login has ended. Log in again to go on.", login: true };
+      return { name: "denied", why: t.loginEnded, login: true };
     case 4403:
-      return { name: "denied", why: "This session was ended, by you on another page or by the operator. Reload the page to start again.", login: false };
+      return { name: "denied", why: t.sessionEnded, login: false };
     case 1001:
-      return { name: "retrying", why: "The server is restarting." };
+      return { name: "retrying", why: t.restarting };
     case 1003:
     case 1007:
     case 1008:
     case 1009:
-      return { name: "retrying", why: `The connection broke a rule (${reason || `code ${code}`}). It is tried again.` };
+      return { name: "retrying", why: t.brokeRule(reason || t.code(code)) };
     case 4408:
-      return { name: "retrying", why: "The connection was too slow to answer. It is tried again." };
+      return { name: "retrying", why: t.tooSlow };
     default:
-      return { name: "retrying", why: "The connection to the server was lost. It is tried again." };
+      return { name: "retrying", why: t.connectionLost };
   }
 }
 
@@ -88,18 +84,18 @@ export function whyNoCamera(error: string): string {
   switch (error) {
     case "NotAllowedError":
     case "SecurityError":
-      return "This page may not use the camera. Click the sign beside the address, allow the camera for this site, then press Try again.";
+      return t.cameraForbidden;
     case "NotFoundError":
-      return "No camera was found on this device. Connect one, then press Try again.";
+      return t.cameraMissing;
     case "NotReadableError":
     case "AbortError":
-      return "The camera does not start. Close other programs that use it, then press Try again.";
+      return t.cameraBusy;
     case "OverconstrainedError":
-      return "This camera is gone or cannot give that picture. Choose another, then press Try again.";
+      return t.cameraGone;
     case "":
-      return "This browser gives pages no camera here. Open this page over https in a current browser.";
+      return t.noCameras;
     default:
-      return `The browser gives no picture of the camera (${error}). Press Try again.`;
+      return t.cameraError(error);
   }
 }
 
