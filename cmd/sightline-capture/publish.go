@@ -49,6 +49,7 @@ type flags struct {
 
 	source, publish   string
 	tokenFile, ca     string
+	certificate, key  string
 	renditions        []string
 	logLevel, format  string
 	sandbox           string
@@ -62,6 +63,8 @@ func (f *flags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.publish, "publish", "", "where they go: wss://HOST/ws/publish/STREAM, or fd:N for an inherited socket")
 	fs.StringVar(&f.tokenFile, "token-file", "", "file with the publish token; default: $"+envToken)
 	fs.StringVar(&f.ca, "ca", "", "PEM file with the certificate authority of the server; default: those the system trusts")
+	fs.StringVar(&f.certificate, "certificate", "", "PEM file with the client certificate to show to the server, where it asks for one; needs --key")
+	fs.StringVar(&f.key, "key", "", "PEM file with that certificate's key; both are read anew for each connection")
 	fs.StringArrayVar(&f.renditions, "rendition", nil, "one encoding to offer, as name=720p,codec=h264,height=720,fps=30,bitrate=2500000,min_bitrate=150000,preset=superfast, or name=source,codec=source for the source's own coding; may be given again; default: a ladder made for the source")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&f.format, "log-format", "text", "text or json")
@@ -97,6 +100,9 @@ func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) 
 		return err
 	}
 	var token string
+	if (f.certificate == "") != (f.key == "") || f.certificate != "" && d.url == nil {
+		return usagef("--certificate and --key go together, with --publish wss://…")
+	}
 	if d.url != nil {
 		if token, err = f.token(); err != nil {
 			return err
@@ -238,6 +244,13 @@ func (f *flags) remote(u *url.URL, token string, log *slog.Logger) (capture.Link
 		}
 		tlsConfig.RootCAs = roots
 	}
+	if f.certificate != "" {
+		if _, err := f.clientCertificate(nil); err != nil { // said now, and not at each try
+			return capture.Link{}, err
+		}
+		tlsConfig.GetClientCertificate = f.clientCertificate
+		tlsConfig.NextProtos = []string{"http/1.1", wire.CertificateProtocol}
+	}
 	header := http.Header{"Authorization": {"Bearer " + token}}
 	options := ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout}
 	return capture.Link{Dial: func(ctx context.Context) (transport.Conn, error) {
@@ -250,11 +263,22 @@ func (f *flags) remote(u *url.URL, token string, log *slog.Logger) (capture.Link
 	}}, nil
 }
 
+// clientCertificate reads what this agent shows to the server.
+func (f *flags) clientCertificate(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(f.certificate, f.key)
+	if err != nil {
+		return nil, fmt.Errorf("--certificate %s and --key %s: %w", f.certificate, f.key, err)
+	}
+	return &pair, nil
+}
+
 // advise adds to an error of dialling what to do about it.
 func advise(err error) error {
 	var refused *ws.RefusedError
 	var unknown x509.UnknownAuthorityError
 	switch {
+	case errors.As(err, &refused) && strings.Contains(refused.Body, "-certificate\""):
+		return fmt.Errorf("the server does not let this publisher in without the right client certificate; see --certificate and --key: %w", err)
 	case errors.As(err, &refused) && (refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden):
 		return fmt.Errorf("the server does not accept the token for this stream; make a new one with \"sightline token --action publish\": %w", err)
 	case errors.As(err, &refused) && refused.Status == http.StatusNotFound:

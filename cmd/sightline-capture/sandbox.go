@@ -60,6 +60,9 @@ func (f *flags) enterSandbox(scheme, address, token string, encoders []string, d
 		if f.ca != "" {
 			o.Files = append(o.Files, f.ca)
 		}
+		if f.certificate != "" {
+			o.Files = append(o.Files, f.certificate, f.key)
+		}
 	}
 	report, err := f.confine(o)
 	switch {

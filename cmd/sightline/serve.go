@@ -34,7 +34,8 @@ func newServeCmd() *cobra.Command {
 good for ten minutes and for one use. All else it has to say goes to standard error.
 
 A configuration file that changes is read again, at once on SIGHUP and else within two seconds: its streams come and go
-while the others go on. One with a fault, or whose policy tests fail, changes nothing, and the log says why.
+while the others go on, and who is let in is judged by it. One with a fault, with a change that needs a new start, or
+whose policy tests fail changes nothing, and the log says why.
 
 With --demo it also shows a test pattern (stream test), a street (stream street) and every camera of this machine (video0 ...).`,
 		Example: `  sightline serve --demo
@@ -54,7 +55,9 @@ With --demo it also shows a test pattern (stream test), a street (stream street)
 			if err != nil {
 				return err
 			}
-			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: cfg.Log.Level}))
+			level := new(slog.LevelVar)
+			level.Set(cfg.Log.Level)
+			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 			a, err := app.New(cfg, log)
 			if err != nil {
 				return err
@@ -65,7 +68,7 @@ With --demo it also shows a test pattern (stream test), a street (stream street)
 			group, ctx := errgroup.WithContext(cmd.Context())
 			group.Go(func() error { return a.Run(ctx) })
 			if file != "" {
-				group.Go(func() error { reload(ctx, a, file, stamp, load, log); return nil })
+				group.Go(func() error { reload(ctx, a, file, stamp, load, level, log); return nil })
 			}
 			return group.Wait()
 		},
@@ -93,7 +96,7 @@ func stampOf(file string) string {
 
 // reload has a take up the configuration file when it changes, or on SIGHUP, until ctx is done. stamp is of the file as a
 // knows it.
-func reload(ctx context.Context, a *app.App, file, stamp string, load func() (config.Config, error), log *slog.Logger) {
+func reload(ctx context.Context, a *app.App, file, stamp string, load func() (config.Config, error), level *slog.LevelVar, log *slog.Logger) {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGHUP)
 	defer signal.Stop(asked)
@@ -120,6 +123,7 @@ func reload(ctx context.Context, a *app.App, file, stamp string, load func() (co
 			log.Error("configuration not taken up, the one before goes on", "file", file, "error", err)
 			continue
 		}
+		level.Set(cfg.Log.Level)
 		log.Info("configuration taken up", "file", file, "streams", len(cfg.Streams))
 	}
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
 	"os"
 	"time"
 
@@ -19,6 +22,7 @@ func newTokenCmd() *cobra.Command {
 		ttl     time.Duration
 		file    string
 		dataDir string
+		cert    string
 		asJSON  bool
 	)
 	cmd := &cobra.Command{
@@ -28,9 +32,11 @@ func newTokenCmd() *cobra.Command {
 standard output. The server need not run, and takes the token at once when it does.
 
 A stream is named exactly (site/door), by its group (site/* for one level below,
-site/** for all levels), or as ** for every stream. Keep the token like a password.`,
+site/** for all levels), or as ** for every stream. Keep the token like a password:
+one that is bound to a client certificate is of no use to whoever lacks the certificate's key.`,
 		Example: `  sightline token --stream door --action view --ttl 1h --sub alice
-  sightline token --stream 'site/**' --action publish --ttl 720h --sub edge-agent-7`,
+  sightline token --stream 'site/**' --action publish --ttl 720h --sub edge-agent-7
+  sightline token --stream gate --action publish --certificate gate-agent.pem --sub gate-agent`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			act, err := auth.ParseAction(action)
@@ -48,6 +54,10 @@ site/** for all levels), or as ** for every stream. Keep the token like a passwo
 				}
 				patterns = append(patterns, p)
 			}
+			thumbprint, err := thumbprintOf(cert)
+			if err != nil {
+				return err
+			}
 			c, err := config.Load(config.Options{File: file, Getenv: os.Getenv, DataDir: dataDir})
 			if err != nil {
 				return err
@@ -61,6 +71,7 @@ site/** for all levels), or as ** for every stream. Keep the token like a passwo
 			}
 			token, p, err := a.Mint(auth.Claims{
 				Kind: auth.KindFor(act), Subject: subject, Grants: []auth.Grant{auth.Allow(act, patterns...)}, Lifetime: ttl,
+				Certificate: thumbprint,
 			})
 			if err != nil {
 				return err
@@ -84,8 +95,31 @@ site/** for all levels), or as ** for every stream. Keep the token like a passwo
 	f.StringVar(&action, "action", string(auth.View), "what it allows: view, publish or admin")
 	f.StringVar(&subject, "sub", "", "for whom it is, as the audit record shall name them")
 	f.DurationVar(&ttl, "ttl", time.Hour, "how long it is valid: at most 24h, or 720h to publish")
+	f.StringVar(&cert, "certificate", "", "PEM file of the client certificate without which the token is worth nothing")
 	f.StringVar(&file, "config", "", "configuration file, for its data directory")
 	f.StringVar(&dataDir, "data-dir", "", "the server's data directory")
 	f.BoolVar(&asJSON, "json", false, "print token, expires and kid as JSON")
 	return cmd
+}
+
+// thumbprintOf is by what tokens know the certificate in a PEM file, the first if there are more; "" for no file.
+func thumbprintOf(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("--certificate: %w", err)
+	}
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return "", fmt.Errorf("--certificate %s: %w", file, err)
+		}
+		return auth.Thumbprint(cert), nil
+	}
+	return "", fmt.Errorf("--certificate: %s holds no certificate in PEM form", file)
 }

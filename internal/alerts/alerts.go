@@ -102,6 +102,13 @@ func (c *Center) take(look func(*detect.Detector) []detect.Alert) {
 	}
 }
 
+// SetSite tells the rules other things of the place. What they have learned stays.
+func (c *Center) SetSite(o detect.Options) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.detector.SetSite(o)
+}
+
 // Newest lists what is remembered, newest first.
 func (c *Center) Newest() []Alert {
 	c.mu.Lock()

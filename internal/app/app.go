@@ -35,10 +35,8 @@ import (
 	"sightline/internal/detect"
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
-	"sightline/internal/issuer"
 	"sightline/internal/media"
 	"sightline/internal/notify"
-	"sightline/internal/oidc"
 	"sightline/internal/preferences"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
@@ -57,8 +55,6 @@ type App struct {
 	revoked  *revocation.List
 	auth     *auth.Authenticator
 	accounts *accounts.Book
-	issuers  issuer.Set
-	provider *oidc.Flow // nil where nobody logs in elsewhere
 	sessions *sessions.Registry
 	ca       *authority.Authority // nil with a certificate from elsewhere
 	acme     *acme.Certificates   // nil with a certificate from elsewhere
@@ -72,6 +68,10 @@ type App struct {
 	epoch    media.Epoch
 	httpd    *httpd.Server
 	capture  string // path of the capture program, "" if no stream needs one
+
+	reloading sync.Mutex
+	live      config.Config // as taken up last; cfg is that of the start; guarded by reloading
+	access    httpd.Access  // made of live; guarded by reloading
 }
 
 // New opens everything a server needs, its port included, so that what is wrong is known before it says that it runs.
@@ -80,7 +80,7 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	if err := CheckPolicy(cfg); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, log: log, epoch: media.NewEpoch()}
+	a := &App{cfg: cfg, live: cfg, log: log, epoch: media.NewEpoch()}
 	if err := datadir.Make(cfg.DataDir); err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	}
 	limits := hub.Options{MaxViewers: cfg.Limits.Viewers, MaxStreamViewers: cfg.Limits.ViewersPerStream}
 	a.hub = hub.New(limits, a.epoch.Now)
-	a.streams = newStreams(a, cfg.Streams)
+	a.streams = newStreams(a, cfg)
 	files, err := web.Files()
 	if err != nil {
 		return nil, err
@@ -126,69 +126,8 @@ func (a *App) openAuth() (err error) {
 		return err
 	}
 	a.sessions = sessions.New(a.clock.Now, a.revoked)
-	return a.openIssuers()
-}
-
-// openIssuers makes what accepts the word of others on who somebody is. Nobody is asked yet.
-func (a *App) openIssuers() error {
-	for _, c := range a.cfg.Auth.Issuers {
-		o, err := a.issuerOptions(c)
-		if err != nil {
-			return err
-		}
-		i, err := issuer.New(o)
-		if err != nil {
-			return fmt.Errorf("auth.issuers: %s: %w", c.Name, err)
-		}
-		a.issuers = append(a.issuers, i)
-	}
-	c := a.cfg.Auth.OIDC
-	if c.Name == "" {
-		return nil
-	}
-	o, err := a.issuerOptions(c.Issuer)
-	if err != nil {
-		return err
-	}
-	o.Audience = c.ClientID
-	var secret []byte
-	if c.SecretFile != "" {
-		if secret, err = os.ReadFile(c.SecretFile); err != nil {
-			return fmt.Errorf("auth.oidc.client-secret-file: %w", err)
-		}
-	}
-	a.provider, err = oidc.New(oidc.Options{
-		Issuer: o, ClientID: c.ClientID, ClientSecret: string(bytes.TrimSpace(secret)), Scopes: c.Scopes,
-		RedirectURL: "https://" + c.RedirectHost + "/oidc/callback", SessionTTL: a.cfg.Auth.SessionTTL,
-	})
-	if err != nil {
-		return fmt.Errorf("auth.oidc: %w", err)
-	}
-	return nil
-}
-
-func (a *App) issuerOptions(c config.Issuer) (issuer.Options, error) {
-	o := issuer.Options{
-		Name: c.Name, Issuer: c.Issuer, JWKSURL: c.JWKS, Audience: c.Audience, Algorithms: c.Algorithms,
-		GrantsClaim: c.GrantsClaim, RolesClaim: c.RolesClaim, Roles: map[string][]auth.Grant{},
-		Now: a.clock.Now, Check: a.revoked.Check,
-	}
-	for _, role := range c.Roles {
-		g, err := grant(role)
-		if err != nil {
-			return o, fmt.Errorf("role %s of %s: %w", role.Name, c.Name, err)
-		}
-		o.Roles[role.Name] = []auth.Grant{g}
-	}
-	if c.CA == "" {
-		return o, nil
-	}
-	pool, err := trust.Pool(c.CA)
-	if err != nil {
-		return o, fmt.Errorf("ca of %s: %w", c.Name, err)
-	}
-	o.Roots = pool
-	return o, nil
+	a.access, err = a.newAccess(a.cfg)
+	return err
 }
 
 // openAudit opens the audit record, and the way to its witness.
@@ -243,10 +182,13 @@ func (a *App) openAlerts() error {
 		a.webhook = notify.New(o, a.log.With("room", "notify"))
 		tell = a.webhook.Send
 	}
-	a.alerts = alerts.New(a.audit.Subscribe(alerts.Queue), detect.Options{
-		Sensitive: c.Sensitive, OpenFrom: c.OpenFrom, OpenUntil: c.OpenUntil, Walls: c.Walls,
-	}, tell, a.log.With("room", "alerts"))
+	a.alerts = alerts.New(a.audit.Subscribe(alerts.Queue), site(c), tell, a.log.With("room", "alerts"))
 	return nil
+}
+
+// site is what the rules are told of the place.
+func site(c config.Alerts) detect.Options {
+	return detect.Options{Sensitive: c.Sensitive, OpenFrom: c.OpenFrom, OpenUntil: c.OpenUntil, Walls: c.Walls}
 }
 
 // minSecret is the shortest secret that signs a webhook's messages, in bytes.
@@ -264,9 +206,8 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 	}
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
-		Files: files, Hosts: hosts, Proxies: a.cfg.Proxies, Origins: a.cfg.Auth.Origins, MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
+		Files: files, Hosts: hosts, Access: a.access, MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
 		NewCode: a.newCode, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts,
-		Issuers: a.issuers, Provider: a.provider, LoginWith: a.cfg.Auth.OIDC.Name,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
 	}, a.log.With("room", "httpd"))
 	if err != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +14,12 @@ import (
 	"sightline/internal/media"
 )
 
-// Reload goes on with another configuration, all of it or nothing: its streams change while the others go on undisturbed.
-// What only a new start can change is an error that names it, and so is a policy whose tests fail. One call at a time.
+// Reload goes on with another configuration, all of it or nothing: its streams change while the others go on undisturbed, and
+// who is let in is judged by it from then on. What only a new start can change is an error that names it, and so is a policy whose
+// tests fail. The log's level is the caller's to change. Safe for concurrent use.
 func (a *App) Reload(ctx context.Context, cfg config.Config) error {
+	a.reloading.Lock()
+	defer a.reloading.Unlock()
 	err := a.reload(cfg)
 	rec := audit.Record{Event: "config", Verdict: audit.Granted}
 	if err != nil {
@@ -28,16 +32,12 @@ func (a *App) reload(cfg config.Config) error {
 	if err := CheckPolicy(cfg); err != nil {
 		return err
 	}
-	now, then := reflect.ValueOf(a.cfg), reflect.ValueOf(cfg)
-	var fixed []string
-	for i := range now.NumField() {
-		name := now.Type().Field(i).Name
-		if name != "Streams" && name != "Policy" && !reflect.DeepEqual(now.Field(i).Interface(), then.Field(i).Interface()) {
-			fixed = append(fixed, strings.ToLower(name))
-		}
-	}
-	if len(fixed) > 0 {
+	if fixed := changedForGood(a.live, cfg); len(fixed) > 0 {
 		return fmt.Errorf("%s changed, which only a new start takes up: restart the server, or change it back", strings.Join(fixed, ", "))
+	}
+	access, err := a.newAccess(cfg)
+	if err != nil {
+		return err
 	}
 	if a.capture == "" {
 		capture, err := captureProgram(cfg.Streams)
@@ -46,8 +46,33 @@ func (a *App) reload(cfg config.Config) error {
 		}
 		a.capture = capture
 	}
-	a.streams.change(cfg.Streams)
+	a.httpd.SetAccess(access)
+	a.endWhoseLeaveChanged(a.live.Auth, cfg.Auth)
+	a.hub.SetLimits(cfg.Limits.Viewers, cfg.Limits.ViewersPerStream)
+	a.alerts.SetSite(site(cfg.Alerts))
+	a.streams.change(cfg)
+	a.live, a.access = cfg, access
 	return nil
+}
+
+// changedForGood names what differs of what a server does not change while it runs. Whatever is not said here to change does not.
+func changedForGood(now, then config.Config) []string {
+	then.Streams, then.Policy, then.Limits, then.Proxies, then.Log = now.Streams, now.Policy, now.Limits, now.Proxies, now.Log
+	ttl := then.Auth.SessionTTL
+	then.Auth = now.Auth
+	then.Auth.SessionTTL = ttl
+	webhook := then.Alerts.Webhook
+	then.Alerts = now.Alerts
+	then.Alerts.Webhook = webhook
+	names := map[string]string{"DataDir": "data-dir", "Auth": "auth.session-ttl", "Alerts": "alerts.webhook"}
+	var changed []string
+	for i := range reflect.TypeFor[config.Config]().NumField() {
+		field := reflect.TypeFor[config.Config]().Field(i).Name
+		if !reflect.DeepEqual(reflect.ValueOf(now).Field(i).Interface(), reflect.ValueOf(then).Field(i).Interface()) {
+			changed = append(changed, cmp.Or(names[field], strings.ToLower(field)))
+		}
+	}
+	return changed
 }
 
 // CheckPolicy runs the policy's tests: who may do what, and who may not, by what the configuration says of roles. The error
@@ -64,6 +89,13 @@ func CheckPolicy(cfg config.Config) error {
 		}
 	}
 	var errs []error
+	for name, streams := range cfg.Auth.Certificates.Streams {
+		for _, s := range streams {
+			if _, err := auth.ParsePattern(s); err != nil {
+				errs = append(errs, fmt.Errorf("streams of the publishers' certificate %s: %w", name, err))
+			}
+		}
+	}
 	for _, t := range cfg.Policy {
 		grants, ok := roles[t.Who]
 		if !ok {

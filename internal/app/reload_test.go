@@ -83,9 +83,10 @@ func TestReload_StreamsComeAndGoWhileOthersGoOn(t *testing.T) {
 	}
 
 	fixed := next
-	fixed.Listen, fixed.Limits.Viewers = "127.0.0.1:1", 3
+	fixed.Listen, fixed.DataDir, fixed.Limits.Viewers = "127.0.0.1:1", "/elsewhere", 3
+	fixed.Auth.SessionTTL, fixed.Alerts.Webhook.URL = time.Minute, "https://desk.example.org"
 	fixed.Streams = nil
-	if err := a.Reload(t.Context(), fixed); err == nil || !strings.Contains(err.Error(), "listen, limits changed") {
+	if err := a.Reload(t.Context(), fixed); err == nil || !strings.Contains(err.Error(), "listen, data-dir, auth.session-ttl, alerts.webhook changed") {
 		t.Errorf("what only a new start changes: %v", err)
 	}
 	failing := next
@@ -171,4 +172,50 @@ func (s *site) streams() (names []string) {
 	}
 	slices.Sort(names)
 	return names
+}
+
+func TestReload_WhoIsLetIn(t *testing.T) {
+	var logged log
+	cfg := configure(t)
+	a, err := app.New(cfg, slog.New(slog.NewTextHandler(&logged, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, a, cfg)
+	s.open("/ws/watch/yard")
+
+	next := cfg
+	next.Limits.ViewersPerStream = 1
+	if err := a.Reload(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	var closed *transport.CloseError
+	if _, err := s.open("/ws/watch/yard").ReadMessage(); !errors.As(err, &closed) || closed.Code != transport.CodePolicy {
+		t.Errorf("the second viewer of one is told %v", err)
+	}
+
+	next.Auth.Certificates = config.Certificates{CA: a.Authority().CAFile(), Required: true}
+	if err := a.Reload(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	minter, err := auth.Open(cfg.DataDir, auth.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, _, err := minter.Mint(auth.Claims{Kind: auth.KindPublish, Subject: "agent", Grants: []auth.Grant{auth.Allow(auth.Publish, "**")}, Lifetime: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *ws.RefusedError
+	_, err = ws.Dial(t.Context(), "wss://"+s.addr+"/ws/publish/yard", http.Header{"Authorization": {"Bearer " + token}}, []string{wire.Subprotocol}, s.tls.Clone(), ws.Options{})
+	if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || !strings.Contains(refused.Body, "no-certificate") {
+		t.Errorf("a publisher without the certificate that is required now: %v", err)
+	}
+
+	broken := next
+	broken.Auth.Certificates.CA = "/nonexistent/ca.pem"
+	broken.Auth.Origins = []string{"https://evil.example"}
+	if err := a.Reload(t.Context(), broken); err == nil || !strings.Contains(err.Error(), "/nonexistent/ca.pem") {
+		t.Errorf("an authority that cannot be read: %v", err)
+	}
 }

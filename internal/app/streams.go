@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/url"
 	"reflect"
@@ -27,6 +28,7 @@ type streams struct {
 
 	mu       sync.Mutex
 	list     []config.Stream             // as configured now; guarded by mu
+	level    slog.Level                  // of the logs of processes that start; guarded by mu
 	running  map[media.StreamID]*process // guarded by mu
 	restarts map[media.StreamID]httpd.Restarts
 	ctx      context.Context //nolint:containedctx // of all processes: those of streams that come later too. Nil before run; guarded by mu
@@ -38,11 +40,13 @@ type process struct {
 	done chan struct{}
 }
 
-func newStreams(a *App, list []config.Stream) *streams {
-	for _, s := range list {
+func newStreams(a *App, cfg config.Config) *streams {
+	for _, s := range cfg.Streams {
 		a.hub.Declare(s.ID)
 	}
-	return &streams{app: a, list: list, running: map[media.StreamID]*process{}, restarts: map[media.StreamID]httpd.Restarts{}}
+	return &streams{
+		app: a, list: cfg.Streams, level: cfg.Log.Level, running: map[media.StreamID]*process{}, restarts: map[media.StreamID]httpd.Restarts{},
+	}
 }
 
 // run keeps the capture processes running until ctx is done and all have ended.
@@ -69,17 +73,20 @@ func (m *streams) start(s config.Stream) {
 	ctx, stop := context.WithCancel(m.ctx)
 	p := &process{stop, make(chan struct{})}
 	m.running[s.ID] = p
+	level := m.level
 	go func() {
 		defer close(p.done)
-		m.app.runCapture(ctx, s)
+		m.app.runCapture(ctx, s, level)
 	}()
 }
 
-// change goes on with another list. Streams that are in both, the same, do not notice; of those that are not, whatever runs is
-// ended first.
-func (m *streams) change(list []config.Stream) {
+// change goes on with the streams of another configuration. Those that are in both, the same, do not notice; of those that are not,
+// whatever runs is ended first.
+func (m *streams) change(cfg config.Config) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	list := cfg.Streams
+	m.level = cfg.Log.Level
 	same := map[media.StreamID]bool{}
 	stay := map[media.StreamID]bool{}
 	for _, s := range list {
@@ -167,11 +174,11 @@ func (m *streams) groups(id media.StreamID) []string {
 }
 
 // runCapture keeps the capture process of one stream running until ctx is done.
-func (a *App) runCapture(ctx context.Context, s config.Stream) {
+func (a *App) runCapture(ctx context.Context, s config.Stream, level slog.Level) {
 	log := a.log.With("stream", s.ID)
 	err := supervise.Run(ctx, supervise.Options{
 		Program: a.capture,
-		Args:    captureArgs(s, a.cfg.Log.Level),
+		Args:    captureArgs(s, level),
 		Env:     []string{"SIGHTLINE_SOURCE=" + s.Source.Reveal(), "PATH=/usr/bin:/bin", "LC_ALL=C"},
 		Serve: func(ctx context.Context, conn net.Conn) error {
 			return ingest.Serve(ctx, s.ID, pipe.New(conn, wire.MaxMessageLen), a.hub, ingest.Options{

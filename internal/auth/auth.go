@@ -151,6 +151,8 @@ type Claims struct {
 	Subject  string        // 1 to 256 bytes without control characters
 	Grants   []Grant       // at least one; only actions that Kind carries
 	Lifetime time.Duration // whole seconds count, at least one; at most the policy of Kind
+	// Certificate is the Thumbprint of the client certificate that must be shown with the token; "" for none.
+	Certificate string
 }
 
 // claimSet is a token's payload.
@@ -162,6 +164,24 @@ type claimSet struct {
 	Begins   *seconds `json:"nbf,omitempty"`
 	ID       *string  `json:"jti"`
 	Grants   []Grant  `json:"grants"`
+
+	Confirmation *Confirmation `json:"cnf,omitempty"`
+}
+
+// Confirmation is the claim that binds a token to a client certificate (RFC 8705, section 3.1). Whoever reads one with other
+// members refuses the token: it is bound to what is not looked at here.
+type Confirmation struct {
+	Thumbprint string `json:"x5t#S256"`
+}
+
+// UnmarshalJSON accepts an object with a thumbprint and nothing else.
+func (c *Confirmation) UnmarshalJSON(b []byte) error {
+	var all map[string]string
+	if err := json.Unmarshal(b, &all); err != nil || len(all) != 1 || !thumbprintGrammar.MatchString(all["x5t#S256"]) {
+		return errors.New("cnf holds something else than a certificate's thumbprint")
+	}
+	c.Thumbprint = all["x5t#S256"]
+	return nil
 }
 
 // Mint makes a token, and tells what Verify will make of it. Its errors are about c, one sentence for people.
@@ -180,20 +200,22 @@ func (a *Authenticator) Mint(c Claims) (string, Principal, error) {
 	if err := CheckGrants(c.Kind, c.Grants); err != nil {
 		return "", Principal{}, fmt.Errorf("mint token: %w", err)
 	}
-	return a.mint(c.Kind, c.Subject, c.Grants, seconds(a.now().Unix()), lifetime)
+	return a.mint(c, seconds(a.now().Unix()), lifetime)
 }
 
-func (a *Authenticator) mint(k Kind, subject string, grants []Grant, issued seconds, lifetime time.Duration) (string, Principal, error) {
+func (a *Authenticator) mint(c Claims, issued seconds, lifetime time.Duration) (string, Principal, error) {
 	aud, id := audience, newSecret()
 	exp := issued + seconds(lifetime/time.Second)
-	payload, err := json.Marshal(claimSet{
-		Subject: &subject, Audience: &aud, Expires: &exp, Issued: &issued, ID: &id, Grants: grants,
-	})
+	set := claimSet{Subject: &c.Subject, Audience: &aud, Expires: &exp, Issued: &issued, ID: &id, Grants: c.Grants}
+	if c.Certificate != "" {
+		set.Confirmation = &Confirmation{c.Certificate}
+	}
+	payload, err := json.Marshal(set)
 	if err != nil {
 		return "", Principal{}, fmt.Errorf("mint token: %w", err)
 	}
 	key := a.keys.signer()
-	token, err := key.sign(k, payload)
+	token, err := key.sign(c.Kind, payload)
 	if err != nil {
 		return "", Principal{}, fmt.Errorf("mint token: %w", err)
 	}
@@ -201,7 +223,8 @@ func (a *Authenticator) mint(k Kind, subject string, grants []Grant, issued seco
 		return "", Principal{}, fmt.Errorf("mint token: %d bytes are over the limit of %d: name fewer streams, or a pattern such as site/**", len(token), MaxTokenBytes)
 	}
 	return token, Principal{
-		Subject: subject, ID: id, Kind: k, KeyID: key.id, Grants: grants, Issued: issued.time(), Expires: exp.time(),
+		Subject: c.Subject, ID: id, Kind: c.Kind, KeyID: key.id, Grants: c.Grants, Issued: issued.time(), Expires: exp.time(),
+		Certificate: c.Certificate,
 	}, nil
 }
 
@@ -217,7 +240,7 @@ func (a *Authenticator) MintSession(p Principal) (string, Principal, error) {
 	if err := a.check(p, ""); err != nil {
 		return "", Principal{}, fmt.Errorf("session for %q: %w", p.Subject, err)
 	}
-	return a.Mint(Claims{Kind: KindSession, Subject: p.Subject, Grants: p.Grants, Lifetime: lifetime})
+	return a.Mint(Claims{Kind: KindSession, Subject: p.Subject, Grants: p.Grants, Lifetime: lifetime, Certificate: p.Certificate})
 }
 
 // CheckSubject accepts what may be a principal's subject: 1 to 256 bytes of visible characters and spaces.

@@ -23,6 +23,11 @@ var (
 	ErrUnavailable   = errors.New("cannot be checked now") // keys or revocations cannot be read: nobody is let in
 	ErrLogin         = errors.New("wrong name or password")
 	ErrSlowDown      = errors.New("too many failed logins")
+
+	ErrNoCertificate      = errors.New("no client certificate")
+	ErrBadCertificate     = errors.New("client certificate of an unknown authority, or not for this use")
+	ErrExpiredCertificate = errors.New("client certificate outside of its dates")
+	ErrOtherCertificate   = errors.New("another client certificate is needed")
 )
 
 type refusal struct {
@@ -51,6 +56,10 @@ var refusals = []refusal{ //nolint:gochecknoglobals // a table nobody writes to
 	{ErrUnavailable, "unavailable", "The server cannot check this credential at the moment: try again in a minute."},
 	{ErrLogin, "bad-login", "The name or the password is wrong, or the account may not be used: try again, or ask the operator."},
 	{ErrSlowDown, "slow-down", "Too many logins at the moment, or too many that failed: wait a minute and try again."},
+	{ErrNoCertificate, "no-certificate", "This needs a client certificate: give the publisher the one that it was issued, with its key."},
+	{ErrBadCertificate, "bad-certificate", "The client certificate is from an authority that this server does not know, or not for clients: ask its operator for one."},
+	{ErrExpiredCertificate, "expired-certificate", "The client certificate has expired or is not valid yet: renew it, and check the clocks."},
+	{ErrOtherCertificate, "other-certificate", "The client certificate is not the one that this token or stream is bound to: use that one."},
 }
 
 // Reason is the one short word for err in the audit record: "" for nil, "internal" for an error that is none

@@ -105,6 +105,8 @@ type Principal struct {
 	Grants  []Grant   // what it may do
 	Issued  time.Time // when the credential was made
 	Expires time.Time // when all of this ends; the caller ends the session then
+	// Certificate is the Thumbprint of the client certificate without which it is worth nothing; "" for none. See Certificates.Bind.
+	Certificate string
 }
 
 // Authorize returns nil when a grant of p covers action on stream, and Options.Check does not bar p from that stream: ask this

@@ -21,9 +21,11 @@ import (
 const maxDepth = 5
 
 var (
-	kidGrammar     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-	secretGrammar  = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
-	secondsGrammar = regexp.MustCompile(`^(0|[1-9][0-9]{0,11})$`)
+	kidGrammar    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	secretGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
+	// thumbprintGrammar is a SHA-256 in base64url: 43 characters, of which the last holds 4 bits.
+	thumbprintGrammar = regexp.MustCompile(`^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$`)
+	secondsGrammar    = regexp.MustCompile(`^(0|[1-9][0-9]{0,11})$`)
 )
 
 // headerNames are the only header parameters accepted.
@@ -31,7 +33,7 @@ func headerNames() []string { return []string{"alg", "kid", "typ"} }
 
 // claimNames are the members of a payload that mean something here, at whatever depth.
 func claimNames() []string {
-	return []string{"sub", "aud", "exp", "iat", "nbf", "jti", "grants", "actions", "streams"}
+	return []string{"sub", "aud", "exp", "iat", "nbf", "jti", "grants", "actions", "streams", "cnf", "x5t#S256"}
 }
 
 // seconds is a JWT NumericDate, of which only whole, non-negative numbers are accepted.
@@ -232,7 +234,11 @@ func (a *Authenticator) readClaims(kind Kind, payload []byte) (Principal, error)
 	case *c.Expires-*c.Issued > seconds(a.lifetime[kind]/time.Second): // in seconds: three centuries of nanoseconds overflow
 		return Principal{}, ErrLifetime
 	}
-	return Principal{Subject: *c.Subject, ID: *c.ID, Kind: kind, Grants: c.Grants, Issued: c.Issued.time(), Expires: c.Expires.time()}, nil
+	p := Principal{Subject: *c.Subject, ID: *c.ID, Kind: kind, Grants: c.Grants, Issued: c.Issued.time(), Expires: c.Expires.time()}
+	if c.Confirmation != nil {
+		p.Certificate = c.Confirmation.Thumbprint
+	}
+	return p, nil
 }
 
 // CheckJSON accepts exactly one JSON object in which, at every depth, no two members have names that are equal

@@ -57,6 +57,15 @@ type Auth struct {
 	SessionTTL time.Duration
 	Issuers    []Issuer // others whose tokens are accepted
 	OIDC       OIDC
+	// Certificates are what publishers show beside their tokens.
+	Certificates Certificates
+}
+
+// Certificates is the policy for publishers' client certificates. CA is "" where they mean nothing.
+type Certificates struct {
+	CA       string              // file of the authority's certificates
+	Required bool                // nobody publishes without one
+	Streams  map[string][]string // patterns by the certificate's name; none: any of them will do for what the token allows
 }
 
 // Issuer is somebody else whose tokens are accepted, and what they are worth.
@@ -216,7 +225,7 @@ func Load(o Options) (Config, error) {
 		var fileErr error
 		c, fileErr = parse(o.File, data)
 		errs = append(errs, fileErr)
-		for _, path := range []*string{&c.TLS.Cert, &c.TLS.Key, &c.TLS.ACME.CA, &c.Alerts.Webhook.SecretFile, &c.Alerts.Webhook.CA, &c.Auth.OIDC.CA, &c.Auth.OIDC.SecretFile} {
+		for _, path := range []*string{&c.TLS.Cert, &c.TLS.Key, &c.TLS.ACME.CA, &c.Alerts.Webhook.SecretFile, &c.Alerts.Webhook.CA, &c.Auth.OIDC.CA, &c.Auth.OIDC.SecretFile, &c.Auth.Certificates.CA} {
 			*path = resolve(filepath.Dir(o.File), *path)
 		}
 		for i := range c.Auth.Issuers {

@@ -387,11 +387,7 @@ func (d *decoder) acme(n *yaml.Node, a *ACME) {
 		key{"email", d.text(&a.Email, "email", "an address such as ops@example.org", checkEmail)},
 		key{"directory", d.text(&a.Directory, "directory", "a URL such as https://ca.example.org/directory", checkHTTPS)},
 		key{"ca", d.text(&a.CA, "ca", "a path", notEmpty)},
-		key{"accept-terms", func(n *yaml.Node) {
-			if v, ok := d.scalar(n, "accept-terms", "true", "!!bool"); ok {
-				accepted = v == "true"
-			}
-		}},
+		key{"accept-terms", d.boolean(&accepted, "accept-terms")},
 	)
 	switch {
 	case len(d.errs) > before:
@@ -486,7 +482,48 @@ func (d *decoder) auth(n *yaml.Node, a *Auth) {
 				d.whole(n, "oidc", o.Issuer, map[string]string{"client-id": o.ClientID, "host": o.RedirectHost})
 			}
 		}},
+		key{"publisher-certificates", func(n *yaml.Node) { d.certificates(n, &a.Certificates) }},
 	)
+}
+
+func (d *decoder) certificates(n *yaml.Node, c *Certificates) {
+	before := len(d.errs)
+	d.mapping(
+		n, "publisher-certificates",
+		key{"ca", d.text(&c.CA, "ca", "a path", notEmpty)},
+		key{"required", d.boolean(&c.Required, "required")},
+		key{"streams", func(n *yaml.Node) {
+			c.Streams = map[string][]string{}
+			d.members(n, "streams", func(k, v *yaml.Node) {
+				var patterns []string
+				d.texts(&patterns, "stream", "a pattern of streams such as site/**", notEmpty)(v)
+				if k.Value == "" || len(patterns) == 0 {
+					d.fail(v, "%.40q names no streams: write the certificate's name and a list of streams", k.Value)
+				}
+				c.Streams[k.Value] = patterns
+			})
+			if n.Kind == yaml.MappingNode && len(n.Content) == 0 {
+				d.fail(n, "streams is empty: name those of each certificate, or leave it out for all that tokens allow")
+			}
+		}},
+	)
+	if len(d.errs) == before && c.CA == "" {
+		d.fail(n, "publisher-certificates lacks its ca: name the file of the authority that issues them")
+	}
+}
+
+// boolean reads true or false.
+func (d *decoder) boolean(to *bool, what string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		v, ok := d.scalar(n, what, "true or false", "!!bool")
+		if !ok {
+			return
+		}
+		*to = v == "true"
+		if v != "true" && v != "false" {
+			d.fail(n, "%s is %.20q: want true or false", what, v)
+		}
+	}
 }
 
 // maxPolicyTests is how many tests a policy may have.
@@ -741,15 +778,7 @@ func (d *decoder) stream(n *yaml.Node, id media.StreamID) Stream {
 				return err
 			})(n)
 		}},
-		key{"publish", func(n *yaml.Node) {
-			v, ok := d.scalar(n, "publish", "true or false", "!!bool")
-			if ok {
-				s.Publish = v == "true"
-				if v != "true" && v != "false" {
-					d.fail(n, "publish is %.20q: want true or false", v)
-				}
-			}
-		}},
+		key{"publish", d.boolean(&s.Publish, "publish")},
 		key{"groups", d.texts(&s.Groups, "group", "a name such as outside", checkGroup)},
 		key{"renditions", func(n *yaml.Node) {
 			renditions = n

@@ -131,6 +131,9 @@ func New(opts Options) *Detector {
 	}
 }
 
+// SetSite goes on with other Options. What the rules have learned stays.
+func (d *Detector) SetSite(o Options) { d.opts = o }
+
 // IsRule tells whether there is a rule of that name.
 func IsRule(name string) bool {
 	_, ok := rules[name]

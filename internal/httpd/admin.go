@@ -31,7 +31,7 @@ const (
 
 // loginWays tells what there is to log in by, beside links and passwords.
 func (s *Server) loginWays(w http.ResponseWriter, _ *http.Request, _ caller) {
-	s.answer(w, http.StatusOK, map[string]string{"oidc": s.opts.LoginWith})
+	s.answer(w, http.StatusOK, map[string]string{"oidc": s.access.Load().LoginWith})
 }
 
 // logoutEverywhere ends all that the caller has: sessions, tokens and what runs with them. It is for people in the server's

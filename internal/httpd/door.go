@@ -7,9 +7,12 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sightline/internal/wire"
 )
 
 const (
@@ -148,12 +151,21 @@ func (d *door) forget(g *guest) {
 	g.all, g.own = nil, nil
 }
 
-// guarded is config with handshakes that wait for their turn: the first flight of the server's is what computes.
+// guarded is config with handshakes that wait for their turn: the first flight of the server's is what computes. Clients that say
+// they have a certificate are asked for it, and no others: browsers would trouble people with that. What it is worth is for the
+// request to find out, so that a refusal has a sentence and a record.
 func (d *door) guarded(config *tls.Config) *tls.Config {
+	asking := config.Clone()
+	asking.ClientAuth = tls.RequestClientCert
 	config = config.Clone()
 	config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		if g, ok := hello.Conn.(*guest); ok {
-			return nil, g.queue(hello.Context())
+			if err := g.queue(hello.Context()); err != nil {
+				return nil, err
+			}
+		}
+		if slices.Contains(hello.SupportedProtos, wire.CertificateProtocol) {
+			return asking, nil
 		}
 		return nil, nil
 	}

@@ -58,7 +58,7 @@ func FuzzStranger(f *testing.F) {
 		r.RemoteAddr = remote + ":1"
 		records := &recorder{ended: make(chan audit.Record, 100)}
 		s, err := New(Options{
-			Auth: tokens, Accounts: people, Audit: records, Hub: h, Epoch: epoch, Hosts: []string{"localhost"}, Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			Auth: tokens, Accounts: people, Audit: records, Hub: h, Epoch: epoch, Hosts: []string{"localhost"}, Access: Access{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
 			Files: fstest.MapFS{"index.html": {Data: []byte("page")}, "app.js": {Data: []byte("script")}, "favicon.svg": {Data: []byte("icon")}},
 		}, slog.New(slog.DiscardHandler))
 		if err != nil {

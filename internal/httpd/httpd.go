@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sightline/internal/accounts"
@@ -39,7 +40,22 @@ type Recorder interface {
 	Append(ctx context.Context, r audit.Record) error
 }
 
-// Options are what a Server needs. All fields but Proxies, Origins, Issuers and Provider are required.
+// Access is who is let in on whose word, as far as that may change while the server runs. The zero value trusts nobody.
+type Access struct {
+	// Proxies are the networks of reverse proxies whose X-Forwarded-For is believed. None: nobody's is.
+	Proxies []netip.Prefix
+	// Origins are other sites ("https://portal.example.org") whose pages may open streams with tickets.
+	Origins []string
+	// Issuers are others whose tokens are accepted, beside Auth's own.
+	Issuers issuer.Set
+	// Provider is where people log in, nil where there is none; LoginWith is what they know it by.
+	Provider  *oidc.Flow
+	LoginWith string
+	// Certificates are what publishers show beside their tokens, nil where that means nothing.
+	Certificates *auth.Certificates
+}
+
+// Options are what a Server needs. All fields but Access are required.
 type Options struct {
 	TLS   *tls.Config
 	Auth  *auth.Authenticator
@@ -51,19 +67,11 @@ type Options struct {
 	AuditPath string
 	AuditKey  ed25519.PublicKey
 	// Hosts are the names and addresses, without port, under which the server may be called.
-	Hosts []string
-	// Proxies are the networks of reverse proxies whose X-Forwarded-For is believed. None: nobody's is.
-	Proxies []netip.Prefix
-	// Origins are other sites ("https://portal.example.org") whose pages may open streams with tickets.
-	Origins  []string
+	Hosts    []string
+	Access   Access // at the start; SetAccess changes it
 	Sessions *sessions.Registry
 	// Revoke ends what is revoked, and returns when that is on disk.
 	Revoke func(revocation.Entry) error
-	// Issuers are others whose tokens are accepted, beside Auth's own.
-	Issuers issuer.Set
-	// Provider is where people log in, nil where there is none; LoginWith is what they know it by.
-	Provider  *oidc.Flow
-	LoginWith string
 	// Accounts are the people who log in by password.
 	Accounts *accounts.Book
 	// Preferences are what each chose for their pages.
@@ -92,9 +100,10 @@ const (
 
 // Server answers HTTPS requests and WebSockets.
 type Server struct {
-	opts  Options
-	log   *slog.Logger
-	files *files
+	opts   Options
+	log    *slog.Logger
+	files  *files
+	access atomic.Pointer[Access]
 
 	auditReading, auditVerifying sync.Mutex // held by the one caller at a time that does so
 
@@ -114,8 +123,14 @@ func New(opts Options, log *slog.Logger) (*Server, error) {
 			return nil, fmt.Errorf("route %s has no rule that says who may use it", r.pattern)
 		}
 	}
-	return &Server{opts: opts, log: log, files: files}, nil
+	s := &Server{opts: opts, log: log, files: files}
+	s.SetAccess(opts.Access)
+	return s, nil
 }
+
+// SetAccess goes on with another Access, for requests that come from now on. Sessions that run are not looked at. Safe for
+// concurrent use.
+func (s *Server) SetAccess(a Access) { s.access.Store(&a) }
 
 // errStopping is why requests end with their server.
 var errStopping = errors.New("the server stops")

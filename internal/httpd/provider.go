@@ -14,11 +14,12 @@ const loginCookie = "__Host-sightline-login"
 
 // providerLogin sends the browser to the provider to log in there.
 func (s *Server) providerLogin(w http.ResponseWriter, r *http.Request, _ caller) {
-	if s.opts.Provider == nil {
+	provider := s.access.Load().Provider
+	if provider == nil {
 		s.notFound(w, r)
 		return
 	}
-	address, browser, err := s.opts.Provider.Begin(r.Context(), s.remote(r))
+	address, browser, err := provider.Begin(r.Context(), s.remote(r))
 	if err != nil {
 		s.record(r, audit.Record{Event: "login", Verdict: audit.Refused, Reason: reason(err), Action: "oidc"})
 		s.failPage(w, find(err))
@@ -33,7 +34,8 @@ func (s *Server) providerLogin(w http.ResponseWriter, r *http.Request, _ caller)
 
 // providerCallback takes the browser back from the provider and gives it its session.
 func (s *Server) providerCallback(w http.ResponseWriter, r *http.Request, _ caller) {
-	if s.opts.Provider == nil {
+	provider := s.access.Load().Provider
+	if provider == nil {
 		s.notFound(w, r)
 		return
 	}
@@ -44,7 +46,7 @@ func (s *Server) providerCallback(w http.ResponseWriter, r *http.Request, _ call
 	http.SetCookie(w, &http.Cookie{
 		Name: loginCookie, Path: "/", MaxAge: -1, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
-	p, err := s.opts.Provider.Finish(r.Context(), browser, r.URL.Query())
+	p, err := provider.Finish(r.Context(), browser, r.URL.Query())
 	var token string
 	if err == nil {
 		token, p, err = s.opts.Auth.MintSession(p)

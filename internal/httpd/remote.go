@@ -33,5 +33,5 @@ func (s *Server) remote(r *http.Request) string {
 }
 
 func (s *Server) isProxy(addr netip.Addr) bool {
-	return slices.ContainsFunc(s.opts.Proxies, func(p netip.Prefix) bool { return p.Contains(addr.WithZone("")) })
+	return slices.ContainsFunc(s.access.Load().Proxies, func(p netip.Prefix) bool { return p.Contains(addr.WithZone("")) })
 }

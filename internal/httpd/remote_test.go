@@ -7,7 +7,8 @@ import (
 )
 
 func TestRemote_BelievesOnlyItsProxiesAndOnlyTheLastHopBeforeThem(t *testing.T) {
-	s := &Server{opts: Options{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}}}
+	s := &Server{}
+	s.SetAccess(Access{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}})
 	for _, c := range []struct {
 		socket    string
 		forwarded []string

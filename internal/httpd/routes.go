@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"slices"
@@ -169,6 +170,7 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 		return c, errOrigin
 	}
 	var err error
+	access := s.access.Load()
 	ticket, hasTicket := offeredTicket(r)
 	switch authorization := r.Header.Get("Authorization"); {
 	case rl.kind == ruleSocket && hasTicket:
@@ -184,8 +186,8 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 		if origin != "" && !sameOrigin(r, origin) {
 			return c, errOrigin
 		}
-		if len(s.opts.Issuers) > 0 && auth.Foreign(token) {
-			c.principal, err = s.opts.Issuers.Verify(r.Context(), token) // its grants say what it is for
+		if len(access.Issuers) > 0 && auth.Foreign(token) {
+			c.principal, err = access.Issuers.Verify(r.Context(), token) // its grants say what it is for
 			break
 		}
 		kinds := []auth.Kind{auth.KindView, auth.KindPublish, auth.KindAdmin}
@@ -209,11 +211,22 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 		}
 		c.principal, err = s.opts.Auth.Verify(cookie.Value, auth.KindSession)
 	}
+	if err == nil {
+		c.principal, err = s.opts.Auth.Bind(c.principal, access.Certificates, shown(r), rl.action, c.stream)
+	}
 	return c, err
 }
 
+// shown is the client certificate of r's connection, with those that it came with.
+func shown(r *http.Request) []*x509.Certificate {
+	if r.TLS == nil {
+		return nil
+	}
+	return r.TLS.PeerCertificates
+}
+
 func (s *Server) allowedOrigin(r *http.Request, origin string) bool {
-	return sameOrigin(r, origin) || slices.Contains(s.opts.Origins, origin)
+	return sameOrigin(r, origin) || slices.Contains(s.access.Load().Origins, origin)
 }
 
 // subprotocols lists what the client offers (RFC 6455 section 11.3.4).

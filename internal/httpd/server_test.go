@@ -89,6 +89,7 @@ func (rec *recorder) attempts() (list []audit.Record) {
 type site struct {
 	t        *testing.T
 	dir      string
+	server   *Server
 	auth     *auth.Authenticator
 	revoked  *revocation.List
 	accounts *accounts.Book
@@ -154,7 +155,7 @@ func newSite(t *testing.T) *site {
 			"favicon.svg": {Data: []byte("<svg/>")},
 			".hidden":     {Data: []byte("not to be served")},
 		},
-		Hosts: []string{"127.0.0.1", "localhost", "::1"}, Origins: []string{"https://portal.example"},
+		Hosts: []string{"127.0.0.1", "localhost", "::1"}, Access: Access{Origins: []string{"https://portal.example"}},
 		AuditPath: filepath.Join(s.dir, "audit.jsonl"), AuditKey: s.writeAudit(),
 		MayPublish: func(id media.StreamID) bool { return id != "yard" },
 		NewCode:    func() (string, error) { return s.code(), nil },
@@ -174,6 +175,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.server = server
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

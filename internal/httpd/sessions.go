@@ -127,6 +127,9 @@ func (s *Server) until(p auth.Principal) media.Timestamp {
 // and from the same page. It is on record before it counts.
 func (s *Server) renew(r *http.Request, c caller, id, ticket string) (media.Timestamp, error) {
 	p, err := s.opts.Auth.RedeemTicket(ticket, auth.View, c.stream, r.Header.Get("Origin"))
+	if err == nil {
+		p, err = s.opts.Auth.Bind(p, s.access.Load().Certificates, shown(r), auth.View, c.stream)
+	}
 	if err == nil && p.Subject != c.principal.Subject {
 		err = fmt.Errorf("ticket of another viewer: %w", auth.ErrNotAllowed)
 	}

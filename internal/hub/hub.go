@@ -54,9 +54,10 @@ type Hub struct {
 	opts Options
 	now  func() media.Timestamp
 
-	mu      sync.Mutex
-	streams map[media.StreamID]*stream
-	viewers int
+	mu                           sync.Mutex
+	streams                      map[media.StreamID]*stream
+	viewers                      int
+	maxViewers, maxStreamViewers int
 }
 
 // New makes a hub whose clock is now.
@@ -75,7 +76,17 @@ func New(opts Options, now func() media.Timestamp) *Hub {
 	if opts.Linger == 0 {
 		opts.Linger = 2 * time.Second
 	}
-	return &Hub{opts: opts, now: now, streams: map[media.StreamID]*stream{}}
+	return &Hub{
+		opts: opts, now: now, streams: map[media.StreamID]*stream{},
+		maxViewers: opts.MaxViewers, maxStreamViewers: opts.MaxStreamViewers,
+	}
+}
+
+// SetLimits goes on with other bounds of subscriptions, in all and per stream. Those that there are stay.
+func (h *Hub) SetLimits(viewers, streamViewers int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.maxViewers, h.maxStreamViewers = viewers, streamViewers
 }
 
 // Config is what a rendition is, as it goes to viewers. Immutable; shared by all access units encoded under it.
@@ -344,7 +355,7 @@ func (h *Hub) Subscribe(id media.StreamID) (*Subscription, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h.viewers >= h.opts.MaxViewers || len(s.subs) >= h.opts.MaxStreamViewers {
+	if h.viewers >= h.maxViewers || len(s.subs) >= h.maxStreamViewers {
 		return nil, fmt.Errorf("watch %s: %w", id, ErrFull)
 	}
 	h.viewers++

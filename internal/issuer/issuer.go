@@ -277,7 +277,7 @@ func (i *Issuer) readClaims(payload []byte, id bool) (auth.Principal, claims, er
 	fail := func(what string, err error) (auth.Principal, claims, error) {
 		return auth.Principal{}, claims{}, fmt.Errorf("%s: %w", what, err)
 	}
-	known := []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", i.opts.SubjectClaim}
+	known := []string{"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "nonce", "azp", "cnf", "x5t#S256", i.opts.SubjectClaim}
 	known = append(append(known, i.opts.GrantsClaim...), i.opts.RolesClaim...)
 	if err := auth.CheckJSON(payload, append(known, "actions", "streams")); err != nil {
 		return fail("claims", fmt.Errorf("%w: %w", err, auth.ErrMalformed))
@@ -338,6 +338,12 @@ func (i *Issuer) readClaims(payload []byte, id bool) (auth.Principal, claims, er
 	case !id && c.nonce != "":
 		return fail("an ID token is for logging in", auth.ErrWrongKind)
 	}
+	var bound auth.Confirmation
+	if raw := all["cnf"]; raw != nil {
+		if err := bound.UnmarshalJSON(raw); err != nil {
+			return fail("cnf", auth.ErrMalformed)
+		}
+	}
 	grants, err := i.grants(all)
 	if err != nil {
 		return auth.Principal{}, claims{}, err
@@ -345,7 +351,7 @@ func (i *Issuer) readClaims(payload []byte, id bool) (auth.Principal, claims, er
 	return auth.Principal{
 		Subject: subject, ID: texts[2], Kind: auth.KindForeign, Grants: grants, Expires: exp,
 		// The issuer's clock may be ahead of this one by so much: a revocation up to a time must not miss what was made before.
-		Issued: iat.Add(-auth.Leeway),
+		Issued: iat.Add(-auth.Leeway), Certificate: bound.Thumbprint,
 	}, c, nil
 }
 

@@ -16,6 +16,10 @@ import (
 // Subprotocol is the WebSocket subprotocol that names this version.
 const Subprotocol = "sightline.v1"
 
+// CertificateProtocol is what a client that has a certificate to show offers in TLS's list of protocols (ALPN, RFC 7301), beside
+// http/1.1, which is what the server takes: no other client is asked for one.
+const CertificateProtocol = "sightline-certificate"
+
 // Type is the first byte of every message.
 type Type uint8
 

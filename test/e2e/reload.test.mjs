@@ -40,8 +40,8 @@ test("streams come and go while a viewer of another watches on", async () => {
 test("a fault, and what only a new start changes, are told and change nothing", async () => {
   write("streams:\n  door: {sorce: x}\n");
   await server.running.line(/not taken up.*did you mean/);
-  write(`limits: {viewers: 3}\n${streams("door")}`);
-  await server.running.line(/not taken up.*limits changed/);
+  write(`limits: {viewers: 3}\nlisten: ":9"\naudit: {keep: 3}\n${streams("door")}`);
+  await server.running.line(/not taken up.*audit changed, which only a new start takes up/);
   assert.deepEqual(await names(), ["door", "porch"]);
   const records = server.auditRecords().filter((r) => r.event === "config").map((r) => r.verdict);
   assert.deepEqual(records, ["granted", "refused"]);
