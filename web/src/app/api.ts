@@ -43,6 +43,24 @@ export interface Session {
   readonly subject: string;
   readonly remote: string;
   readonly since: Date;
+  /** How a viewer fares; undefined for what has not said so lately. */
+  readonly figures: Figures | undefined;
+}
+
+/** How a viewer fares, in its own words but for the rendition and what limits it. */
+export interface Figures {
+  readonly rendition: string;
+  /** "network", "size", "shared", or empty. */
+  readonly limit: string;
+  /** Whether its network carries still pictures alone. */
+  readonly stills: boolean;
+  /** From capture to the screen, in microseconds. */
+  readonly paintP50: number;
+  readonly paintP95: number;
+  readonly frameRate: number;
+  readonly dropped: number;
+  /** Bit/s. */
+  readonly bitrate: number;
 }
 
 /** What a rule over the audit record found. */
@@ -197,7 +215,22 @@ export async function sessions(): Promise<Session[]> {
     subject: text(s, "subject"),
     remote: text(s, "remote"),
     since: time(s, "since"),
+    figures: figuresIn(field(s, "figures")),
   }));
+}
+
+function figuresIn(f: unknown): Figures | undefined {
+  if (f === undefined) return undefined;
+  return {
+    rendition: text(f, "rendition"),
+    limit: text(f, "limit"),
+    stills: field(f, "stills") === true,
+    paintP50: number(f, "paint_p50_us"),
+    paintP95: number(f, "paint_p95_us"),
+    frameRate: number(f, "frame_rate"),
+    dropped: number(f, "dropped"),
+    bitrate: number(f, "bitrate_bps"),
+  };
 }
 
 export async function endSession(id: string): Promise<void> {
@@ -265,9 +298,9 @@ export async function verifyAudit(): Promise<AuditReport> {
   };
 }
 
-const read = async (path: string): Promise<unknown> => (await request("GET", path)).json().catch(() => undefined);
+export const read = async (path: string): Promise<unknown> => (await request("GET", path)).json().catch(() => undefined);
 
-async function request(method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: unknown): Promise<Response> {
+export async function request(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, body?: unknown): Promise<Response> {
   const init: RequestInit = { method, credentials: "same-origin", cache: "no-store" };
   if (method !== "GET") init.headers = { "Content-Type": "application/json", "X-Sightline": "1" };
   if (body !== undefined) init.body = JSON.stringify(body);
@@ -283,29 +316,29 @@ async function request(method: "GET" | "POST" | "PUT" | "DELETE", path: string, 
 }
 
 /** What a whole answer is about: it is a list, or the answer is none of this server's. */
-function list(value: unknown, key: string): unknown[] {
+export function list(value: unknown, key: string): unknown[] {
   const found = field(value, key);
   if (!Array.isArray(found)) throw new APIError(200, t.api.unreadable(key));
   return found;
 }
 
-function field(value: unknown, key: string): unknown {
+export function field(value: unknown, key: string): unknown {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[key] : undefined;
 }
 
-function text(value: unknown, key: string): string {
+export function text(value: unknown, key: string): string {
   const found = field(value, key);
   return typeof found === "string" ? found : "";
 }
 
-function number(value: unknown, key: string): number {
+export function number(value: unknown, key: string): number {
   const found = field(value, key);
   return typeof found === "number" ? found : 0;
 }
 
-const time = (value: unknown, key: string): Date => new Date(text(value, key));
+export const time = (value: unknown, key: string): Date => new Date(text(value, key));
 
-function items(value: unknown, key: string): unknown[] {
+export function items(value: unknown, key: string): unknown[] {
   const found = field(value, key);
   return Array.isArray(found) ? found : [];
 }

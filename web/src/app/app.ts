@@ -56,16 +56,17 @@ function showRoute(): void {
   } else if (route.page === "publish") {
     show(new Publish(navigation, route.stream));
   } else if (route.page === "admin") {
-    void showAdmin();
+    void showAdmin(route.path);
   } else {
     show(new Wall(navigation, lastWatched));
   }
 }
 
 /** Few come for this page: it is a file of its own, which nobody else waits for. */
-async function showAdmin(): Promise<void> {
+async function showAdmin(path: string): Promise<void> {
   const { Admin } = await import("./admin.ts");
-  if (routeOf(location.pathname).page === "admin") show(new Admin(navigation));
+  const route = routeOf(location.pathname);
+  if (route.page === "admin" && route.path === path) show(new Admin(navigation, path));
 }
 
 /** The code behind the #, which leaves the address bar and the history at once. */

@@ -27,7 +27,8 @@ test("a set-up code is told from one that logs in", () => {
 });
 
 test("the administrator's page", () => {
-  for (const path of ["/admin", "/admin/"]) assert.deepEqual(routeOf(path), { page: "admin" });
+  for (const path of ["/admin", "/admin/"]) assert.deepEqual(routeOf(path), { page: "admin", path: "/admin" });
+  assert.deepEqual(routeOf("/admin/record/"), { page: "admin", path: "/admin/record" });
   assert.deepEqual(routeOf("/administer"), { page: "wall" });
 });
 

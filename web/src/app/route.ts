@@ -2,12 +2,12 @@
 
 import { t } from "./strings.ts";
 
-export type Route = { readonly page: "wall" | "admin" } | { readonly page: "watch" | "publish"; readonly stream: string };
+export type Route = { readonly page: "wall" } | { readonly page: "admin"; readonly path: string } | { readonly page: "watch" | "publish"; readonly stream: string };
 
 const pages = ["watch", "publish"] as const;
 
 export function routeOf(path: string): Route {
-  if (path.replace(/\/$/, "") === "/admin") return { page: "admin" };
+  if (/^\/admin(\/|$)/.test(path)) return { page: "admin", path: path.replace(/\/$/, "") };
   const page = pages.find((p) => path.startsWith(`/${p}/`));
   if (page === undefined) return { page: "wall" };
   try {

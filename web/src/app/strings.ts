@@ -1,4 +1,4 @@
-// What the pages say, in each language with the same keys. The administrator's page has words of its own (admin-strings.ts).
+// What the pages say, in each language with the same keys. The administrator's page has words of its own (admin/strings.ts).
 
 import { language, type Language } from "../language.ts";
 

@@ -1,0 +1,164 @@
+// The administrator's page: what is seen of what runs, and what is done about it.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { engines, launch } from "./lib/browser.mjs";
+import { Player } from "./lib/page.mjs";
+import { addUser, logIn, press, problem, textOf, texts, visit } from "./lib/people.mjs";
+import { Server } from "./lib/server.mjs";
+import { eventually } from "./lib/wait.mjs";
+
+for (const engine of engines) {
+  describe(`the administrator's page, ${engine}`, () => {
+    let server, browser, admin, viewer;
+    before(async () => {
+      server = await Server.start();
+      addUser(server, "root", "admin");
+      addUser(server, "victor", "viewer");
+      browser = await launch(engine, { authorities: [server.ca], height: 800 });
+      viewer = await visit(server, browser, "/watch/test");
+      await logIn(viewer, "victor");
+      await new Player(viewer).state("live");
+      admin = await visit(server, browser, "/admin");
+      await logIn(admin, "root");
+      await admin.waitForSelector(".board:not([hidden])");
+    });
+    after(async () => {
+      await browser?.close();
+      await server?.stop();
+    });
+    /** Shows another part of the page, by its tab. */
+    const go = async (path) => {
+      await admin.bringToFront();
+      await admin.click(`.tabs a[href="${path}"]`);
+      await admin.waitForSelector(`.tabs a[href="${path}"][aria-current]`);
+      await admin.waitForSelector(".board:not([hidden])");
+    };
+    /** The rows of a table: what stands under each column's name. */
+    const rows = (label) => admin.$$eval(`table[aria-label="${label}"] tbody tr`, (list) => list.map((r) => Object.fromEntries([...r.cells].map((c) => [c.dataset.name ?? "", c.textContent]))));
+    const trail = async () => (await rows("Audit trail")).map((r) => [r.Event, r.Verdict, r.Reason, r.Who, r.Stream]);
+    const said = () => textOf(admin, ".admin .bar [role=status]");
+
+    test("a viewer gets a sentence and no data, whichever part is asked for", async () => {
+      for (const path of ["/admin", "/admin/record"]) {
+        const page = await viewer.browserContext().newPage();
+        await page.goto(`${server.origin}${path}`);
+        await problem(page, /administrators/);
+        assert.deepEqual(await page.$$(".board"), []);
+        await page.close();
+      }
+      assert.ok(server.auditRecords().some((r) => r.verdict === "refused" && r.reason === "not-allowed" && r.subject === "victor"));
+    });
+
+    test("streams, what is encoded of them, and how their viewers fare", async () => {
+      await viewer.bringToFront();
+      await new Player(viewer).state("live");
+      await admin.bringToFront();
+      await eventually("a viewer's figures", async () => {
+        const [row] = (await rows("Running now")).filter((r) => r.Who === "victor");
+        if (!/^\d/.test(row?.Latency ?? "")) throw new Error(JSON.stringify(row));
+        assert.deepEqual([row.Stream, row.Does, row.From], ["test", "watching", "127.0.0.1"]);
+        assert.match(row.Latency, /^[\d.]+ \/ [\d.]+ ms$/);
+        assert.match(row.Gets, /\d+p/);
+        return true;
+      }, 20_000);
+      await eventually("the stream", async () => {
+        const row = (await rows("Streams")).find((r) => r.Stream === "test");
+        assert.deepEqual([row.State, row.Source, row.Watching], ["live", "test", "1"]);
+        assert.match(row.Bitrate, /bit\/s$/);
+        assert.match(row.Latency, / ms$/);
+        return true;
+      });
+      await eventually("what is encoded", async () => {
+        const [row] = (await rows("Being encoded")).filter((r) => r.Stream === "test");
+        assert.match(row?.Encoder ?? "", /264/);
+        assert.match(row.Size, /^\d+×\d+, [\d.]+ fps$/);
+        assert.match(row.Encoding, / ms$/);
+        assert.ok(Number.parseFloat(row.PSNR) > 20, `PSNR ${row.PSNR}`);
+        assert.ok(Number(row.SSIM) > 0.5 && Number(row.SSIM) <= 1, `SSIM ${row.SSIM}`);
+        return true;
+      }, 20_000);
+    });
+
+    test("a capture process that was killed is told, with the reason", async () => {
+      process.kill(server.capturePid("test"), "SIGKILL");
+      await eventually("the restart", async () => /^1 · .*killed/.test((await rows("Streams")).find((r) => r.Stream === "test").Restarts), 20_000);
+      await viewer.bringToFront();
+      await new Player(viewer).state("live", 20_000);
+    });
+
+    test("an alert appears, is muted, and says so after a reload", async () => {
+      await admin.bringToFront();
+      const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+      const forged = `${part({ alg: "none", typ: "JWT" })}.${part({})}.`;
+      assert.equal((await server.request("GET", "/api/v1/streams", { headers: { Authorization: `Bearer ${forged}` } })).status, 401);
+      await eventually("the alert", async () => (await texts(admin, ".alerts h3")).some((t) => /Impossible token/.test(t)), 15_000);
+      await press(admin, ".alerts", "Mute 24 h");
+      const mute = async () => (await texts(admin, ".board section .hint:not([hidden])")).some((t) => /^D01 is mute until /.test(t));
+      await eventually("it is mute", mute);
+      await admin.reload();
+      await eventually("it is still mute", mute);
+    });
+
+    test("an alert's answer is one click", async () => {
+      const token = await server.token({ stream: "test", subject: "eve" });
+      const ask = (stream) => server.request("GET", `/api/v1/streams/${stream}/snapshot.jpg`, { headers: { Authorization: `Bearer ${token}` } });
+      for (const n of [1, 2, 3, 4, 5, 6, 7, 8]) assert.equal((await ask(`cellar-${n}`)).status, 403);
+      await press(admin, ".alerts", "Revoke token");
+      await eventually("it is revoked", async () => (await ask("test")).status === 401);
+      await eventually("that is said", async () => /token of eve is revoked/.test(await said()));
+      assert.equal(await admin.$eval(".alerts button[disabled]", (e) => e.textContent), "Revoked");
+    });
+
+    test("a viewer's session is ended, and the viewer's page says so", async () => {
+      const mine = async () => (await rows("Running now")).filter((r) => r.Who === "victor");
+      await eventually("the viewer is listed", async () => (await mine()).length === 1);
+      await admin.click('button[aria-label="End: victor, watching test"]');
+      await eventually("it is listed no more", async () => (await mine()).length === 0);
+      await viewer.bringToFront();
+      const { reason } = await new Player(viewer).state("denied");
+      assert.match(reason, /ended/);
+    });
+
+    test("records appear by themselves, are filtered, and focus stays", async () => {
+      await go("/admin/record");
+      await eventually("the forged token is on record", async () => (await trail()).some((r) => r[2] === "forged"));
+      const subject = "<b>nobody</b>";
+      await admin.type("[name=subject]", subject);
+      await eventually("there are none of that subject", async () => (await trail()).length === 0);
+      const token = await server.token({ stream: "test", subject });
+      await server.request("GET", "/api/v1/streams/street/snapshot.jpg", { headers: { Authorization: `Bearer ${token}` } });
+      await eventually("one came", async () => (await trail()).length === 1, 15_000);
+      assert.deepEqual(await trail(), [["snapshot", "refused", "not-allowed", subject, "street"]]);
+      assert.deepEqual(await admin.$$(".board b"), [], "what others wrote is text");
+      assert.equal(await admin.evaluate(() => document.activeElement.name), "subject");
+      await admin.$eval("[name=subject]", (e) => (e.value = ""));
+      await admin.select("[name=verdict]", "granted");
+      await eventually("only what was granted", async () => {
+        const all = await trail();
+        return all.length > 0 && all.every((r) => r[1] === "granted");
+      });
+    });
+
+    test("what is being read stays where it is when records come", async () => {
+      await admin.select("[name=verdict]", "");
+      const token = await server.token({ stream: "test", subject: "reader" });
+      const ask = () => server.request("GET", "/api/v1/streams/test/snapshot.jpg", { headers: { Authorization: `Bearer ${token}` } });
+      const came = async (n) => eventually(`${n} of the reader's records`, async () => (await trail()).filter((r) => r[3] === "reader").length >= n, 15_000);
+      for (let i = 0; i < 40; i++) await ask();
+      await came(40);
+      const row = await admin.$('table[aria-label="Audit trail"] tbody tr:nth-child(30)');
+      await row.evaluate((e) => e.scrollIntoView({ block: "center" }));
+      const top = () => row.evaluate((e) => e.getBoundingClientRect().top);
+      const before = await top();
+      for (let i = 0; i < 5; i++) await ask();
+      await came(45);
+      assert.ok(Math.abs((await top()) - before) <= 1, `it moved from ${before} to ${await top()}`);
+    });
+
+    test("the record is verified", async () => {
+      await press(admin, ".tools", "Verify");
+      await eventually("the verdict", async () => /^Sound: records 1 to \d+/.test(await textOf(admin, '[role="status"].hint')));
+    });
+  });
+}
