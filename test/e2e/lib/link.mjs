@@ -11,6 +11,8 @@ export class Link {
   /** Of each connection: { client, server, muted, waiting: what the client is still to get }. */
   #pairs = new Set();
   #bitsPerSecond = Infinity;
+  /** While it is out: what is to happen once it is back. */
+  #held;
   #timer;
 
   static async start(server) {
@@ -32,6 +34,25 @@ export class Link {
   /** The connections there are carry nothing any more, in either direction, and do not end. New ones work. */
   mute() {
     for (const pair of this.#pairs) pair.muted = true;
+  }
+
+  /** Nothing passes any more, in either direction and on no connection, until restore(): the kernels hold what they can, as TCP does. */
+  interrupt() {
+    this.#held = [];
+    for (const pair of this.#pairs) this.#hold(pair);
+  }
+
+  restore() {
+    const held = this.#held;
+    this.#held = undefined;
+    for (const again of held) again();
+  }
+
+  #hold({ client, server }) {
+    for (const socket of [client, server]) {
+      socket.pause();
+      this.#held.push(() => socket.resume());
+    }
   }
 
   /** How many connections were ever made. */
@@ -56,9 +77,11 @@ export class Link {
       server.destroy();
     };
     for (const socket of [client, server]) socket.on("error", end).on("close", end);
+    if (this.#held !== undefined) this.#hold(pair);
   }
 
   #forward() {
+    if (this.#held !== undefined) return;
     for (const pair of this.#pairs) {
       let budget = Math.max(1, Math.floor((this.#bitsPerSecond / 8 / 1000) * tick));
       while (budget > 0 && pair.waiting.length > 0) {

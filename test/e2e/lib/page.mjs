@@ -46,6 +46,28 @@ export class Player {
     }, limit);
   }
 
+  /** Notes from now on what is shown at each refresh of the screen; shown() gives it. */
+  async noteShown() {
+    await this.#page.evaluate(noteShown, this.#selector, noted.width, noted.height / 12);
+  }
+
+  /** Each picture that was shown since, once: {at: when (Unix, ms), age in ms, lines}. */
+  async shown() {
+    const seen = [];
+    let [counter, unreadable] = [undefined, 0];
+    for (const { at, luma, lines } of await this.#page.evaluate("window.shown")) {
+      const strip = readStrip(Buffer.from(luma, "base64"), noted.width, noted.height);
+      // The same picture may look different when it is sampled again.
+      if (strip === undefined) unreadable++;
+      else if (strip.counter !== counter) {
+        counter = strip.counter;
+        seen.push({ at, age: ageMillis(strip, at), lines });
+      }
+    }
+    if (unreadable > seen.length / 10) throw new Error(`${unreadable} pictures without a readable time strip, beside ${seen.length} with one`);
+    return seen;
+  }
+
   /** Notes each state and the words beside it from now on; states() gives them. */
   async noteStates() {
     await this.#page.evaluate((selector) => {
@@ -85,6 +107,30 @@ async function readLuma(what, w, h, rows) {
   let luma = "";
   for (let i = 0; i < data.length; i += 4) luma += String.fromCharCode(Math.round(0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2]));
   return { luma: btoa(luma), at };
+}
+
+/** How much of a picture is kept of each one that is shown: four pixels for each cell of the strip, either way. */
+const noted = { width: 160, height: 96 };
+
+/** Runs in a page: keeps the first rows, of that width, of what the player at a selector shows at each refresh. */
+function noteShown(selector, width, rows) {
+  const context = Object.assign(document.createElement("canvas"), { width, height: rows }).getContext("2d", { willReadFrequently: true });
+  window.shown = [];
+  let last = "";
+  const look = () => {
+    const source = document.querySelector(selector)?.surface;
+    const [w, h] = [source?.videoWidth ?? source?.width ?? 0, source?.videoHeight ?? source?.height ?? 0];
+    if (w > 0) {
+      context.drawImage(source, 0, 0, w, h / 12, 0, 0, width, rows);
+      const { data } = context.getImageData(0, 0, width, rows);
+      let luma = "";
+      for (let i = 0; i < data.length; i += 4) luma += String.fromCharCode(Math.round(0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2]));
+      if (luma !== last) window.shown.push({ at: performance.timeOrigin + performance.now(), luma: btoa(luma), lines: h });
+      last = luma;
+    }
+    requestAnimationFrame(look);
+  };
+  look();
 }
 
 const width = 640;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Playout, type Mode } from "./playout.ts";
+import { Playout, type Mode, type Verdict } from "./playout.ts";
 import { micros, type Micros } from "./units.ts";
 
 const interval = micros(33_333);
@@ -98,18 +98,32 @@ test("going back to live gives the delay up at once", () => {
   assert.equal(p.delay, 0);
 });
 
+/** So many pictures without anything in their way, each shown. */
+function played(p: Playout, n: number): void {
+  play(p, steady(n));
+  for (let i = 0; i < n; i++) p.judge(micros(i * interval + offset + 20_000), micros(i * interval));
+}
+
+/** Takes in picture i at now, and says what becomes of it when it is decoded at once. */
+function take(p: Playout, i: number, now: number): Verdict {
+  p.arrived(micros(now), micros(i * interval), interval);
+  return p.judge(micros(now), micros(i * interval));
+}
+
+/** When picture i is there if nothing delays it. */
+const onTime = (i: number) => i * interval + offset + 20_000;
+
 /** After a pause the pictures of a second arrive together: which of them are shown. */
 function afterAPause(mode: Mode): number[] {
   const p = new Playout(mode);
+  played(p, 60);
   const captures: Micros[] = [];
-  play(p, steady(60));
-  for (let i = 0; i < 60; i++) p.shows(micros(i * interval));
   const back = micros(90 * interval + offset);
   for (let i = 60; i < 90; i++) {
     captures.push(micros(i * interval));
-    p.arrived(micros(Math.max(back, i * interval + offset + 20_000)), micros(i * interval), interval);
+    p.arrived(micros(Math.max(back, onTime(i))), micros(i * interval), interval);
   }
-  return captures.filter((c) => p.shows(c)).map((c) => c / interval);
+  return captures.filter((c) => p.judge(back, c) === "show").map((c) => c / interval);
 }
 
 test("live: after a pause the picture jumps to now", () => {
@@ -122,14 +136,65 @@ test("smooth: after a pause nothing is played that is much older than it holds b
   assert.ok(Math.min(...shown) >= 83, shown.join());
 });
 
+test("live: after a pause nothing old is played though each picture is decoded before the next one is there", () => {
+  const p = new Playout("live");
+  played(p, 60);
+  const back = 90 * interval + offset;
+  const shown = [];
+  for (let i = 60; i < 95; i++) if (take(p, i, Math.max(back + (i - 60) * 1_000, onTime(i))) === "show") shown.push(i);
+  assert.ok(Math.min(...shown) >= 86, shown.join());
+  assert.equal(shown.at(-1), 94);
+});
+
+test("live: what was on the path before an outage is not played when it comes after it", () => {
+  const p = new Playout("live");
+  played(p, 60);
+  const back = onTime(120);
+  for (let i = 60; i < 70; i++) assert.equal(take(p, i, back + (i - 60) * 20_000), "wait");
+  // The server has learnt that the path is back.
+  assert.equal(take(p, 126, onTime(126) + 90_000), "show");
+  assert.equal(p.waitsUntil, undefined);
+  assert.equal(take(p, 127, onTime(127) + 60_000), "show");
+});
+
+test("live: where nothing fresher comes, the newest is shown after half of the time that it is late by, a second at most", () => {
+  for (const [late, wait] of [[400_000, 200_000], [30_000_000, 1_000_000]] as const) {
+    const p = new Playout("live");
+    played(p, 60);
+    const at = onTime(60) + late;
+    assert.equal(take(p, 60, at), "wait");
+    assert.equal(take(p, 61, at + interval), "wait");
+    assert.equal(p.waitsUntil, at + wait);
+    p.waited();
+    assert.equal(p.waitsUntil, undefined);
+    // So late they are from now on, and are shown as they come.
+    for (let i = 80; i < 120; i++) assert.equal(take(p, i, onTime(i) + late), "show");
+  }
+});
+
+test("live: pictures that come ever later are all shown", () => {
+  const p = new Playout("live");
+  played(p, 60);
+  for (let i = 60; i < 120; i++) assert.equal(take(p, i, onTime(i) + (i - 60) * 30_000), "show");
+});
+
+test("live: a picture that waits is forgotten with those that are not decoded", () => {
+  const p = new Playout("live");
+  played(p, 60);
+  assert.equal(take(p, 60, onTime(60) + 2_000_000), "wait");
+  p.forget();
+  assert.equal(p.waitsUntil, undefined);
+});
+
 test("pictures that are all late by as much are all shown", () => {
   const p = new Playout("live");
   play(p, steady(60));
   for (let i = 60; i < 120; i++) {
     const capture = micros(i * interval);
-    p.arrived(micros(capture + offset + 500_000), capture, interval);
+    const now = micros(onTime(i) + 480_000);
+    p.arrived(now, capture, interval);
     // The decoder is always one behind.
-    if (i > 60) assert.ok(p.shows(micros((i - 1) * interval)));
+    if (i > 60) assert.equal(p.judge(now, micros((i - 1) * interval)), "show");
   }
 });
 
@@ -138,7 +203,7 @@ test("what will not be decoded overtakes nothing", () => {
   play(p, [0, 900]);
   p.arrived(micros(2 * interval + offset + 20_000), micros(2 * interval), interval);
   p.forget();
-  assert.ok(p.shows(interval));
+  assert.equal(p.judge(micros(onTime(1) + 900_000), interval), "show");
 });
 
 test("captures that begin anew are judged anew", () => {

@@ -1,7 +1,7 @@
 // When a picture is played. Pure: times are arguments. Both modes play a picture once the time from capture is the least one
 // seen lately and a delay: live holds nothing back, and at most one picture's time after pictures came too late twice; smooth
 // holds back what evens out 95 of 100 pictures. What is overdue is never caught up with: a picture that a much fresher one has
-// overtaken is not shown.
+// overtaken is not shown, and one that is much later than the one before it waits for a fresher one.
 
 import { Least } from "./least.ts";
 import { micros, type Micros } from "./units.ts";
@@ -17,8 +17,16 @@ const decay = { smooth: 2_000, live: 15_000 };
 /** How much staler than the newest one at hand a picture may be and still be shown, in frame intervals and at least. */
 const overtakenBy = 1.5;
 const overtakenByLeast = micros(50_000);
+/** How much later than the one shown last a picture may be and still be shown at once, in frame intervals and at least. */
+const laterBy = 3;
+const laterByLeast = micros(100_000);
+/** The longest that one which is later than that waits for a fresher one. */
+const mostPatience = micros(1_000_000);
 /** Capture times that go back by more have begun anew. */
 const jump = micros(1_000_000);
+
+/** wait: not to be shown unless nothing fresher comes until `waitsUntil`. */
+export type Verdict = "show" | "wait" | "drop";
 
 interface AtHand {
   readonly capture: Micros;
@@ -37,6 +45,9 @@ export class Playout {
   #interval = 0;
   /** What was taken in and not yet shown, oldest first. */
   #atHand: AtHand[] = [];
+  /** How overdue the one shown last was. */
+  #shown = Infinity;
+  #waiting: { readonly picture: AtHand; readonly until: Micros } | undefined;
 
   constructor(mode: Mode) {
     this.#mode = mode;
@@ -76,19 +87,42 @@ export class Playout {
     return micros(capture + least + this.#delay);
   }
 
-  /** Whether to show the decoded picture of that capture time. The older ones are done with. */
-  shows(capture: Micros): boolean {
+  /**
+   * What to do with the decoded picture of that capture time. The older ones are done with. After an outage the path brings what
+   * was on it before, and only then what is new; but a path that has become slower brings nothing else any more. So a picture
+   * that is much later than the one shown before it waits for half of that time.
+   */
+  judge(now: Micros, capture: Micros): Verdict {
     const i = this.#atHand.findIndex((p) => p.capture >= capture);
     const picture = this.#atHand[i];
     const newest = this.#atHand.at(-1);
-    if (picture === undefined || newest === undefined) return true;
+    if (picture === undefined || newest === undefined) return "show";
     this.#atHand.splice(0, i + 1);
-    return picture.overdue - newest.overdue <= Math.max(overtakenBy * this.#interval, overtakenByLeast);
+    if (picture.overdue - newest.overdue > Math.max(overtakenBy * this.#interval, overtakenByLeast)) return "drop";
+    const later = picture.overdue - this.#shown;
+    const until = this.#waiting?.until ?? micros(now + Math.min(later / 2, mostPatience));
+    if (later > Math.max(laterBy * this.#interval, laterByLeast) && now < until) {
+      this.#waiting = { picture, until };
+      return "wait";
+    }
+    this.#shows(picture);
+    return "show";
+  }
+
+  /** When the picture that waits is to be shown after all; undefined where none does. */
+  get waitsUntil(): Micros | undefined {
+    return this.#waiting?.until;
+  }
+
+  /** The picture that waits is shown. */
+  waited(): void {
+    if (this.#waiting !== undefined) this.#shows(this.#waiting.picture);
   }
 
   /** What was taken in will not be decoded. */
   forget(): void {
     this.#atHand = [];
+    this.#waiting = undefined;
   }
 
   /** Capture times begin anew. */
@@ -98,7 +132,13 @@ export class Playout {
     this.#underruns = new Window(micros(2_000_000));
     this.#delay = 0;
     this.#last = undefined;
-    this.#atHand = [];
+    this.#shown = Infinity;
+    this.forget();
+  }
+
+  #shows(picture: AtHand): void {
+    this.#shown = picture.overdue;
+    this.#waiting = undefined;
   }
 
   #wanted(now: Micros, interval: Micros): number {

@@ -94,6 +94,9 @@ export class Session {
   /** In the order of decoding. */
   #held: Held[] = [];
   #heldTimer: Timer | undefined;
+  /** A picture that is shown only if nothing fresher comes. */
+  #waiting: Picture | undefined;
+  #waitingTimer: Timer | undefined;
   #droppedAtFeedback = 0;
   #overloaded = false;
   #keyReqAt = micros(0);
@@ -339,7 +342,6 @@ export class Session {
     this.#main?.close();
     this.#main = undefined;
     this.#resetDecoder();
-    this.#playout.reset();
     this.#active = undefined;
   }
 
@@ -424,13 +426,42 @@ export class Session {
     }
     this.#decoded++;
     this.#decodes.add(localNow(), 1);
-    const worth = this.#playout.shows(p.capture);
-    if (worth && this.#sink !== undefined) {
-      this.#sink.show(p);
-    } else {
-      p.image.close();
-      this.#dropped++;
+    const verdict = this.#sink === undefined ? "drop" : this.#playout.judge(localNow(), p.capture);
+    switch (verdict) {
+      case "show":
+        this.#dropWaiting();
+        this.#sink?.show(p);
+        return;
+      case "wait":
+        this.#wait(p);
+        return;
+      case "drop":
+        p.image.close();
+        this.#dropped++;
+        return;
+      default:
+        return unreachable(verdict);
     }
+  }
+
+  #wait(p: Picture): void {
+    this.#dropWaiting();
+    this.#waiting = p;
+    const until = this.#playout.waitsUntil ?? localNow();
+    this.#waitingTimer = setTimeout(() => {
+      this.#waiting = undefined;
+      this.#playout.waited();
+      if (this.#sink === undefined) p.image.close();
+      else this.#sink.show(p);
+    }, (until - localNow()) / 1000);
+  }
+
+  #dropWaiting(): void {
+    if (this.#waiting === undefined) return;
+    clearTimeout(this.#waitingTimer);
+    this.#waiting.image.close();
+    this.#waiting = undefined;
+    this.#dropped++;
   }
 
   #decoderFailed(config: wire.Config, cause: unknown): void {
@@ -448,6 +479,7 @@ export class Session {
     this.#gate.reset();
     clearTimeout(this.#heldTimer);
     this.#held = [];
+    this.#dropWaiting();
     this.#playout.forget();
   }
 
@@ -583,4 +615,8 @@ async function whyRefused(url: string): Promise<Extract<Phase, { name: "denied" 
 function lists(body: unknown, stream: string): boolean {
   const streams: unknown = typeof body === "object" && body !== null ? Reflect.get(body, "streams") : undefined;
   return Array.isArray(streams) && streams.some((s: unknown) => typeof s === "object" && s !== null && Reflect.get(s, "id") === stream);
+}
+
+function unreachable(value: never): never {
+  throw new Error(`unreachable: ${String(value)}`);
 }
