@@ -50,6 +50,9 @@ e2e: build test/e2e/node_modules bin/pebble/$(PEBBLE)/pebble ## run both program
 fuzz: web ## fuzz every parser of outside bytes, each for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)
 
+fuzz-million: web ## give every fuzz target a million inputs (hours); the last line is JSON
+	scripts/fuzz 1000000x
+
 fuzz-media: build ## throw broken media at the real programs for MEDIATIME (5m); the last line is JSON
 	go test ./test/media
 	go run ./test/media -duration $(MEDIATIME)
@@ -114,4 +117,4 @@ bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-media lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick screens check clean
+.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick screens check clean

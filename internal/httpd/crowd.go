@@ -34,6 +34,8 @@ type nothing struct {
 
 // crowd counts connections that came to nothing. Safe for concurrent use.
 type crowd struct {
+	open sync.WaitGroup // connections that net/http still has
+
 	mu     sync.Mutex
 	counts map[nothing]int
 }
@@ -58,8 +60,9 @@ func (c *crowd) drain() map[nothing]int {
 	return counts
 }
 
-// watch is a http.Server's ConnState. It counts connections that end before a handshake, or in the middle of a request that no
-// handler was given.
+// watch is a http.Server's ConnState. It counts each connection that ends before a handshake, or for others' sake, or with a request that no
+// handler was given, be it the first or behind others. What net/http answers by itself (400, 431, 501, 505) it tells nobody of, and of a request
+// that came at once behind another not even that it began: there what moved on the connection tells.
 func (c *crowd) watch(conn net.Conn, state http.ConnState) {
 	t, ok := conn.(*tls.Conn)
 	if !ok {
@@ -70,17 +73,38 @@ func (c *crowd) watch(conn net.Conn, state http.ConnState) {
 		return
 	}
 	switch state {
+	case http.StateNew:
+		c.open.Add(1)
 	case http.StateActive:
-		g.asking.Store(true)
+		g.enter(asking)
+	case http.StateIdle:
+		g.enter(idle)
+	case http.StateHijacked:
+		c.open.Done()
 	case http.StateClosed:
-		switch {
-		case g.out.Load(): // counted by the door
-		case !t.ConnectionState().HandshakeComplete:
-			c.add(g.source, noHandshake)
-		case g.asking.Load():
-			c.add(g.source, noRequest)
+		if reason := g.cameToNothing(t.ConnectionState().HandshakeComplete); reason != "" {
+			c.add(g.source, reason)
 		}
+		c.open.Done()
 	}
+}
+
+// cameToNothing is why a connection that ended is on record; "" where all that was asked on it is.
+func (g *guest) cameToNothing(handshaken bool) string {
+	phase := g.phase.Load()
+	switch {
+	case !handshaken && !g.out.Load():
+		return noHandshake
+	case phase == answering: // also while net/http waits a moment before it closes
+		return ""
+	case g.moved.Load() > farewells:
+		return noRequest
+	case g.out.Load():
+		return crowdedOut
+	case phase == asking:
+		return noRequest
+	}
+	return ""
 }
 
 // tell puts the counts on record until ctx is done, and what is left then.

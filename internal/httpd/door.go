@@ -30,8 +30,6 @@ const (
 // many processors their handshakes take from the viewers who are in. Safe for concurrent use.
 type door struct {
 	net.Listener
-	crowd *crowd // told of each connection closed for others' sake
-
 	handshakes chan struct{} // one token for each handshake that computes
 	grace      time.Duration // strangerGrace; tests set their own
 
@@ -49,18 +47,32 @@ type guest struct {
 
 	all, own *list.Element // in the door's lists while a stranger, else nil; guarded by door.mu
 
-	out    atomic.Bool // closed for others' sake
-	spoke  atomic.Bool // something came from it
-	asking atomic.Bool // bytes of a request came that no handler was given yet
+	out   atomic.Bool // closed for others' sake
+	spoke atomic.Bool // something came from it
+
+	phase atomic.Int32 // one of the phases below
+	moved atomic.Int64 // bytes in and out since the phase began, if it is asking or idle
 
 	mu     sync.Mutex
 	holds  bool // a handshake token; guarded by mu
 	closed bool // guarded by mu
 }
 
-func newDoor(l net.Listener, crowd *crowd) *door {
+// What net/http does with a connection.
+const (
+	greeting  int32 = iota // waits for its first request, or shakes hands
+	asking                 // has read bytes of a request
+	answering              // has given a handler a request, or closes after that
+	idle                   // waits for the next request
+)
+
+// farewells is what both sides' alerts take that close TLS 1.3 (RFC 8446, sections 5.2 and 6.1): whatever else moves on an idle connection is
+// a request, or the answer of net/http to what is none.
+const farewells = 2 * (5 + 2 + 1 + 16)
+
+func newDoor(l net.Listener) *door {
 	return &door{
-		Listener: l, crowd: crowd,
+		Listener:   l,
 		handshakes: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		grace:      strangerGrace,
 		strangers:  list.New(), bySource: map[netip.Prefix]*list.List{},
@@ -76,7 +88,6 @@ func (d *door) Accept() (net.Conn, error) {
 	g := &guest{Conn: conn, door: d, source: sourceOf(conn.RemoteAddr().String()), since: time.Now()}
 	for _, out := range d.take(g) {
 		out.out.Store(true)
-		d.crowd.add(out.source, crowdedOut)
 		_ = out.Close()
 	}
 	return g, nil
@@ -211,13 +222,28 @@ func (g *guest) Read(p []byte) (int, error) {
 	if n > 0 {
 		g.spoke.Store(true)
 	}
+	g.count(n)
 	return n, err
 }
 
 // Write implements net.Conn.
 func (g *guest) Write(p []byte) (int, error) {
 	g.release()
-	return g.Conn.Write(p)
+	n, err := g.Conn.Write(p)
+	g.count(n)
+	return n, err
+}
+
+// count takes note of bytes that moved, unless they are TLS's or a handler's.
+func (g *guest) count(n int) {
+	if phase := g.phase.Load(); phase == asking || phase == idle {
+		g.moved.Add(int64(n))
+	}
+}
+
+func (g *guest) enter(phase int32) {
+	g.moved.Store(0)
+	g.phase.Store(phase)
 }
 
 // Close implements net.Conn.
@@ -243,7 +269,7 @@ func withGuest(ctx context.Context, conn net.Conn) context.Context {
 // heard takes note that a request on its connection could be read.
 func heard(ctx context.Context) {
 	if g, ok := ctx.Value(guestKey{}).(*guest); ok {
-		g.asking.Store(false)
+		g.enter(answering)
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -70,8 +71,7 @@ func knock(t *testing.T, d *door, from string) (*visitor, *guest) {
 }
 
 func TestDoor_TheLongestWaitingStrangerOfASourceGoesForTheNewest(t *testing.T) {
-	crowd := newCrowd()
-	d := newDoor(&street{next: make(chan net.Conn, 1)}, crowd)
+	d := newDoor(&street{next: make(chan net.Conn, 1)})
 	d.grace = 0
 	let, in := knock(t, d, "192.0.2.7:1")
 	in.admit()
@@ -89,13 +89,10 @@ func TestDoor_TheLongestWaitingStrangerOfASourceGoesForTheNewest(t *testing.T) {
 	if let.isClosed() || other.isClosed() {
 		t.Error("one who was let in, or of another source, had to go")
 	}
-	if n := crowd.drain()[nothing{netip.MustParsePrefix("192.0.2.7/32"), crowdedOut}]; n != 3 {
-		t.Errorf("%d counted, want 3", n)
-	}
 }
 
 func TestDoor_WhoeverSaidSomethingStaysBeforeThoseWhoDidNot(t *testing.T) {
-	d := newDoor(&street{next: make(chan net.Conn, 1)}, newCrowd())
+	d := newDoor(&street{next: make(chan net.Conn, 1)})
 	d.grace = 0
 	spoken, g := knock(t, d, "192.0.2.7:1")
 	if _, err := g.Read(make([]byte, 1)); err != nil {
@@ -118,8 +115,7 @@ func TestDoor_WhoeverSaidSomethingStaysBeforeThoseWhoDidNot(t *testing.T) {
 }
 
 func TestDoor_StrangersOfManySourcesAreBoundedTogether(t *testing.T) {
-	crowd := newCrowd()
-	d := newDoor(&street{next: make(chan net.Conn, 1)}, crowd)
+	d := newDoor(&street{next: make(chan net.Conn, 1)})
 	first, _ := knock(t, d, "[2001:db8::1]:1")
 	for i := range maxStrangers {
 		knock(t, d, fmt.Sprintf("10.0.%d.%d:1", i/250, i%250))
@@ -133,7 +129,7 @@ func TestDoor_StrangersOfManySourcesAreBoundedTogether(t *testing.T) {
 }
 
 func TestDoor_NobodyGoesForABurstAsLongAsThereIsRoom(t *testing.T) {
-	d := newDoor(&street{next: make(chan net.Conn, 1)}, newCrowd())
+	d := newDoor(&street{next: make(chan net.Conn, 1)})
 	d.grace = time.Hour
 	other, _ := knock(t, d, "192.0.2.8:1")
 	first, _ := knock(t, d, "192.0.2.7:1")
@@ -163,8 +159,41 @@ func TestDoor_AHostOfIPv6IsItsNetwork(t *testing.T) {
 	}
 }
 
+func TestGuest_IsOnRecordAtMostOnce(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		handshaken bool
+		phase      int32
+		moved      int64
+		out        bool
+		want       string
+	}{
+		{"hangs up before the handshake", false, greeting, 0, false, noHandshake},
+		{"is crowded out before the handshake", false, greeting, 0, true, crowdedOut},
+		{"asks nothing", true, greeting, 0, false, ""},
+		{"asks nothing and is crowded out", true, greeting, 0, true, crowdedOut},
+		{"is slow with its request", true, asking, 0, false, noRequest},
+		{"is crowded out with half a request", true, asking, 0, true, crowdedOut},
+		{"is answered by net/http", true, asking, 200, false, noRequest},
+		{"is answered by net/http, and crowded out while that waits", true, asking, 200, true, noRequest},
+		{"is answered by a handler", true, answering, 0, false, ""},
+		{"is answered by a handler, and crowded out while net/http waits", true, answering, 0, true, ""},
+		{"leaves after an answer", true, idle, farewells, false, ""},
+		{"is crowded out after an answer", true, idle, 0, true, crowdedOut},
+		{"asks what cannot be read after an answer", true, idle, farewells + 1, false, noRequest},
+	} {
+		g := &guest{}
+		g.phase.Store(c.phase)
+		g.moved.Store(c.moved)
+		g.out.Store(c.out)
+		if got := g.cameToNothing(c.handshaken); got != c.want {
+			t.Errorf("who %s is on record for %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestDoor_ForgetsThoseWhoLeave(t *testing.T) {
-	d := newDoor(&street{next: make(chan net.Conn, 1)}, newCrowd())
+	d := newDoor(&street{next: make(chan net.Conn, 1)})
 	for i := range 10 {
 		_, g := knock(t, d, fmt.Sprintf("192.0.2.%d:1", i))
 		if err := g.Close(); err != nil {
@@ -177,7 +206,7 @@ func TestDoor_ForgetsThoseWhoLeave(t *testing.T) {
 }
 
 func TestDoor_AHandshakeHoldsItsTokenUntilItWritesOrEnds(t *testing.T) {
-	d := newDoor(&street{next: make(chan net.Conn, 1)}, newCrowd())
+	d := newDoor(&street{next: make(chan net.Conn, 1)})
 	d.handshakes = make(chan struct{}, 1)
 	_, a := knock(t, d, "192.0.2.1:1")
 	_, b := knock(t, d, "192.0.2.2:1")
@@ -312,6 +341,84 @@ func TestServe_ConnectionsThatComeToNothingAreOnRecord(t *testing.T) {
 	}
 	if want := map[string]int{noHandshake: 1, noRequest: 3}; !maps.Equal(told, want) {
 		t.Errorf("on record %v, want %v", told, want)
+	}
+}
+
+func TestServe_WhatCannotBeReadBehindAGoodRequestIsOnRecordOnce(t *testing.T) {
+	good := "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+	last := strings.Replace(good, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)
+	for _, c := range []struct {
+		name, second string
+		apart        bool // the second is sent once the first is answered
+		status       string
+		want         int
+	}{
+		{"none", "", true, "", 0},
+		{"a good one", last, true, "200", 0},
+		{"a good one at once", last, false, "200", 0},
+		{"no length", "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", true, "400", 1},
+		{"no length, at once", "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", false, "400", 1},
+		{"no HTTP", "x\r\n\r\n", true, "400", 1},
+		{"too large", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 2*maxHeader) + "\r\n\r\n", true, "431", 1},
+		{"another coding", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", true, "501", 1},
+		{"another version", "GET / HTTP/3.0\r\nHost: x\r\n\r\n", true, "505", 1},
+		{"half of one", "GET ", true, "", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t)
+			conn, err := tls.Dial("tcp", s.addr, s.tls)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close() //nolint:errcheck // the server may have been first
+			in := bufio.NewReader(conn)
+			hear := func(want string) {
+				t.Helper()
+				res, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.Copy(io.Discard, res.Body); err != nil {
+					t.Fatal(err)
+				}
+				_ = res.Body.Close()
+				if !strings.HasPrefix(res.Status, want) {
+					t.Errorf("status %s, want %s", res.Status, want)
+				}
+			}
+			first, then := good, c.second
+			if !c.apart {
+				first, then = good+c.second, ""
+			}
+			if _, err := io.WriteString(conn, first); err != nil {
+				t.Fatal(err)
+			}
+			hear("200")
+			if _, err := io.WriteString(conn, then); err != nil {
+				t.Fatal(err)
+			}
+			if c.status != "" {
+				hear(c.status)
+			}
+			if err := conn.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, in); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.stop(); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			told := s.audit.attempts()
+			for _, rec := range told {
+				if rec.Event != "connect" || rec.Reason != noRequest {
+					t.Errorf("record %+v", rec)
+				}
+			}
+			if len(told) != c.want {
+				t.Errorf("%d on record, want %d", len(told), c.want)
+			}
+		})
 	}
 }
 

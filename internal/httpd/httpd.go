@@ -156,13 +156,14 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server.Protocols.SetHTTP1(true)
 	crowd := newCrowd()
 	server.ConnState = crowd.watch
-	door := newDoor(ws.Listener{Listener: l}, crowd)
+	door := newDoor(ws.Listener{Listener: l})
 	server.TLSConfig = door.guarded(s.opts.TLS)
 	var told sync.WaitGroup
 	telling, hush := context.WithCancel(context.WithoutCancel(ctx)) // until the last connection is closed
 	told.Go(func() { crowd.tell(telling, s.opts.Audit, s.log) })
 	defer told.Wait()
 	defer hush()
+	defer crowd.open.Wait()
 	served := make(chan error, 1)
 	go func() { served <- server.ServeTLS(door, "", "") }()
 	select {

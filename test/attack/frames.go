@@ -94,7 +94,6 @@ type stroke struct {
 	codes []int  // of the close frame that is due
 	end   string // the reason on record for the end of the session
 	slow  bool
-	known string
 }
 
 // strokes are those that both doors must parry.
@@ -326,7 +325,7 @@ func frameCases(ctx context.Context, t *target, _ plan) ([]*testCase, error) {
 		{"publish", publish, func() string { return fmt.Sprintf("/ws/publish/pub/frames-%d", streams.Add(1)%64) }, publishStrokes()},
 	} {
 		for _, s := range append(strokes(), door.own...) {
-			cases = append(cases, &testCase{class: "frames", group: door.event, name: door.event + ": " + s.name, slow: s.slow, known: s.known, try: func(_ context.Context, v *visitor) (outcome, error) {
+			cases = append(cases, &testCase{class: "frames", group: door.event, name: door.event + ": " + s.name, slow: s.slow, try: func(_ context.Context, v *visitor) (outcome, error) {
 				v.leave()
 				a, err := v.ask(upgrade(door.path(), bearer(door.token)))
 				if err != nil || a.status != http.StatusSwitchingProtocols {

@@ -30,7 +30,8 @@ type packets struct {
 }
 
 // captureWire begins to capture, where tshark is and may.
-func captureWire(ctx context.Context, t *target, dir string) (*packets, error) {
+func captureWire(ctx context.Context, l *ledger, dir string) (*packets, error) {
+	t := l.target
 	w := &packets{target: t, said: &bytes.Buffer{}, file: filepath.Join(dir, "wire.pcapng")}
 	if _, err := exec.LookPath("tshark"); err != nil {
 		w.why = "tshark is not installed"
@@ -64,7 +65,13 @@ func captureWire(ctx context.Context, t *target, dir string) (*packets, error) {
 	}()
 	if <-began {
 		w.why = ""
-		conn, err := newVisitor(t, t.address(), false).knock()
+		knock := func() (net.Conn, error) {
+			v := newVisitor(t, t.address(), false)
+			conn, err := v.knock()
+			l.note(&testCase{class: "wire", name: "a word in clear"}, v.remote, unspoken(), err, 1)
+			return conn, err
+		}
+		conn, err := knock()
 		if err != nil {
 			return nil, err
 		}
@@ -73,7 +80,7 @@ func captureWire(ctx context.Context, t *target, dir string) (*packets, error) {
 			time.Sleep(200 * time.Millisecond)
 			if _, err := conn.Write([]byte(canary)); err != nil {
 				_ = conn.Close()
-				if conn, err = newVisitor(t, t.address(), false).knock(); err != nil {
+				if conn, err = knock(); err != nil {
 					return nil, err
 				}
 			}
