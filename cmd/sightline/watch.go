@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strings"
@@ -126,7 +127,19 @@ func (f *watchFlags) run(cmd *cobra.Command, address string) error {
 		ctx, cancel = context.WithTimeout(ctx, f.duration)
 		defer cancel()
 	}
-	conn, err := ws.Dial(ctx, target, http.Header{"Authorization": {"Bearer " + token}}, []string{wire.Subprotocol}, tlsConfig, ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: 10 * time.Second})
+	dial := func(ctx context.Context) (transport.Conn, error) {
+		return ws.Dial(ctx, target, http.Header{"Authorization": {"Bearer " + token}}, []string{wire.Subprotocol}, tlsConfig, ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: 10 * time.Second})
+	}
+	opts.Dial = func(ctx context.Context, answered func()) (transport.Conn, error) {
+		return dial(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			ConnectDone: func(_, _ string, err error) {
+				if err == nil {
+					answered()
+				}
+			},
+		}))
+	}
+	conn, err := dial(ctx)
 	if err != nil {
 		return errors.Join(explainDial(err), closeOut())
 	}

@@ -49,7 +49,7 @@ func FuzzTake(f *testing.F) {
 				continue // the connection gives no empty message
 			}
 			var fault *wire.MalformedError
-			if err := v.take(m); err != nil && !errors.As(err, &fault) {
+			if err := v.main.take(m); err != nil && !errors.As(err, &fault) {
 				t.Fatalf("%T: %v", err, err)
 			} else if err != nil {
 				return

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -41,6 +42,7 @@ type server struct {
 	began time.Time
 	ended chan error
 	stop  context.CancelFunc
+	deaf  atomic.Bool // no question is answered
 
 	mu       sync.Mutex
 	hellos   []wire.ViewerHello
@@ -85,7 +87,7 @@ func (s *server) read() {
 			var r wire.TimeReq
 			r, err = wire.ParseTimeReq(b)
 			s.asked = append(s.asked, time.Since(s.began))
-			if err == nil {
+			if err == nil && !s.deaf.Load() {
 				err = s.conn.WriteMessage(wire.AppendTimeResp(nil, wire.TimeResp{ID: r.ID, T1: r.T1, T2: s.now(), T3: s.now()}))
 			}
 		}

@@ -1,5 +1,6 @@
 // When a second connection is worth opening beside one that brings nothing any more. After an outage TCP waits, up to seconds,
-// before it tries again; a new connection need not. Pure: times and chance are arguments, and times must not go backwards.
+// before it tries again, and so does a connection whose first packet was lost: new attempts, one after another, need not. `sightline
+// watch` keeps to the same rules (internal/watch), and both are tested by testdata/blackout.json. Pure: times and chance are arguments, and times must not go backwards.
 
 import { micros, type Micros } from "./units.ts";
 import { Window } from "./window.ts";
@@ -8,10 +9,14 @@ import { Window } from "./window.ts";
 const silent = micros(1_000_000);
 /** Never wait longer; soon after it the connection is given up anyway. */
 const mostPatience = micros(5_000_000);
-/** How long an attempt is given before another replaces it, at least, and by how much more each time. */
-const attemptTakes = micros(400_000);
-const growth = 1.2;
-const attempts = 6;
+/** How long the two ends themselves take over an attempt, besides the round trips. */
+const attemptTakes = micros(80_000);
+/** An attempt's own bits on a slow path: certificates, mostly. */
+const attemptBits = 4_000 * 8;
+/** For each round trip that an attempt takes it is given this share of the silence at least, so that tries grow rarer. */
+const share = 1 / 30;
+/** Who looks ten times a second acts this much too early rather than a whole look too late. */
+const early = micros(40_000);
 /** One message of the largest kind, in bits: while it is under way on a slow path, nothing is heard. */
 const messageBits = 16_400 * 8;
 /** Silences shorter than this teach nothing. */
@@ -24,7 +29,7 @@ export interface Path {
   readonly rtt: Micros;
   /** What it carries, bit/s; 0 if more than is sent. */
   readonly carriesBps: number;
-  /** Whether the second connection is open: what it brings is worth waiting for. */
+  /** Whether the second connection was answered: what it brings is worth waiting for. */
   readonly answered: boolean;
 }
 
@@ -40,7 +45,12 @@ export class Blackout {
   #expects = false;
   #asked = false;
   #next: Micros | undefined;
-  #tries = 0;
+  readonly #trips: number;
+
+  /** trips: how many round trips an attempt takes until it is known to be answered. A page is told of its WebSocket alone, behind TCP and TLS. */
+  constructor(trips = 3) {
+    this.#trips = trips;
+  }
 
   /** Anything arrived. */
   heard(now: Micros): void {
@@ -66,14 +76,14 @@ export class Blackout {
       this.#next = micros(this.#heardAt + patience * (1 + chance / 4));
       return "ask";
     }
-    if (this.#next === undefined || now < this.#next || this.#tries === attempts || path.answered) return "wait";
-    this.#next = micros(now + Math.max(attemptTakes, 4 * path.rtt) * growth ** this.#tries * (1 + chance / 4));
-    this.#tries++;
+    if (this.#next === undefined || now + early < this.#next || path.answered) return "wait";
+    const handshake = this.#trips * path.rtt + attemptTakes + bitsTake(attemptBits, path.carriesBps);
+    this.#next = micros(now + Math.max(handshake, this.#trips * share * silence));
     return "connect";
   }
 
   #patience(now: Micros, path: Path): number {
-    const message = path.carriesBps > 0 ? (messageBits / path.carriesBps) * 1e6 : 0;
+    const message = bitsTake(messageBits, path.carriesBps);
     const worst = this.#lately.quantile(1, now) ?? 0;
     return Math.min(Math.max(silent, 4 * path.rtt, 1.5 * message, 1.5 * worst), mostPatience);
   }
@@ -82,6 +92,8 @@ export class Blackout {
     this.#heardAt = now;
     this.#asked = false;
     this.#next = undefined;
-    this.#tries = 0;
   }
 }
+
+/** How long so many bits take, in µs; 0 on a path that carries more than is sent. */
+const bitsTake = (bits: number, carriesBps: number): number => (carriesBps > 0 ? (bits / carriesBps) * 1e6 : 0);

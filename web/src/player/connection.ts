@@ -38,6 +38,7 @@ export class Connection {
   /** Bytes, of all messages. */
   received = 0;
   heardAt: Micros;
+  readonly beganAt: Micros = localNow();
   /** The newest access unit, until it is acknowledged. */
   unacknowledged: { readonly rendition: number; readonly seq: number; readonly arrival: Micros } | undefined;
   /** Whether the handshake succeeded. */
@@ -55,7 +56,7 @@ export class Connection {
 
   constructor(events: ConnectionEvents) {
     this.#events = events;
-    this.heardAt = localNow();
+    this.heardAt = this.beganAt;
   }
 
   get closed(): boolean {

@@ -239,7 +239,7 @@ export class Session {
       }
     },
     arrived: (c, u, now, acknowledge) => {
-      this.#settle(c, now);
+      this.#settle(c, u.capture, now);
       this.#accessUnit(c, u, now, acknowledge);
     },
     aborted: (c) => {
@@ -304,9 +304,13 @@ export class Session {
   }
 
   /** A picture came over c: it is the connection to watch, and the other one is not needed. */
-  #settle(c: Connection, now: Micros): void {
+  #settle(c: Connection, captured: Micros, now: Micros): void {
     this.#backoff.reset();
-    if (c === this.#main) return this.#dropRival();
+    if (c === this.#main) {
+      // What was captured before the second connection was begun came late: this one may bring nothing more for long.
+      if (this.#rival !== undefined && c.clock.toLocal(captured) > this.#rival.beganAt) this.#dropRival();
+      return;
+    }
     this.#takeovers++;
     this.#blackout.heard(now);
     this.#rival = undefined;
