@@ -131,9 +131,10 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request, _ caller) {
 
 // session tells who the caller is.
 func (s *Server) session(w http.ResponseWriter, _ *http.Request, c caller) {
+	_, err := s.opts.Accounts.Renew(c.principal)
 	s.answer(w, http.StatusOK, map[string]any{
 		"subject": c.principal.Subject, "expires": c.principal.Expires.UTC().Format(time.RFC3339),
-		"admin": c.principal.AllowsEverywhere(auth.Admin) == nil,
+		"admin": c.principal.AllowsEverywhere(auth.Admin) == nil, "renews": c.byCookie && err == nil,
 	})
 }
 

@@ -72,6 +72,11 @@ func TestRenewSession(t *testing.T) {
 		}
 		return a, list[0]
 	}
+	for cookie, want := range map[string]string{hall: `"renews":true`, desk: `"renews":false`} {
+		if a := s.as(cookie, http.MethodGet, "/api/v1/session", ""); !strings.Contains(a.body, want) {
+			t.Errorf("told of the session: %s, want %s", a.body, want)
+		}
+	}
 	a, r := renew(hall)
 	if a.status != http.StatusOK || !strings.Contains(a.body, `"expires":"20`) || r.Verdict != audit.Granted || r.Subject != "hall" {
 		t.Fatalf("%d %s, recorded as %+v", a.status, a.body, r)

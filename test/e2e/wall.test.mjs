@@ -68,7 +68,7 @@ for (const engine of engines) {
       process.kill(capture, "SIGSTOP");
       try {
         await eventually("the age in the tile", () =>
-          page.$eval('a.tile[href="/watch/test"] sightline-player', (p) => {
+          page.$eval('.cell[data-stream="test"] sightline-player', (p) => {
             const age = p.shadowRoot.querySelector(".age");
             return age.checkVisibility() && /^picture \d+ s old$/.test(age.innerText);
           }),
@@ -90,7 +90,7 @@ for (const engine of engines) {
       const second = await focused();
       assert.notEqual(second, first, "the second arrow leads to the other tile");
       await page.keyboard.press("Enter");
-      await eventually("the camera's page", () => page.evaluate((path) => location.pathname === path && document.querySelector("main.watch") !== null, second));
+      await eventually("the camera alone", () => page.evaluate((path) => location.pathname === path && document.querySelector(".cell.large") !== null, second));
       await page.keyboard.press("Escape");
       await eventually("the wall, with the focus where it was", async () => (await focused()) === second);
     });

@@ -3,7 +3,7 @@
 import { ageMillis, mean, readStrip } from "./strip.mjs";
 import { eventually } from "./wait.mjs";
 
-const player = (stream) => (stream === undefined ? "main.watch sightline-player" : `a.tile[href="/watch/${stream}"] sightline-player`);
+const player = (stream) => (stream === undefined ? "main.watch sightline-player, .cell.large sightline-player" : `.cell[data-stream="${stream}"] sightline-player`);
 
 /** Which player is meant: the one of the page of one stream, the one in a stream's tile on the wall, or any by its selector. */
 export class Player {

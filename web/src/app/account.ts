@@ -2,21 +2,19 @@
 // opened.
 
 import { APIError, endSession, logout, logoutEverywhere, self, sessions, type Session } from "./api.ts";
-import { el, icon, link, setText } from "./dom.ts";
+import { dropdown, el, icon, link, setText } from "./dom.ts";
 import type { Navigation } from "./page.ts";
 import { Rows, timeWords } from "./rows.ts";
 import { t } from "./strings.ts";
 
 /** The button with its menu, for a page's header. */
 export function account(navigation: Navigation): HTMLElement {
-  const panel = el("div", "menu");
+  const panel = el("div", "");
   panel.id = "account";
-  panel.popover = "auto";
-  const button = el("button", "plain person", icon("M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4.5 20c.6-3.6 3.6-6 7.5-6s6.9 2.4 7.5 6"));
+  const button = el("button", "plain round person", icon("M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4.5 20c.6-3.6 3.6-6 7.5-6s6.9 2.4 7.5 6"));
   button.type = "button";
   button.title = t.account.label;
   button.setAttribute("aria-label", t.account.label);
-  button.popoverTargetElement = panel;
 
   const who = el("p", "who");
   const until = el("p", "hint");
@@ -65,13 +63,7 @@ export function account(navigation: Navigation): HTMLElement {
       navigation.loggedOut(t.account.loggedOutEverywhere);
     }),
   );
-  panel.addEventListener("beforetoggle", (e) => {
-    if (e.newState !== "open") return;
-    const at = button.getBoundingClientRect();
-    const below = at.top < innerHeight / 2;
-    panel.style.setProperty("--right", `${at.right}px`);
-    panel.style.top = below ? `${at.bottom + 8}px` : "auto";
-    panel.style.bottom = below ? "auto" : `${innerHeight - at.top + 8}px`;
+  dropdown(button, panel, () => {
     void act(async () => {
       const me = await self();
       setText(who, me.subject);

@@ -32,6 +32,8 @@ export interface Self {
   readonly subject: string;
   readonly expires: Date;
   readonly admin: boolean;
+  /** Whether renewLogin works. */
+  readonly renews: boolean;
 }
 
 /** Something that runs with somebody's leave. */
@@ -161,10 +163,10 @@ export async function logoutEverywhere(): Promise<void> {
 
 export async function self(): Promise<Self> {
   const body = await read("/api/v1/session");
-  return { subject: text(body, "subject"), expires: time(body, "expires"), admin: field(body, "admin") === true };
+  return { subject: text(body, "subject"), expires: time(body, "expires"), admin: field(body, "admin") === true, renews: field(body, "renews") === true };
 }
 
-/** Goes on being logged in for another while; with status 403 for accounts that may do more than look. Gives when the new login ends. */
+/** Goes on being logged in for another while, where Self.renews says so. Gives when the new login ends. */
 export async function renewLogin(): Promise<Date> {
   return time(await (await request("POST", "/api/v1/session")).json().catch(() => undefined), "expires");
 }

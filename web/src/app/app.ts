@@ -1,5 +1,6 @@
 // The pages as one application: which is shown, and how one gets in.
 
+import { language } from "../language.ts";
 import { definePlayer, warmUp } from "../player/element.ts";
 import { APIError, login, type Credentials } from "./api.ts";
 import { Door, SetUp, type Entrance } from "./door.ts";
@@ -50,6 +51,10 @@ function show(next: Page): void {
 
 function showRoute(): void {
   const route = routeOf(location.pathname);
+  if (page?.follow?.(route) === true) {
+    document.title = page.title;
+    return;
+  }
   if (route.page === "watch") {
     lastWatched = route.stream;
     show(new Watch(navigation, route.stream));
@@ -84,6 +89,7 @@ async function start(): Promise<void> {
   if (problem !== "") navigation.loggedOut(problem);
 }
 
+document.documentElement.lang = language;
 if (["wall", "watch"].includes(routeOf(location.pathname).page)) warmUp();
 definePlayer();
 addEventListener("popstate", () => {

@@ -26,6 +26,41 @@ export function link(navigation: Navigation, className: string, text: string, pa
   return a;
 }
 
+/** A button that does something; what it shows is its name, unless label says it. */
+export function button(className: string, action: () => void, content: string | Node, label?: string): HTMLButtonElement {
+  const b = el("button", className, content);
+  b.type = "button";
+  if (label !== undefined) {
+    b.title = label;
+    b.setAttribute("aria-label", label);
+  }
+  b.addEventListener("click", action);
+  return b;
+}
+
+/** Has a button open a panel below it, or above where it stands low; opening is called before. */
+export function dropdown(opener: HTMLButtonElement, panel: HTMLElement, opening: () => void): void {
+  panel.popover = "auto";
+  panel.classList.add("menu");
+  opener.popoverTargetElement = panel;
+  panel.addEventListener("beforetoggle", (e) => {
+    if (e.newState !== "open") return;
+    const at = opener.getBoundingClientRect();
+    const below = at.top < innerHeight / 2;
+    panel.style.setProperty("--right", `${at.right}px`);
+    panel.style.top = below ? `${at.bottom + 8}px` : "auto";
+    panel.style.bottom = below ? "auto" : `${innerHeight - at.top + 8}px`;
+    opening();
+  });
+}
+
+/** Moves an element without ending what runs in it, where the browser can do that. */
+export function place(parent: Element, element: Element, before: Element | null): void {
+  if (element.parentElement === parent && element.nextElementSibling === before) return;
+  if (element.parentElement === parent && "moveBefore" in parent) parent.moveBefore(element, before);
+  else parent.insertBefore(element, before);
+}
+
 export function brand(): HTMLElement {
   const mark = el("img", "mark");
   mark.src = "/assets/favicon.svg";

@@ -141,6 +141,11 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#stop();
   }
 
+  /** Where a browser moves an element (moveBefore), what runs in it goes on. */
+  connectedMoveCallback(): void {
+    // Nothing has to be begun anew.
+  }
+
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (name === "stats" || name === "controls") {
       this.#showAttributes();
