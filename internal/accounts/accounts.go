@@ -6,7 +6,8 @@
 //
 // A name that does not exist costs the same work and gives the same answer as a wrong password. Hashes are computed few at
 // a time, so that logins cannot eat the memory. Failures are slowed down by account and by source, and nobody is ever
-// locked out: from where an account has logged in before, what strangers do to it does not count.
+// locked out: from where an account has logged in before, what strangers do to it does not count. Failures are remembered
+// over restarts where that is asked for.
 package accounts
 
 import (
@@ -113,6 +114,9 @@ type Options struct {
 	Now        func() time.Time // time.Now; a server gives a clock that never goes back
 	SessionTTL time.Duration    // how long a login is good for; 12 h
 	Cost       Cost             // DefaultCost; of new hashes, and of those that are checked and have another
+	// Remember keeps failed logins in a file, so that a restart gives nobody new tries. It is for the one process that people log
+	// in at.
+	Remember bool
 }
 
 // Book is the accounts. Safe for concurrent use.
@@ -173,6 +177,11 @@ func Open(dir string, opts Options) (*Book, error) {
 	}
 	if _, err := b.current(); err != nil {
 		return nil, err
+	}
+	if opts.Remember {
+		if err := b.limits.remember(dir, b.now()); err != nil {
+			return nil, err
+		}
 	}
 	return b, nil
 }
@@ -338,7 +347,7 @@ func (b *Book) Login(ctx context.Context, name, password string, source netip.Ad
 		return ""
 	})
 	if err != nil {
-		attempt.undo()
+		attempt.undo(b.now())
 		return auth.Principal{}, err
 	}
 	// What was changed while the hash was computed counts.
@@ -354,7 +363,7 @@ func (b *Book) Login(ctx context.Context, name, password string, source netip.Ad
 	case account.Disabled:
 		return auth.Principal{}, fmt.Errorf("login, account disabled: %w", auth.ErrLogin)
 	}
-	attempt.undo()
+	attempt.undo(b.now())
 	fresh := hash
 	if costOf(hash) != b.cost {
 		if fresh, err = b.work(ctx, slot, func() string { return hashPassword(password, b.cost) }); err != nil {

@@ -26,6 +26,7 @@ const (
 type limiter struct {
 	mu      sync.Mutex
 	buckets map[key]bucket
+	journal *journal // nil for a limiter that remembers nothing over restarts
 }
 
 // key is an account seen by strangers (no source), a source (no account), or an account at a source it knows.
@@ -48,7 +49,31 @@ type attempt struct {
 
 func newLimiter() *limiter { return &limiter{buckets: map[key]bucket{}} }
 
-// begin counts a login that is tried. The error wraps auth.ErrSlowDown.
+// remember has the limiter go on with what the journal in dir holds, and keep it.
+func (l *limiter) remember(dir string, now time.Time) (err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.journal, err = openJournal(dir, func(k key, b bucket) {
+		if b.at.After(now) {
+			b.at = now
+		}
+		l.put(k, b)
+	})
+	return err
+}
+
+// note keeps what the buckets of keys hold now; mu is held.
+func (l *limiter) note(now time.Time, keys []key) error {
+	if l.journal == nil {
+		return nil
+	}
+	if err := l.journal.write(now, keys, l.buckets); err != nil {
+		return fmt.Errorf("%w: %w", auth.ErrUnavailable, err)
+	}
+	return nil
+}
+
+// begin counts a login that is tried. The error wraps auth.ErrSlowDown, or auth.ErrUnavailable where it cannot be counted for good.
 func (l *limiter) begin(now time.Time, account string, source netip.Prefix, known bool) (attempt, error) {
 	if !nameGrammar.MatchString(account) {
 		account = "?" // all names that cannot be are one
@@ -69,11 +94,12 @@ func (l *limiter) begin(now time.Time, account string, source netip.Prefix, know
 		b.left--
 		l.put(k, b)
 	}
-	return attempt{l, keys}, nil
+	return attempt{l, keys}, l.note(now, keys)
 }
 
-// undo takes a login out of the count: it succeeded, or was not tried after all.
-func (a attempt) undo() {
+// undo takes a login out of the count: it succeeded, or was not tried after all. Where that cannot be kept, a restart counts it as
+// a failure.
+func (a attempt) undo(now time.Time) {
 	a.l.mu.Lock()
 	defer a.l.mu.Unlock()
 	for _, k := range a.keys {
@@ -82,6 +108,7 @@ func (a attempt) undo() {
 			a.l.buckets[k] = b
 		}
 	}
+	_ = a.l.note(now, a.keys)
 }
 
 func (k key) pace() (burst float64, every time.Duration) {
@@ -93,11 +120,17 @@ func (k key) pace() (burst float64, every time.Duration) {
 
 // fill is k's bucket at now; mu is held here and below.
 func (l *limiter) fill(k key, now time.Time) bucket {
-	burst, every := k.pace()
 	b, ok := l.buckets[k]
 	if !ok {
+		burst, _ := k.pace()
 		return bucket{burst, now}
 	}
+	return b.filled(k, now)
+}
+
+// filled is what the bucket of k holds at now.
+func (b bucket) filled(k key, now time.Time) bucket {
+	burst, every := k.pace()
 	if passed := now.Sub(b.at); passed > 0 {
 		b.left, b.at = min(burst, b.left+float64(passed)/float64(every)), now
 	}

@@ -122,7 +122,7 @@ func (a *App) openAuth() (err error) {
 	if a.auth, err = auth.Open(dir, auth.Options{Now: a.clock.Now, Check: a.revoked.Check, MaxSessionLifetime: ttl}); err != nil {
 		return err
 	}
-	if a.accounts, err = accounts.Open(dir, accounts.Options{Now: a.clock.Now, SessionTTL: ttl}); err != nil {
+	if a.accounts, err = accounts.Open(dir, accounts.Options{Now: a.clock.Now, SessionTTL: ttl, Remember: true}); err != nil {
 		return err
 	}
 	a.sessions = sessions.New(a.clock.Now, a.revoked)
