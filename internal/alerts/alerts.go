@@ -127,7 +127,7 @@ func (c *Center) Muted(now time.Time) map[string]time.Time {
 	return c.detector.Muted(now)
 }
 
-// Mute keeps a rule from raising alerts until then.
+// Mute keeps a rule from raising alerts until then; a time that is over lets it raise them again.
 func (c *Center) Mute(rule string, until time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -315,6 +315,7 @@ func (a *App) Run(ctx context.Context) error {
 	group.Go(func() error { return a.clock.Run(captureCtx) })
 	group.Go(func() error { return a.revoked.Run(captureCtx) })
 	group.Go(func() error { return a.sessions.Run(captureCtx) })
+	group.Go(func() error { return a.watchExposure(captureCtx) })
 	if a.webhook != nil {
 		group.Go(func() error { return a.webhook.Run(captureCtx) })
 	}

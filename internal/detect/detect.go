@@ -159,7 +159,7 @@ func (d *Detector) Observe(e Event) []Alert {
 	var found []Alert
 	for _, rule := range []func(Event) []Alert{
 		d.impossibleToken, d.badSignatures, d.usedTicket, d.stuffing, d.spraying, d.enumeration,
-		d.publisherChanged, d.secondPublisher, d.oddHour, d.integrity, d.crowded, d.keepSessions,
+		d.publisherChanged, d.secondPublisher, d.oddHour, d.integrity, d.weakened, d.crowded, d.keepSessions,
 	} {
 		found = append(found, rule(e)...)
 	}
@@ -211,6 +211,7 @@ var rules = map[string]struct { //nolint:gochecknoglobals // a table nobody writ
 	"D10": {"Second publisher", "one, while the first lives", Urgent},
 	"D11": {"Odd hour", "the first view of a sensitive camera by somebody outside opening hours", Digest},
 	"D12": {"Audit record", "one gap, break or step of the clock by over 2 seconds", Urgent},
+	"D13": {"More is allowed", "one new administrator, key, issuer, role or origin, or one limit raised", Urgent},
 	"D14": {"Connections at their limit", "for 30 seconds", Urgent},
 	"D15": {"Bulk viewing", "one subject on more than 8 cameras at once", Digest},
 }
@@ -378,6 +379,13 @@ func (d *Detector) integrity(e Event) []Alert {
 		list = append(list, alert("D12", e, "clock", fmt.Sprintf("The clock went back by %s.", back.Round(time.Second))))
 	}
 	return list
+}
+
+func (d *Detector) weakened(e Event) []Alert {
+	if e.Record.Event != "weakened" {
+		return nil
+	}
+	return []Alert{alert("D13", e, e.Record.Reason, "More is allowed than before: "+e.Record.Reason+".")}
 }
 
 func (d *Detector) crowded(e Event) []Alert {

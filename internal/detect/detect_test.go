@@ -238,6 +238,11 @@ func TestObserve_ScriptedCases(t *testing.T) {
 			p.refused(s, "watch", "bad-signature", "198.51.100.1")
 			p.events[0].Count = 400
 		}, want: []string{"D02 alert"}},
+		{name: "a new administrator and a new origin", write: func(p *tape) {
+			for _, what := range []string{"new: administrator bob", "new: origin https://a.example", "new: administrator bob"} {
+				p.add(s, audit.Record{Event: "weakened", Verdict: audit.Granted, Reason: what})
+			}
+		}, want: []string{"D13 alert", "D13 alert"}},
 		{name: "half a minute of strangers at the door", write: func(p *tape) {
 			for range 16 {
 				p.refused(2*s, "connect", "crowded-out 400", "198.51.100.1")

@@ -45,3 +45,27 @@ func (s *Server) mute(w http.ResponseWriter, r *http.Request, c caller) {
 	s.opts.Alerts.Mute(body.Rule, time.Now().Add(time.Duration(body.Hours)*time.Hour))
 	w.WriteHeader(http.StatusNoContent)
 }
+
+// unmute ends that before its time.
+func (s *Server) unmute(w http.ResponseWriter, r *http.Request, c caller) {
+	rec := audit.Record{
+		Event: "unmute", Verdict: audit.Granted, Subject: c.principal.Subject, TokenID: c.principal.ID, Session: c.principal.ID,
+	}
+	var err error
+	name := r.PathValue("rule")
+	if _, mute := s.opts.Alerts.Muted(time.Now())[name]; mute {
+		rec.Action = name
+	} else {
+		err = errNoRule
+		rec.Verdict, rec.Reason = audit.Refused, reason(err)
+	}
+	if recorded := s.record(r, rec); err == nil && !recorded {
+		err = errNotRecorded
+	}
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	s.opts.Alerts.Mute(name, time.Time{})
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -96,7 +96,7 @@ func TestPolicy(t *testing.T) {
 	}
 	for _, rt := range routes() {
 		method, pattern, _ := strings.Cut(rt.pattern, " ")
-		path := strings.NewReplacer("{$}", "", "{stream...}", "door", "{stream}", "door", "{file}", "app.js", "{id}", "nobody", "{part}", "people").Replace(pattern)
+		path := strings.NewReplacer("{$}", "", "{stream...}", "door", "{stream}", "door", "{file}", "app.js", "{id}", "nobody", "{part}", "people", "{rule}", "D15").Replace(pattern)
 		for _, c := range credentials {
 			t.Run(rt.pattern+"/"+c.name, func(t *testing.T) {
 				want, body := ok, ""
@@ -149,6 +149,8 @@ func TestPolicy(t *testing.T) {
 					switch {
 					case c.name == "admin token" && path == "/api/v1/alerts/mute":
 						want, body = outcome{204, ""}, `{"rule":"D15","hours":1}`
+					case c.name == "admin token" && path == "/api/v1/alerts/mute/D15":
+						want = outcome{204, ""}
 					case c.name == "admin token" && path == "/api/v1/revocations":
 						want, body = outcome{204, ""}, `{"kind":"subject","value":"mallory"}`
 					case c.name == "admin token":
@@ -243,6 +245,14 @@ func TestAlerts_AreSeenAndMuted(t *testing.T) {
 	}
 	if a := admin("GET", "/api/v1/alerts", ""); !strings.HasPrefix(a.body, `{"alerts":[],"muted":{"D01":"20`) {
 		t.Errorf("not told what is mute: %s", a.body)
+	}
+	for _, want := range []int{204, 404} { // the second time it is mute no longer
+		if a := admin("DELETE", "/api/v1/alerts/mute/D01", ""); a.status != want {
+			t.Errorf("got %d %s, want %d", a.status, a.body, want)
+		}
+	}
+	if a := admin("GET", "/api/v1/alerts", ""); strings.TrimSpace(a.body) != `{"alerts":[],"muted":{}}` {
+		t.Errorf("still mute: %s", a.body)
 	}
 }
 

@@ -83,6 +83,7 @@ func routes() []route {
 		{"POST /api/v1/codes", rule{kind: ruleServer, action: auth.Admin, event: "code"}, (*Server).code},
 		{"GET /api/v1/alerts", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).alerts},
 		{"POST /api/v1/alerts/mute", rule{kind: ruleServer, action: auth.Admin, event: "mute", own: true}, (*Server).mute},
+		{"DELETE /api/v1/alerts/mute/{rule}", rule{kind: ruleServer, action: auth.Admin, event: "unmute", own: true}, (*Server).unmute},
 		{"GET /api/v1/audit", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).auditTrail},
 		{"POST /api/v1/audit/verify", rule{kind: ruleServer, action: auth.Admin, event: "audit-verify"}, (*Server).auditVerify},
 		{"GET /api/v1/streams/{stream}/snapshot.jpg", rule{kind: ruleStream, action: auth.View, event: "snapshot"}, (*Server).snapshot},
@@ -139,6 +140,7 @@ var (
 	errBody        = errors.New("the body is not what this address takes")
 	errTooLarge    = errors.New("body too large")
 	errNoSession   = errors.New("no such session")
+	errNoRule      = errors.New("no such rule is mute")
 	errNotRecorded = errors.New("audit record not written")
 )
 

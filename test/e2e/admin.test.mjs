@@ -98,6 +98,9 @@ for (const engine of engines) {
       await eventually("it is mute", mute);
       await admin.reload();
       await eventually("it is still mute", mute);
+      await press(admin, ".board", "Unmute");
+      await eventually("it is mute no longer", async () => !(await mute()));
+      assert.deepEqual(server.auditRecords().filter((r) => /mute$/.test(r.event)).map((r) => [r.event, r.action, r.verdict]), [["mute", "D01", "granted"], ["unmute", "D01", "granted"]]);
     });
 
     test("an alert's answer is one click", async () => {

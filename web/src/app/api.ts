@@ -262,6 +262,10 @@ export async function mute(rule: string, hours: number): Promise<void> {
   await request("POST", "/api/v1/alerts/mute", { rule, hours });
 }
 
+export async function unmute(rule: string): Promise<void> {
+  await request("DELETE", `/api/v1/alerts/mute/${encodeURIComponent(rule)}`);
+}
+
 /** Ends a credential before its time, or all of a person's. */
 export async function revoke(kind: "token" | "subject", value: string): Promise<void> {
   await request("POST", "/api/v1/revocations", { kind, value });

@@ -1,7 +1,7 @@
 // What runs at the moment and what deserves attention.
 
 import { doing } from "../account.ts";
-import { alerts, endSession, mute, revoke, sessions, type Alert, type Session } from "../api.ts";
+import { alerts, endSession, mute, revoke, sessions, unmute, type Alert, type Session } from "../api.ts";
 import { el, setText } from "../dom.ts";
 import { Rows, Table, timeWords, type Row } from "../rows.ts";
 import { streamReports, type RenditionReport, type StreamReport } from "./api.ts";
@@ -27,7 +27,8 @@ const total = (s: StreamReport): number => s.renditions.reduce((sum, r) => sum +
 export class Now implements Part {
   readonly element: HTMLElement;
   readonly #desk: Desk;
-  readonly #muted = el("p", "hint");
+  readonly #mutedList = el("div", "");
+  readonly #muted: Rows<readonly [rule: string, until: Date]>;
   readonly #noAlerts = el("p", "hint", words.noAlerts);
   readonly #alertList = el("ul", "alerts");
   readonly #alerts: Rows<Alert>;
@@ -42,6 +43,7 @@ export class Now implements Part {
 
   constructor(desk: Desk) {
     this.#desk = desk;
+    this.#muted = new Rows(this.#mutedList, ([rule, until]) => `${rule} ${until.getTime()}`, ([rule, until]) => this.#mutedRow(rule, until));
     this.#alerts = new Rows(this.#alertList, (a) => String(a.id), (a) => this.#alertRow(a));
     this.#streams = new Table<Watched>(
       words.streams,
@@ -103,7 +105,7 @@ export class Now implements Part {
     this.element = el(
       "div",
       "board",
-      section(words.alerts, this.#muted, this.#noAlerts, this.#alertList),
+      section(words.alerts, this.#mutedList, this.#noAlerts, this.#alertList),
       section(words.streams, this.#noStreams, this.#streams.element),
       section(words.running, this.#nothingRuns, this.#sessions.element),
       section(words.encoding, this.#nothingEncoded, this.#encoded.element),
@@ -115,8 +117,7 @@ export class Now implements Part {
     const [running, all] = await Promise.all([sessions(), streamReports()]);
     this.#alerts.update(found.alerts);
     this.#noAlerts.hidden = found.alerts.length > 0;
-    setText(this.#muted, [...found.muted].map(([rule, until]) => words.muteUntil(rule, timeWords(until))).join(" "));
-    this.#muted.hidden = found.muted.size === 0;
+    this.#muted.update([...found.muted]);
     this.#sessions.update(running);
     this.#nothingRuns.hidden = running.length > 0;
     this.#streams.update(all.map((report) => ({ report, ...latest(running, report.id) })));
@@ -158,6 +159,14 @@ export class Now implements Part {
     });
     b.disabled = this.#answered.has(a.id);
     return b;
+  }
+
+  #mutedRow(rule: string, until: Date): Row<readonly [string, Date]> {
+    const button = this.#desk.button(words.unmute, words.unmuteRule(rule), async () => {
+      await unmute(rule);
+      return words.isUnmuted(rule);
+    });
+    return { element: el("p", "hint", words.muteUntil(rule, timeWords(until)), " ", button), update: () => undefined };
   }
 
   async #mute(rule: string, hours: number): Promise<string> {
