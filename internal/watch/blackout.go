@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// When a second connection is worth opening beside one that brings nothing any more. The page's player keeps to the same
-// rules (web/src/player/blackout.ts), and both are tested by testdata/blackout.json.
+// When a second connection is worth opening beside one that brings nothing any more. Either way waits for itself after an
+// outage: what comes does not tell that anything gets through to the server, but an answer does. The page's player keeps to the
+// same rules (web/src/player/blackout.ts), and both are tested by testdata/blackout.json.
 const (
 	// silent is how long a silence is suspicious on any path, and mostPatience how long it is borne on the worst.
 	silent, mostPatience = time.Second, 5 * time.Second
@@ -30,8 +31,9 @@ const (
 type pathState struct {
 	expects    bool // whether pictures are due
 	rtt        time.Duration
-	carriesBps int  // 0: more than is sent
-	answered   bool // the second connection was: what it brings is worth waiting for
+	carriesBps int           // 0: more than is sent
+	askedAt    time.Duration // when that was asked what the server answered last
+	answered   bool          // the second connection was: what it brings is worth waiting for
 }
 
 type advice int
@@ -39,7 +41,8 @@ type advice int
 const (
 	adviseWait    advice = iota
 	adviseAsk            // for something that is answered at once
-	adviseConnect        // open a connection, in place of the last one that was
+	adviseConnect        // open a second connection, in place of the last one that was
+	adviseStop           // a second one is not needed any more
 )
 
 // blackout tells what to do about a silent connection. It is pure: times are since any moment, and must not go backwards.
@@ -56,8 +59,15 @@ type blackout struct {
 
 type heardSilence struct{ ended, lasted time.Duration }
 
-// heard takes in that something arrived.
+// heard takes in that something arrived. Once the server was asked, only its answer counts.
 func (b *blackout) heard(now time.Duration) {
+	if !b.asked {
+		b.over(now)
+	}
+}
+
+// over takes in that the silence ended, or that another connection is watched from now on.
+func (b *blackout) over(now time.Duration) {
 	if lasted := now - b.heardAt; b.expects && now-b.lookedAt < silent && lasted > notable {
 		b.lately = append(b.lately, heardSilence{now, lasted})
 	}
@@ -75,6 +85,10 @@ func (b *blackout) look(now time.Duration, p pathState, chance float64) advice {
 	if !p.expects || resumed || slept {
 		b.begin(now)
 		return adviseWait
+	}
+	if b.asked && p.askedAt > b.heardAt {
+		b.over(now)
+		return adviseStop
 	}
 	silence := now - b.heardAt
 	patience := b.patience(now, p)

@@ -16,7 +16,7 @@ func TestBlackout(t *testing.T) {
 	}
 	type act struct {
 		From, To, Hears int
-		Answers         bool
+		Deaf, Answers   bool
 		Chance          float64
 		Path            struct {
 			Idle       bool
@@ -24,8 +24,8 @@ func TestBlackout(t *testing.T) {
 			CarriesBps int  `json:"carries_bps"`
 			Answered   bool
 		}
-		Asks     *[]int
-		Connects []int
+		Asks, Stops *[]int
+		Connects    []int
 	}
 	var file struct {
 		Cases []struct {
@@ -43,30 +43,34 @@ func TestBlackout(t *testing.T) {
 	for _, c := range file.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			b := blackout{trips: c.Trips}
+			path := pathState{}
 			for _, a := range c.Acts {
-				path := pathState{expects: !a.Path.Idle, rtt: 40 * time.Millisecond, carriesBps: a.Path.CarriesBps, answered: a.Path.Answered}
+				path.expects, path.rtt, path.carriesBps, path.answered = !a.Path.Idle, 40*time.Millisecond, a.Path.CarriesBps, a.Path.Answered
 				if a.Path.RTT != nil {
 					path.rtt = time.Duration(*a.Path.RTT) * time.Millisecond
 				}
-				var asks, connects []int
+				did := map[advice][]int{}
 				for at := a.From; at < a.To; at += 100 {
 					now := time.Duration(at) * time.Millisecond
-					if a.Hears > 0 && (at-a.From)%a.Hears == 0 || a.Answers && len(asks) > 0 && asks[len(asks)-1] == at-100 {
+					hears := a.Hears > 0 && (at-a.From)%a.Hears == 0
+					answers := a.Answers && slices.Contains(did[adviseAsk], at-100)
+					if hears && !a.Deaf || answers {
+						path.askedAt = now - 10*time.Millisecond
+					}
+					if hears || answers {
 						b.heard(now)
 					}
-					switch b.look(now, path, a.Chance) {
-					case adviseWait:
-					case adviseAsk:
-						asks = append(asks, at)
-					case adviseConnect:
-						connects = append(connects, at)
-					}
+					advised := b.look(now, path, a.Chance)
+					did[advised] = append(did[advised], at)
 				}
-				if a.Asks != nil && !slices.Equal(asks, *a.Asks) {
-					t.Errorf("from %d on: asks %v, want %v", a.From, asks, *a.Asks)
+				if a.Asks != nil && !slices.Equal(did[adviseAsk], *a.Asks) {
+					t.Errorf("from %d on: asks %v, want %v", a.From, did[adviseAsk], *a.Asks)
 				}
-				if !slices.Equal(connects, a.Connects) {
-					t.Errorf("from %d on: connects %v, want %v", a.From, connects, a.Connects)
+				if a.Stops != nil && !slices.Equal(did[adviseStop], *a.Stops) {
+					t.Errorf("from %d on: stops %v, want %v", a.From, did[adviseStop], *a.Stops)
+				}
+				if !slices.Equal(did[adviseConnect], a.Connects) {
+					t.Errorf("from %d on: connects %v, want %v", a.From, did[adviseConnect], a.Connects)
 				}
 			}
 		})

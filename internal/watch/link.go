@@ -44,7 +44,7 @@ type link struct {
 	config   wire.Config
 	feedback wire.Feedback
 	fresh    bool          // media arrived since the last feedback
-	began    time.Duration // when it was begun, of a second connection
+	askedAt  time.Duration // when the time was asked for that came last
 	answered bool          // anything of the server's has come over it, of a second connection
 }
 
@@ -164,6 +164,7 @@ func (l *link) take(b []byte) error {
 		}
 		l.mu.Lock()
 		l.sync.Add(r, t4)
+		l.askedAt = time.Duration(r.T1) * time.Microsecond
 		l.mu.Unlock()
 	case wire.TypeStatus:
 		var st wire.ViewerStatus
@@ -253,7 +254,7 @@ func (l *link) count(h wire.MediaHeader, config wire.Config, decodable bool) boo
 	if l.pace.Arrived(elapsed, elapsed-time.Duration(h.Capture)*time.Microsecond) {
 		wake(l.hurry)
 	}
-	if !l.settle(l, h.Capture) {
+	if !l.settle(l) {
 		return false
 	}
 	l.frames++

@@ -58,7 +58,7 @@ func TestViewer_ASecondConnectionTakesOver(t *testing.T) {
 		d := &dialled{t: t, open: make(chan *server, 1)}
 		first, v := connect(t, watch.Options{Dial: d.dial})
 		first.live()
-		first.deaf.Store(true)
+		first.hear(false)
 		second := d.until(time.Second, 1500*time.Millisecond)
 		v.Stats()
 		second.live()
@@ -85,12 +85,12 @@ func TestViewer_AttemptsThatNothingAnswersAreReplacedUntilTheFirstConnectionIsBa
 		d := &dialled{t: t, away: true, open: make(chan *server, 1)}
 		first, v := connect(t, watch.Options{Dial: d.dial})
 		first.live()
-		first.deaf.Store(true)
+		first.hear(false)
 		time.Sleep(2500 * time.Millisecond)
 		if d.givenUp.Load() < 8 {
 			t.Errorf("%d attempts were replaced in a second and a half, want one each 100 ms", d.givenUp.Load())
 		}
-		first.deaf.Store(false)
+		first.hear(true)
 		first.send(first.unit(1, 0, 1, 1, 10)...)
 		synctest.Wait()
 		before := d.givenUp.Load()
@@ -105,17 +105,18 @@ func TestViewer_AttemptsThatNothingAnswersAreReplacedUntilTheFirstConnectionIsBa
 	})
 }
 
-func TestViewer_OldPicturesDoNotEndAnAttempt(t *testing.T) {
+func TestViewer_WhatComesDoesNotTellThatAnythingGetsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &dialled{t: t, open: make(chan *server, 1)}
 		first, v := connect(t, watch.Options{Dial: d.dial})
 		first.live()
-		old := first.unit(1, 0, 1, 1, 10)
-		first.deaf.Store(true)
-		second := d.until(time.Second, 1500*time.Millisecond)
-		first.send(old...)
+		first.hear(false)
+		time.Sleep(900 * time.Millisecond)
+		first.send(first.unit(1, 0, 1, 1, 10)...)
+		second := d.until(100*time.Millisecond, 600*time.Millisecond)
+		first.send(first.unit(1, 0, 2, 1, 10)...)
 		second.live()
-		if st := v.Stats(); st.Takeovers != 1 || st.Frames != 3 {
+		if st := v.Stats(); st.Takeovers != 1 || st.Frames != 4 {
 			t.Errorf("got %+v", st)
 		}
 		first.end()

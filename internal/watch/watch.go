@@ -136,7 +136,7 @@ func (v *Viewer) look(begin func(l *link, open func(context.Context) error)) {
 	now := v.elapsed()
 	path := pathState{
 		expects: v.main.status.State == media.StateLive, carriesBps: v.main.status.CarriesBps,
-		answered: v.rival != nil && v.rival.answered,
+		askedAt: v.main.askedAt, answered: v.rival != nil && v.rival.answered,
 	}
 	if _, bound, ok := v.main.sync.At(now.Microseconds(), now.Microseconds()); ok {
 		path.rtt = 2 * bound
@@ -147,34 +147,23 @@ func (v *Viewer) look(begin func(l *link, open func(context.Context) error)) {
 		wake(v.main.ask)
 	case adviseConnect:
 		v.dropRival()
-		l := v.newLink(nil)
-		l.began = now
-		v.rival = l
-		begin(l, l.dial)
+		v.rival = v.newLink(nil)
+		begin(v.rival, v.rival.dial)
+	case adviseStop:
+		v.dropRival()
 	}
 }
 
-// settle reports whether a picture that came over l, which can be decoded, is to be shown. The second connection takes over with its
-// first one; the first is alive again when it brings one that was captured after the second was begun. v.mu is held.
-func (v *Viewer) settle(l *link, captured media.Timestamp) bool {
-	switch l {
-	case v.main:
-		if v.rival == nil {
-			return true
-		}
-		began := v.rival.began.Microseconds()
-		if at, _, ok := l.sync.At(began, began); ok && captured > at {
-			v.dropRival()
-		}
-		return true
-	case v.rival:
+// settle reports whether a picture that came over l, which can be decoded, is to be shown. With its first one the second connection
+// takes over. v.mu is held.
+func (v *Viewer) settle(l *link) bool {
+	if v.rival == l {
 		v.main.stop()
 		v.main, v.rival = l, nil
 		v.takeovers++
-		v.blackout.heard(v.elapsed())
-		return true
+		v.blackout.over(v.elapsed())
 	}
-	return false // it was replaced
+	return v.main == l // otherwise it was replaced
 }
 
 // dropRival ends the second connection, if there is one. v.mu is held.

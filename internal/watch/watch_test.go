@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -42,9 +41,10 @@ type server struct {
 	began time.Time
 	ended chan error
 	stop  context.CancelFunc
-	deaf  atomic.Bool // no question is answered
 
 	mu       sync.Mutex
+	deaf     bool           // no question is answered
+	owed     []wire.TimeReq // of a deaf one
 	hellos   []wire.ViewerHello
 	feedback []wire.Feedback
 	asked    []time.Duration // when the time was asked for, since the beginning
@@ -87,8 +87,12 @@ func (s *server) read() {
 			var r wire.TimeReq
 			r, err = wire.ParseTimeReq(b)
 			s.asked = append(s.asked, time.Since(s.began))
-			if err == nil && !s.deaf.Load() {
-				err = s.conn.WriteMessage(wire.AppendTimeResp(nil, wire.TimeResp{ID: r.ID, T1: r.T1, T2: s.now(), T3: s.now()}))
+			switch {
+			case err != nil:
+			case s.deaf:
+				s.owed = append(s.owed, r)
+			default:
+				err = s.answer(r)
 			}
 		}
 		s.mu.Unlock()
@@ -96,6 +100,26 @@ func (s *server) read() {
 			s.t.Errorf("from the viewer: %v", err)
 		}
 	}
+}
+
+func (s *server) answer(r wire.TimeReq) error {
+	return s.conn.WriteMessage(wire.AppendTimeResp(nil, wire.TimeResp{ID: r.ID, T1: r.T1, T2: s.now(), T3: s.now()}))
+}
+
+// hear has s answer no question from now on, or everything that it was asked.
+func (s *server) hear(on bool) {
+	s.mu.Lock()
+	s.deaf = !on
+	if on {
+		for _, r := range s.owed {
+			if err := s.answer(r); err != nil {
+				s.t.Error(err)
+			}
+		}
+		s.owed = nil
+	}
+	s.mu.Unlock()
+	synctest.Wait()
 }
 
 func (s *server) send(messages ...[]byte) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { Blackout, type Path } from "./blackout.ts";
+import { Blackout, type Advice, type Path } from "./blackout.ts";
 import { micros } from "./units.ts";
 
 /** What `note` says of testdata/blackout.json. */
@@ -12,11 +12,13 @@ interface Case {
     readonly from: number;
     readonly to: number;
     readonly hears?: number;
+    readonly deaf?: boolean;
     readonly answers?: boolean;
     readonly chance?: number;
     readonly path?: { readonly idle?: boolean; readonly rtt_ms?: number; readonly carries_bps?: number; readonly answered?: boolean };
     readonly asks?: readonly number[];
     readonly connects?: readonly number[];
+    readonly stops?: readonly number[];
   }[];
 }
 
@@ -26,19 +28,21 @@ const { cases } = JSON.parse(readFileSync("testdata/blackout.json", "utf8")) as 
 for (const c of cases) {
   test(c.name, () => {
     const b = new Blackout(c.trips);
+    let askedAt = ms(0);
     for (const act of c.acts) {
       const { idle = false, rtt_ms = 40, carries_bps = 0, answered = false } = act.path ?? {};
-      const path: Path = { expects: !idle, rtt: ms(rtt_ms), carriesBps: carries_bps, answered };
-      const asks: number[] = [];
-      const connects: number[] = [];
+      const did: Record<Advice, number[]> = { wait: [], ask: [], connect: [], stop: [] };
       for (let t = act.from; t < act.to; t += 100) {
-        if ((act.hears !== undefined && (t - act.from) % act.hears === 0) || (act.answers === true && asks.at(-1) === t - 100)) b.heard(ms(t));
-        const advice = b.look(ms(t), path, act.chance ?? 0);
-        if (advice === "ask") asks.push(t);
-        if (advice === "connect") connects.push(t);
+        const hears = act.hears !== undefined && (t - act.from) % act.hears === 0;
+        const answers = act.answers === true && did.ask.at(-1) === t - 100;
+        if ((hears && act.deaf !== true) || answers) askedAt = ms(t - 10);
+        if (hears || answers) b.heard(ms(t));
+        const path: Path = { expects: !idle, rtt: ms(rtt_ms), carriesBps: carries_bps, askedAt, answered };
+        did[b.look(ms(t), path, act.chance ?? 0)].push(t);
       }
-      if (act.asks !== undefined) assert.deepEqual(asks, act.asks, `asks from ${act.from} on`);
-      assert.deepEqual(connects, act.connects ?? [], `connects from ${act.from} on`);
+      if (act.asks !== undefined) assert.deepEqual(did.ask, act.asks, `asks from ${act.from} on`);
+      if (act.stops !== undefined) assert.deepEqual(did.stop, act.stops, `stops from ${act.from} on`);
+      assert.deepEqual(did.connect, act.connects ?? [], `connects from ${act.from} on`);
     }
   });
 }

@@ -1,6 +1,8 @@
 // When a second connection is worth opening beside one that brings nothing any more. After an outage TCP waits, up to seconds,
-// before it tries again, and so does a connection whose first packet was lost: new attempts, one after another, need not. `sightline
-// watch` keeps to the same rules (internal/watch), and both are tested by testdata/blackout.json. Pure: times and chance are arguments, and times must not go backwards.
+// before it tries again, and so does a connection whose first packet was lost: new attempts, one after another, need not. Each way waits
+// for itself: what comes does not tell that anything gets through to the server, but an answer does. `sightline watch` keeps to the same
+// rules (internal/watch), and both are tested by testdata/blackout.json. Pure: times and chance are arguments, and times must not go
+// backwards.
 
 import { micros, type Micros } from "./units.ts";
 import { Window } from "./window.ts";
@@ -29,12 +31,17 @@ export interface Path {
   readonly rtt: Micros;
   /** What it carries, bit/s; 0 if more than is sent. */
   readonly carriesBps: number;
+  /** When that was asked what the server answered last. */
+  readonly askedAt: Micros;
   /** Whether the second connection was answered: what it brings is worth waiting for. */
   readonly answered: boolean;
 }
 
-/** ask: send something that is answered at once. connect: open a connection, in place of the last one that was. */
-export type Advice = "wait" | "ask" | "connect";
+/**
+ * ask: send something that is answered at once. connect: open a second connection, in place of the last one that was. stop: a
+ * second one is not needed any more.
+ */
+export type Advice = "wait" | "ask" | "connect" | "stop";
 
 export class Blackout {
   /** Silences that ended. A path that was that silent may be so again. */
@@ -52,8 +59,13 @@ export class Blackout {
     this.#trips = trips;
   }
 
-  /** Anything arrived. */
+  /** Anything arrived. Once the server was asked, only its answer counts. */
   heard(now: Micros): void {
+    if (!this.#asked) this.over(now);
+  }
+
+  /** The silence ended, or another connection is watched from now on. */
+  over(now: Micros): void {
     if (this.#expects && now - this.#lookedAt < silent && now - this.#heardAt > notable) this.#lately.add(now, now - this.#heardAt);
     this.#begin(now);
   }
@@ -67,6 +79,10 @@ export class Blackout {
     if (!path.expects || resumed || slept) {
       this.#begin(now);
       return "wait";
+    }
+    if (this.#asked && path.askedAt > this.#heardAt) {
+      this.over(now);
+      return "stop";
     }
     const silence = now - this.#heardAt;
     const patience = this.#patience(now, path);

@@ -4,7 +4,7 @@
 import { Assembler, type AccessUnit } from "./assemble.ts";
 import { Clock } from "./clock.ts";
 import { Pace } from "./pace.ts";
-import { localNow, type Micros } from "./units.ts";
+import { localNow, micros, type Micros } from "./units.ts";
 import * as wire from "./wire.ts";
 
 const askTimeEvery = [0, 150, 150, 150, 150]; // ms, and then
@@ -31,6 +31,8 @@ export interface ConnectionEvents {
 
 export class Connection {
   readonly clock = new Clock();
+  /** When the time was asked for that came last. */
+  answered: Micros = micros(0);
   readonly configs = new Map<number, wire.Config>();
   status: wire.Status | undefined;
   /** What may be asked for. */
@@ -38,7 +40,6 @@ export class Connection {
   /** Bytes, of all messages. */
   received = 0;
   heardAt: Micros;
-  readonly beganAt: Micros = localNow();
   /** The newest access unit, until it is acknowledged. */
   unacknowledged: { readonly rendition: number; readonly seq: number; readonly arrival: Micros } | undefined;
   /** Whether the handshake succeeded. */
@@ -56,7 +57,7 @@ export class Connection {
 
   constructor(events: ConnectionEvents) {
     this.#events = events;
-    this.heardAt = this.beganAt;
+    this.heardAt = localNow();
   }
 
   get closed(): boolean {
@@ -143,6 +144,7 @@ export class Connection {
         return;
       case "time-resp":
         this.clock.add(m.t1, m.t2, m.t3, now);
+        this.answered = m.t1;
         return;
       case "abort":
         this.#assembler.abort(m);

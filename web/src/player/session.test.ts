@@ -43,6 +43,13 @@ class FalseSocket {
     const head = { key: true, discardable: false, discontinuity: false, rendition: 1, generation: 1, seq, depDelta: 0, encodeDelay: micros(0) };
     this.say(...wire.media({ ...head, capture: localNow() }, Uint8Array.of(0xff, 0xd8)));
   }
+  /** Gives the time to whoever asked last for it, of a clock that is the player's. */
+  answer(): void {
+    const asked = this.sent.findLast((b) => b[0] === 0x81);
+    assert.ok(asked !== undefined, "nobody asked");
+    const t1 = asked.subarray(4, 12);
+    this.say(Uint8Array.of(3, 0, ...asked.subarray(2, 4), ...t1, ...t1, ...t1));
+  }
   /** What was told with CTRL: [op, argument]. */
   orders(): number[][] {
     return this.sent.filter((b) => b[0] === 0x84).map((b) => [b[1] ?? 0, ((b[2] ?? 0) << 8) | (b[3] ?? 0)]);
@@ -137,12 +144,16 @@ test("a silent connection is raced by a second, which stays if its picture is fi
   assert.ok(!second.closed, "the first one is not listened to any more");
 });
 
-test("the first connection stays if it comes back first", async () => {
+test("the first connection stays if it answers first", async () => {
   await running();
   await pass(1_500);
   const second = socket(sockets().length - 1);
   await second.open();
   socket(0).picture(200);
+  await pass(100);
+  assert.ok(!second.closed, "a picture tells of one way alone");
+  socket(0).answer();
+  await pass(100);
   assert.ok(second.closed && !socket(0).closed);
   await pass(300);
   assert.equal(report?.takeovers, 0);

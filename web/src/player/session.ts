@@ -239,7 +239,7 @@ export class Session {
       }
     },
     arrived: (c, u, now, acknowledge) => {
-      this.#settle(c, u.capture, now);
+      this.#settle(c, now);
       this.#accessUnit(c, u, now, acknowledge);
     },
     aborted: (c) => {
@@ -289,6 +289,7 @@ export class Session {
       expects: this.#wishes.visible && c.status?.state === "live",
       rtt: micros(2 * c.clock.error),
       carriesBps: c.status?.carriesBps ?? 0,
+      askedAt: c.answered,
       answered: this.#rival?.everOpen === true,
     };
     switch (this.#blackout.look(localNow(), path, Math.random())) {
@@ -298,21 +299,19 @@ export class Session {
         this.#dropRival();
         this.#rival = this.#newConnection();
         return;
+      case "stop":
+        return this.#dropRival();
       case "wait":
         return;
     }
   }
 
-  /** A picture came over c: it is the connection to watch, and the other one is not needed. */
-  #settle(c: Connection, captured: Micros, now: Micros): void {
+  /** A picture came over c: if that is the second connection, it is the one to watch. */
+  #settle(c: Connection, now: Micros): void {
     this.#backoff.reset();
-    if (c === this.#main) {
-      // What was captured before the second connection was begun came late: this one may bring nothing more for long.
-      if (this.#rival !== undefined && c.clock.toLocal(captured) > this.#rival.beganAt) this.#dropRival();
-      return;
-    }
+    if (c === this.#main) return;
     this.#takeovers++;
-    this.#blackout.heard(now);
+    this.#blackout.over(now);
     this.#rival = undefined;
     this.#disconnect();
     this.#main = c;
