@@ -1,6 +1,7 @@
 # Each target is what a person could have typed. `make` alone says what there is.
 GOLANGCI_LINT := v2.15.0
 PEBBLE := v2.10.1
+GOVULNCHECK := v1.9.0
 FUZZTIME ?= 30s
 MEDIATIME ?= 5m
 
@@ -91,6 +92,12 @@ attack: build test/e2e/node_modules ## attack every door of the real server, 100
 attack-quick: build test/e2e/node_modules ## the same with each case once; the last line is JSON
 	go run ./test/attack -quick
 
+tls-check: build ## have testssl.sh look at a server on 127.0.0.1 (two minutes); the last line is JSON
+	node test/tls/check.mjs
+
+vulncheck: web bin/vuln/$(GOVULNCHECK)/govulncheck ## look for known vulnerabilities in what is used, at vuln.go.dev or in VULNDB=file:///a/clone/of/vulndb/data/osv
+	bin/vuln/$(GOVULNCHECK)/govulncheck $(if $(VULNDB),-db $(VULNDB)) ./...
+
 v4l2: build ## try cameras of this machine against a real driver, in an emulated guest (a minute; needs QEMU)
 	test/v4l2/run
 
@@ -114,7 +121,10 @@ clean: ## remove what was built and fetched into this folder
 bin/lint/$(GOLANGCI_LINT)/golangci-lint:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
 
+bin/vuln/$(GOVULNCHECK)/govulncheck:
+	GOBIN=$(CURDIR)/$(@D) go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK)
+
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick screens check clean
+.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick tls-check vulncheck screens check clean

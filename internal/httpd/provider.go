@@ -29,7 +29,7 @@ func (s *Server) providerLogin(w http.ResponseWriter, r *http.Request, _ caller)
 		Name: loginCookie, Value: browser, Path: "/", MaxAge: int(oidc.LoginLifetime.Seconds()),
 		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
-	http.Redirect(w, r, address, http.StatusSeeOther)
+	http.Redirect(w, r, address, http.StatusSeeOther) //nolint:gosec // to the provider that is configured
 }
 
 // providerCallback takes the browser back from the provider and gives it its session.

@@ -76,10 +76,10 @@ func firstStage(o Options) error {
 	if err != nil {
 		return err
 	}
-	err = syscall.Exec(program, os.Args, env)
+	err = syscall.Exec(program, os.Args, env) //nolint:gosec // itself, as it was called
 	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOENT) {
 		// In a directory that is closed to the new user, or replaced since by a newer one.
-		err = syscall.Exec("/proc/self/fd/"+strconv.Itoa(image), os.Args, env)
+		err = syscall.Exec("/proc/self/fd/"+strconv.Itoa(image), os.Args, env) //nolint:gosec // as above
 	}
 	if errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("the program %s may not be run by another user than its owner; make it executable for all with chmod 755", program)

@@ -131,7 +131,7 @@ func copyFiles(from, to string, names ...string) error {
 		if err != nil {
 			return fmt.Errorf("read a file to copy: %w", err)
 		}
-		if err := os.WriteFile(filepath.Join(to, name), b, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(to, name), b, 0o644); err != nil { //nolint:gosec // all of it is public
 			return fmt.Errorf("write a copy: %w", err)
 		}
 	}
