@@ -35,23 +35,11 @@ export class Single {
 
   key(e: KeyboardEvent): boolean {
     this.stir();
-    switch (e.key) {
-      case "i":
-        this.#player.toggleAttribute("stats");
-        return true;
-      case "q":
-        this.#player.toggleSettings();
-        return true;
-      case "f":
-        this.#player.toggleFullScreen();
-        return true;
-      case "Escape":
-        // In full screen the browser takes it, to leave that first.
-        if (document.fullscreenElement === null) this.#navigation.go("/");
-        return true;
-      default:
-        return false;
-    }
+    if (this.#player.key(e)) return true;
+    // In full screen the browser takes it, to leave that first.
+    if (e.key !== "Escape" || document.fullscreenElement !== null) return false;
+    this.#navigation.go("/");
+    return true;
   }
 
   /** Leaves the player as it was. Safe to call twice. */
@@ -60,12 +48,11 @@ export class Single {
     clearTimeout(this.#timer);
     this.#quiet(false);
     // What was chosen for this picture alone does not hold for a tile.
-    for (const name of ["controls", "quality", "mode"]) this.#player.removeAttribute(name);
+    for (const name of ["controls", "quality", "mode", "rotate", "mirror"]) this.#player.removeAttribute(name);
     this.element.remove();
   }
 
   #quiet(quiet: boolean): void {
     this.#host.classList.toggle("quiet", quiet);
-    this.#player.toggleAttribute("quiet", quiet);
   }
 }

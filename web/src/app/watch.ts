@@ -23,7 +23,6 @@ export class Watch implements Page {
     });
     player.setAttribute("src", socketPath(stream));
     player.setAttribute("aria-label", t.watch.label(stream));
-    player.addEventListener("dblclick", () => player.toggleFullScreen());
     this.#single = new Single(navigation, stream, player, this.element);
     this.element.append(player, this.#single.element);
   }

@@ -1,28 +1,34 @@
-// <sightline-player src="/ws/watch/door">: watches one stream. Attributes: src; renderer="track|canvas" forces a way to the
-// screen; stats shows the figures; controls gives buttons for quality, figures and full screen; quiet hides these until they
-// have the focus. quality="auto|high|detail|low|saver|rendition:NAME" and mode="live|smooth" say what is wanted; without them
-// holds what was chosen last in this browser, and a browser that is to spare data gets quality="saver". Event: statechange,
-// with detail.state. Method: stats(). Property: surface; ticket, to be set before src where no cookie speaks for the viewer.
+// <sightline-player src="/ws/watch/door">: watches one stream. player.d.ts says what programs may use of it, docs/player.md what
+// attributes there are. The pictures' way is the worker's; here are the life of the element, its attributes, and what people do.
 
-import { el, iconButton, setText } from "./dom.ts";
-import { Figures, figuresOf } from "./figures.ts";
-import type { FromWorker, Report, ToWorker, Wishes } from "./messages.ts";
+import { pickLanguage } from "../language.ts";
+import { el } from "./dom.ts";
+import { Face } from "./face.ts";
+import { figuresOf } from "./figures.ts";
+import { limitWords, unlimited } from "./limits.ts";
+import type { FromWorker, Report, Still, ToWorker, Wishes } from "./messages.ts";
 import type * as api from "./player.d.ts";
-import type { PlayerState, PlayerStats, StateChange } from "./player.d.ts";
+import type { PlayerState, PlayerStats, Snapshot, StateChange } from "./player.d.ts";
 import { modes, type Mode } from "./playout.ts";
-import { isQuality, pinned, type Quality } from "./quality.ts";
+import { isQuality, pinned, rendition, type Quality } from "./quality.ts";
 import { rememberedMode, rememberedQuality, rememberMode, rememberQuality } from "./remembered.ts";
-import { Settings } from "./settings.ts";
-import { ageWords, tell, type Told } from "./state.ts";
+import { draw, fileName } from "./snapshot.ts";
+import { Stage } from "./stage.ts";
+import { tell, type Told } from "./state.ts";
+import { stringsIn, why } from "./strings.ts";
 import { style } from "./style.ts";
 import { bestRenderer, newShown, type Shown } from "./surface.ts";
-import { localNow, micros } from "./units.ts";
+import { localNow, micros, type Micros } from "./units.ts";
+import { mirrored, rotated, type Turns } from "./view.ts";
 import { lines, worthTelling } from "./viewport.ts";
+import { canLeave, PictureInPicture } from "./window-apart.ts";
 
 const tellEvery = 250; // ms
 const hiddenFor = 250; // ms before the server is told; a reload hides the page for less
 /** Decoded but unpainted for so long: the track stalled. */
 const unpaintedLimit = 1_500; // ms
+/** Controls hide when nobody has moved for so long. */
+const idleAfter = 2_500; // ms
 
 const unheard: Report = {
   phase: { name: "opening" },
@@ -31,7 +37,7 @@ const unheard: Report = {
   renderer: undefined,
   paused: false,
   renditions: [],
-  limit: { name: "", words: "" },
+  limit: unlimited,
   mode: "live",
   playoutDelay: micros(0),
   freezes: { count: 0, longest: micros(0), total: micros(0) },
@@ -52,7 +58,7 @@ const unheard: Report = {
 };
 
 export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer {
-  static readonly observedAttributes = ["src", "renderer", "stats", "controls", "quality", "mode"];
+  static readonly observedAttributes = ["src", "renderer", "stats", "controls", "quality", "mode", "rotate", "mirror", "lang"];
 
   /**
    * Gets a single-use ticket for the stream; called before each connection and before leave to watch ends. Not set: ticket-url
@@ -60,24 +66,17 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
    */
   ticket: (() => Promise<string>) | undefined;
 
+  readonly #internals = this.attachInternals();
+  readonly #shadow = this.attachShadow({ mode: "open" });
   readonly #root = el("div", "root empty");
-  readonly #pill = el("span", "pill");
-  readonly #age = el("span", "age");
-  readonly #detail = el("p", "detail");
-  readonly #again = el("button", "again");
-  readonly #controls = el("div", "controls");
-  readonly #statsButton = iconButton("Statistics", "M4 20V11M10 20V4M16 20v-7M21 20H3");
-  readonly #figures = new Figures();
-  readonly #settings = new Settings({
-    quality: (q) => {
-      rememberQuality(q);
-      this.setAttribute("quality", q);
-    },
-    mode: (m) => {
-      rememberMode(m);
-      this.setAttribute("mode", m);
-    },
-  });
+  readonly #stage = new Stage({ changed: () => this.#viewChanged() });
+  #strings = stringsIn.en;
+  #face: Face;
+  #apart: PictureInPicture | undefined;
+  /** A person paused it. */
+  #held = false;
+  #idleTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #stills: ((still: Still | undefined) => void)[] = [];
 
   #worker: Worker | undefined;
   #shown: Shown | undefined;
@@ -99,41 +98,26 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
   });
   readonly #onVisibility = () => this.#watchVisibility();
   readonly #saving = new Saving(() => this.#choose());
-  readonly #onElsewhere = (e: Event) => {
-    const path = e.composedPath();
-    if (!path.includes(this.#settings.element) && !path.includes(this.#settings.button)) this.#settings.toggle(false);
-  };
+  readonly #onElsewhere = (e: Event) => this.#face.elsewhere(e.composedPath());
+  readonly #onFullScreen = () => this.#face.showFullScreen(document.fullscreenElement === this);
 
   constructor() {
     super();
-    const shadow = this.attachShadow({ mode: "open" });
+    this.#internals.role = "group";
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(style);
-    shadow.adoptedStyleSheets = [sheet];
-
-    const said = el("div");
-    said.style.display = "contents";
-    said.setAttribute("role", "status");
-    said.setAttribute("aria-live", "polite");
-    said.append(this.#pill, this.#detail);
-    this.#again.type = "button";
-    this.#again.textContent = "Try again";
-    this.#again.hidden = true;
-    this.#again.addEventListener("click", () => this.#post({ type: "reconnect" }));
-
-    this.#statsButton.addEventListener("click", () => this.toggleAttribute("stats"));
-    const full = iconButton("Full screen", "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5");
-    full.addEventListener("click", () => this.toggleFullScreen());
-    this.#controls.append(this.#settings.button, this.#statsButton, full);
-    // The age counts on each second, so it stands outside of what is read aloud.
-    const dock = el("div", "dock");
-    dock.append(this.#figures.element, said, this.#age, this.#again, this.#controls);
-    this.#root.append(dock, this.#settings.element);
-    shadow.append(this.#root);
-    this.#showAttributes();
+    this.#shadow.adoptedStyleSheets = [sheet];
+    this.#shadow.append(this.#root);
+    this.#stage.listen();
+    this.#face = this.#newFace();
+    const root = this.#root;
+    for (const sign of ["pointermove", "pointerdown", "keydown", "focusin"]) root.addEventListener(sign, () => this.#stir());
+    root.addEventListener("keydown", (e) => this.#keyDown(e));
+    this.#stage.element.addEventListener("dblclick", (e) => this.#doubleClick(e));
   }
 
   connectedCallback(): void {
+    this.#speak();
     this.#start();
   }
 
@@ -147,10 +131,13 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
   }
 
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
-    if (name === "stats" || name === "controls") {
+    if (name === "controls" && after === null) this.#release();
+    if (name === "stats" || name === "controls" || name === "rotate" || name === "mirror") {
       this.#showAttributes();
     } else if (name === "quality" || name === "mode") {
       this.#choose();
+    } else if (name === "lang") {
+      this.#speak();
     } else if (this.isConnected && before !== after) {
       this.#stop();
       this.#start();
@@ -175,14 +162,74 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     return figuresOf(this.#report, this.state, this.#wishes.quality);
   }
 
+  get paused(): boolean {
+    return this.#held;
+  }
+
+  pause(): void {
+    this.#hold(true);
+  }
+
+  play(): void {
+    this.#hold(false);
+  }
+
+  pin(name: string | null): void {
+    this.setAttribute("quality", name === null ? "auto" : rendition(name));
+  }
+
+  async snapshot(): Promise<Snapshot> {
+    const still = await this.#still();
+    if (still === undefined) throw new DOMException("There is no picture yet.", "InvalidStateError");
+    const { image, capture } = still;
+    this.#stage.picture = image;
+    const canvas = draw(image, this.#stage.view, this.#stage.matrix, this.#stage.box, image, () => undefined);
+    image.close();
+    const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/png"));
+    if (blob === null) throw new DOMException("The browser makes no PNG of this picture.", "EncodingError");
+    const taken = this.#taken(capture);
+    return { blob, name: fileName(this.stats().stream ?? "picture", taken), captured: new Date(taken / 1000) };
+  }
+
   /** Opens or closes the choice of quality. */
   toggleSettings(): void {
-    this.#settings.toggle();
+    this.#face.settings.toggle();
   }
 
   toggleFullScreen(): void {
     const done = document.fullscreenElement === null ? this.requestFullscreen() : document.exitFullscreen();
     done.catch(() => undefined); // refused by the browser, which shows as much
+  }
+
+  /** Takes a key, also for pages that have the focus elsewhere; says whether it did. */
+  key(e: KeyboardEvent): boolean {
+    if (!this.hasAttribute("controls") || e.ctrlKey || e.metaKey || e.altKey) return false;
+    this.#stir();
+    switch (e.key) {
+      case "i":
+        this.toggleAttribute("stats");
+        return true;
+      case "q":
+        this.toggleSettings();
+        return true;
+      case "f":
+        this.toggleFullScreen();
+        return true;
+      case "k":
+        this.#hold(!this.#held);
+        return true;
+      case "s":
+        void this.#save();
+        return true;
+      case "r":
+        this.#turn(rotated);
+        return true;
+      case "m":
+        this.#turn(mirrored);
+        return true;
+      default:
+        return this.#stage.key(e.key);
+    }
   }
 
   // --- life ---
@@ -195,12 +242,12 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
 
     const worker = takeWorker();
     worker.onmessage = (e: MessageEvent<FromWorker>) => this.#heard(e.data);
-    worker.onerror = (e) => this.#broken(`The player's worker did not run${e.message ? ` (${e.message})` : ""}. Reload the page.`);
+    worker.onerror = (e) => this.#broken(e.message ?? "");
     this.#worker = worker;
     this.#report = unheard;
     this.#wishes = {
       maxHeight: this.#linesWanted(),
-      visible: document.visibilityState === "visible",
+      visible: document.visibilityState === "visible" && !this.#held,
       quality: this.#quality(),
       mode: this.#mode(),
     };
@@ -210,12 +257,14 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
 
     this.#timer = setInterval(() => this.#tell(), tellEvery);
     // Device pixels change too when the window goes to another screen.
-    this.#resize.observe(this, { box: "devicePixelContentBoxSize" in ResizeObserverEntry.prototype ? "device-pixel-content-box" : "content-box" });
+    this.#resize.observe(this.#stage.element, { box: "devicePixelContentBoxSize" in ResizeObserverEntry.prototype ? "device-pixel-content-box" : "content-box" });
     this.#intersection.observe(this);
     document.addEventListener("visibilitychange", this.#onVisibility);
     document.addEventListener("pointerdown", this.#onElsewhere);
     document.addEventListener("focusin", this.#onElsewhere);
+    document.addEventListener("fullscreenchange", this.#onFullScreen);
     this.#saving.watch();
+    this.#stir();
     this.#tell();
   }
 
@@ -230,7 +279,11 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     document.removeEventListener("visibilitychange", this.#onVisibility);
     document.removeEventListener("pointerdown", this.#onElsewhere);
     document.removeEventListener("focusin", this.#onElsewhere);
+    document.removeEventListener("fullscreenchange", this.#onFullScreen);
     this.#saving.close();
+    this.#apart?.close();
+    clearTimeout(this.#idleTimer);
+    for (const give of this.#stills.splice(0)) give(undefined);
     for (const shown of [this.#shown, this.#former]) {
       shown?.close();
       shown?.element.remove();
@@ -257,7 +310,8 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#dismissFormer();
     this.#former = this.#shown;
     this.#shown = shown;
-    this.#root.prepend(shown.element);
+    shown.element.part.add("surface");
+    this.#stage.element.prepend(shown.element);
     return shown.surface;
   }
 
@@ -277,11 +331,14 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     switch (m.type) {
       case "report":
         this.#report = m.report;
+        if (m.report.rendition !== undefined) this.#stage.picture = m.report.rendition;
         if (m.report.rendition !== undefined) this.#shown?.expect();
         this.#tell();
         return;
       case "ticket-wanted":
         return void this.#giveTicket();
+      case "still":
+        return this.#stills.shift()?.(m.still);
       case "surface-wanted":
         return this.#renewSurface();
       default:
@@ -303,9 +360,25 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#post({ type: "ticket", ticket });
   }
 
-  #broken(why: string): void {
-    this.#report = { ...this.#report, phase: { name: "unsupported", why } };
+  #broken(said: string): void {
+    this.#report = { ...this.#report, phase: { name: "unsupported", why: why("noWorker", said) } };
     this.#tell();
+  }
+
+  /** A copy of the picture on the screen. */
+  async #still(): Promise<Still | undefined> {
+    const known = await this.#shown?.still();
+    if (known !== undefined || this.#shown?.surface.kind !== "canvas" || this.#report.lastPaintAt === undefined) return known;
+    return await new Promise((given) => {
+      this.#stills.push(given);
+      this.#post({ type: "still-wanted" });
+    });
+  }
+
+  /** When a picture was taken, on the local clock. */
+  #taken(capture: Micros): Micros {
+    const { lastCapture, lastCaptureAt } = this.#report;
+    return lastCapture === undefined || lastCaptureAt === undefined ? localNow() : micros(capture + lastCaptureAt - lastCapture);
   }
 
   // --- what is wanted of the server ---
@@ -313,13 +386,13 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
   #watchVisibility(): void {
     clearTimeout(this.#hiddenTimer);
     this.#hiddenTimer = undefined;
-    const visible = document.visibilityState === "visible" && this.#inView;
-    if (visible) this.#wish({ visible });
+    const visible = !this.#held && (this.#apart !== undefined || (document.visibilityState === "visible" && this.#inView));
+    if (visible || this.#held) this.#wish({ visible });
     else this.#hiddenTimer = setTimeout(() => this.#wish({ visible }), hiddenFor);
   }
 
   #linesWanted(): number {
-    return lines(this.getBoundingClientRect(), this.#report.rendition ?? { width: 16, height: 9 }, devicePixelRatio);
+    return lines(this.#stage.element.getBoundingClientRect(), this.#report.rendition ?? { width: 16, height: 9 }, devicePixelRatio);
   }
 
   #measure(): void {
@@ -352,33 +425,149 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#tell();
   }
 
+  #hold(held: boolean): void {
+    this.#held = held;
+    this.#face.showPlaying(!held);
+    if (this.#worker !== undefined) this.#watchVisibility();
+  }
+
+  /** Takes back what people did by the controls that are gone. */
+  #release(): void {
+    this.#face.elsewhere([]);
+    this.#stage.reset();
+    this.#hold(false);
+  }
+
+  // --- what people do ---
+
+  #keyDown(e: KeyboardEvent): void {
+    const from = e.composedPath()[0];
+    if (from instanceof HTMLInputElement) {
+      if (e.key !== "Escape" && e.key !== "Tab") e.stopPropagation(); // it is typed there, and is no command to the page
+    } else if (this.key(e)) {
+      e.preventDefault();
+      e.stopPropagation();
+    }
+  }
+
+  #doubleClick(e: Event): void {
+    if (!this.hasAttribute("controls")) return;
+    e.stopPropagation();
+    if (this.#stage.view.zoom > 1) this.#stage.reset();
+    else this.toggleFullScreen();
+  }
+
+  /** Shows the controls until nobody has moved for a while. */
+  #stir(): void {
+    clearTimeout(this.#idleTimer);
+    this.#root.classList.remove("idle");
+    this.#idleTimer = setTimeout(() => this.#root.classList.toggle("idle", !this.#face.busy), idleAfter);
+  }
+
+  #turn(how: typeof rotated): void {
+    const v = how(this.#stage.view);
+    this.#stage.show(v);
+    if (v.turns === 0) this.removeAttribute("rotate");
+    else this.setAttribute("rotate", String(v.turns * 90));
+    this.toggleAttribute("mirror", v.mirrored);
+  }
+
+  async #save(): Promise<void> {
+    let shot: Snapshot;
+    try {
+      shot = await this.snapshot();
+    } catch {
+      return this.#face.note(this.#strings.snapshotFailed);
+    }
+    const link = el("a");
+    link.href = URL.createObjectURL(shot.blob);
+    link.download = shot.name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it when it has asked where to
+    this.#face.note(this.#strings.snapshotSaved(shot.name));
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#apart !== undefined) return this.#apart.close();
+    const apart = await PictureInPicture.open(this.#shadow, this.#root, style, this.#stage.box, this.#strings, {
+      tick: () => this.#tell(),
+      closed: () => {
+        this.#apart = undefined;
+        this.#watchVisibility();
+      },
+    });
+    this.#apart = apart;
+    this.#watchVisibility();
+  }
+
   // --- what is told to people ---
 
+  /** Speaks the language of the element, or else of the browser. */
+  #speak(): void {
+    const strings = stringsIn[pickLanguage([this.lang, ...navigator.languages])];
+    if (strings === this.#strings && this.#face.elements[0]?.isConnected === true) return;
+    this.#strings = strings;
+    this.#face.close();
+    this.#face = this.#newFace();
+  }
+
+  #newFace(): Face {
+    const face = new Face(this.#strings, {
+      quality: (q) => {
+        rememberQuality(q);
+        this.setAttribute("quality", q);
+      },
+      mode: (m) => {
+        rememberMode(m);
+        this.setAttribute("mode", m);
+      },
+      again: () => this.#post({ type: "reconnect" }),
+      pauseOrPlay: () => this.#hold(!this.#held),
+      snapshot: () => void this.#save(),
+      statistics: () => this.toggleAttribute("stats"),
+      zoom: (factor) => this.#stage.zoom(factor),
+      resetZoom: () => this.#stage.reset(),
+      rotate: () => this.#turn(rotated),
+      mirror: () => this.#turn(mirrored),
+      pictureInPicture: canLeave() ? () => void this.#leave() : undefined,
+      fullScreen: document.fullscreenEnabled ? () => this.toggleFullScreen() : undefined,
+    });
+    this.#root.replaceChildren(this.#stage.element, ...face.elements);
+    face.showPlaying(!this.#held);
+    face.showZoom(this.#stage.view.zoom);
+    this.#face = face;
+    this.#showAttributes();
+    return face;
+  }
+
   #showAttributes(): void {
-    const stats = this.hasAttribute("stats");
-    this.#figures.element.hidden = !stats;
-    this.#controls.hidden = !this.hasAttribute("controls");
-    this.#statsButton.setAttribute("aria-pressed", String(stats));
+    this.#face.showStatistics(this.hasAttribute("stats"));
+    this.#face.showControls(this.hasAttribute("controls"));
+    this.#root.classList.toggle("controlled", this.hasAttribute("controls"));
+    const turns = (Math.round(Number(this.getAttribute("rotate") ?? 0) / 90) & 3) as Turns;
+    this.#stage.turn(turns, this.hasAttribute("mirror"));
+    this.#face.showMirrored(this.hasAttribute("mirror"));
+  }
+
+  #viewChanged(): void {
+    this.#face.showZoom(this.#stage.view.zoom);
   }
 
   #tell(): void {
     const now = localNow();
-    const told = tell(this.#report, now);
+    const told = tell(this.#report, now, this.#strings);
     const before = this.#told;
     this.#told = told;
-    setText(this.#pill, told.title);
-    setText(this.#detail, told.detail);
-    setText(this.#age, told.age === undefined ? "" : `${told.state === "stills" ? "newest" : "picture"} ${ageWords(told.age)} old`);
+    const phase = this.#report.phase;
+    this.#face.tell(told, phase.name === "denied" || phase.name === "ended");
     this.#root.dataset["state"] = told.state;
-    this.#root.classList.toggle("old", told.age !== undefined && told.state !== "stills");
+    this.#root.classList.toggle("old", told.age !== undefined && told.state !== "stills" && told.state !== "paused");
     this.#root.classList.toggle("empty", this.#report.lastPaintAt === undefined);
-    this.#again.hidden = this.#report.phase.name !== "denied" && this.#report.phase.name !== "ended";
-    const limit = this.#report.limit.words;
-    if (this.hasAttribute("stats")) this.#figures.show(this.stats(), told.detail.includes(limit) ? "" : limit);
-    if (this.hasAttribute("controls")) this.#settings.show(this.#report.renditions, this.#wishes.quality, this.#wishes.mode, limit);
+    const limit = this.#held ? "" : limitWords(this.#strings, this.#report.limit);
+    if (this.hasAttribute("stats")) this.#face.figures.show(this.stats(), told.detail.includes(limit) ? "" : limit);
+    if (this.hasAttribute("controls")) this.#face.settings.show(this.#report.renditions, this.#wishes.quality, this.#wishes.mode, limit);
     this.#watchTrack();
     if (told.state !== before?.state) {
-      const phase = this.#report.phase;
       const detail: StateChange = { state: told.state, login: phase.name === "denied" && phase.login };
       this.dispatchEvent(new CustomEvent("statechange", { detail, bubbles: true, composed: true }));
     }

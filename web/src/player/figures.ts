@@ -3,6 +3,7 @@
 import { el, setText } from "./dom.ts";
 import type { Report } from "./messages.ts";
 import type { PlayerState, PlayerStats, Quality } from "./player.d.ts";
+import type { Strings } from "./strings.ts";
 
 /** The figures of a report about a player in that state, of which that quality is wanted. */
 export function figuresOf(r: Report, state: PlayerState, quality: Quality): PlayerStats {
@@ -41,42 +42,42 @@ export function figuresOf(r: Report, state: PlayerState, quality: Quality): Play
 /** The small panel of figures. */
 export class Figures {
   readonly element = el("div", "stats");
+  readonly #strings: Strings["statistics"];
   readonly #latency = el("span", "figure");
   readonly #caption = el("p", "caption");
   readonly #limit = el("p", "limit");
   readonly #rows = new Map<string, HTMLElement>();
 
-  constructor() {
+  constructor(s: Strings) {
+    this.#strings = s.statistics;
+    this.element.part.add("statistics");
     this.element.setAttribute("role", "group");
-    this.element.setAttribute("aria-label", "Statistics");
+    this.element.setAttribute("aria-label", s.controls.statistics);
     const lead = el("div", "lead");
-    const unit = el("span", "unit");
-    unit.textContent = "ms capture to paint";
-    lead.append(this.#latency, unit);
-    const list = document.createElement("dl");
-    for (const name of ["Painted", "Bitrate", "Picture", "Codec", "Held back", "Dropped", "Stood still"]) {
-      const dt = document.createElement("dt");
-      dt.textContent = name;
-      const dd = document.createElement("dd");
-      list.append(dt, dd);
+    lead.append(this.#latency, el("span", "unit", s.statistics.unit));
+    const list = el("dl");
+    for (const name of ["painted", "bitrate", "picture", "codec", "heldBack", "dropped", "stoodStill"] as const) {
+      const dd = el("dd");
+      list.append(el("dt", "", s.statistics[name]), dd);
       this.#rows.set(name, dd);
     }
     this.element.append(lead, this.#caption, list, this.#limit);
   }
 
   /** limit is a sentence, or empty. */
-  show(s: PlayerStats, limit: string): void {
-    setText(this.#latency, s.paint_p50_ms === null ? "–" : s.paint_p50_ms.toFixed(0));
-    const p95 = s.paint_p95_ms === null ? "–" : `${s.paint_p95_ms.toFixed(0)} ms`;
-    const error = s.clock_error_ms === null ? "–" : `± ${s.clock_error_ms.toFixed(1)} ms`;
-    setText(this.#caption, `95th percentile ${p95} · clock ${error}`);
-    this.#row("Painted", `${s.painted_fps.toFixed(1)} /s`);
-    this.#row("Bitrate", `${(s.bitrate_bps / 1e6).toFixed(2)} Mbit/s`);
-    this.#row("Picture", s.width === null || s.height === null ? "–" : `${s.width} × ${s.height}`);
-    this.#row("Codec", `${s.codec ?? "–"} · ${s.renderer ?? "–"}`);
-    this.#row("Held back", `${s.playout_delay_ms.toFixed(0)} ms · ${s.mode}`);
-    this.#row("Dropped", `${s.dropped_total} here · ${s.dropped_by_server_total} by the server`);
-    this.#row("Stood still", s.freezes_total === 0 ? "never" : `${s.freezes_total} × · ${seconds(s.longest_freeze_ms)} at most · ${seconds(s.frozen_ms_total)} in all`);
+  show(f: PlayerStats, limit: string): void {
+    const s = this.#strings;
+    setText(this.#latency, f.paint_p50_ms === null ? "–" : f.paint_p50_ms.toFixed(0));
+    const p95 = f.paint_p95_ms === null ? "–" : `${f.paint_p95_ms.toFixed(0)} ms`;
+    const error = f.clock_error_ms === null ? "–" : `± ${f.clock_error_ms.toFixed(1)} ms`;
+    setText(this.#caption, s.caption(p95, error));
+    this.#row("painted", `${f.painted_fps.toFixed(1)} /s`);
+    this.#row("bitrate", `${(f.bitrate_bps / 1e6).toFixed(2)} Mbit/s`);
+    this.#row("picture", f.width === null || f.height === null ? "–" : `${f.width} × ${f.height}`);
+    this.#row("codec", `${f.codec ?? "–"} · ${f.renderer ?? "–"}`);
+    this.#row("heldBack", `${f.playout_delay_ms.toFixed(0)} ms · ${f.mode}`);
+    this.#row("dropped", s.droppedWhere(f.dropped_total, f.dropped_by_server_total));
+    this.#row("stoodStill", f.freezes_total === 0 ? s.never : s.times(f.freezes_total, seconds(f.longest_freeze_ms), seconds(f.frozen_ms_total)));
     setText(this.#limit, limit);
   }
 

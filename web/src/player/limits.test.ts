@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { limiting, rate, type Limits } from "./limits.ts";
+import { limiting, limitWords, rate, type Limits } from "./limits.ts";
+import { stringsIn } from "./strings.ts";
 
 const well: Limits = {
   hidden: false, overloaded: false, decodedFps: 30, paintedFps: 30, encoding: 5_000, interval: 33_333, quality: "auto",
@@ -28,7 +29,7 @@ for (const c of cases) {
   test(`what limits: ${c.name}`, () => {
     const found = limiting({ ...well, ...c.known });
     assert.equal(found.name, c.want);
-    assert.match(found.words, c.words);
+    assert.match(limitWords(stringsIn.en, found), c.words);
   });
 }
 

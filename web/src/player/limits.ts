@@ -1,6 +1,7 @@
-// What keeps the picture from being better, in a sentence that a person understands. Pure.
+// What keeps the picture from being better. Pure.
 
 import type { Quality } from "./quality.ts";
+import type { Strings } from "./strings.ts";
 import type { Limit } from "./wire.ts";
 
 export type LimitName = Limit | "tab" | "decoder" | "encoder";
@@ -23,28 +24,33 @@ export interface Limits {
 
 export interface Limiting {
   readonly name: LimitName;
-  /** Empty where nothing limits. */
-  readonly words: string;
+  /** Which sentence says it; empty where nothing limits. */
+  readonly words: keyof Strings["limit"];
+  /** What the network is known to carry; 0: more than is sent. */
+  readonly carriesBps: number;
 }
+
+export const unlimited: Limiting = { name: "", words: "", carriesBps: 0 };
 
 /** A screen may refresh at half the rate of the pictures; a tab that is held back paints fewer. */
 const heldBack = 2.5;
 
 export function limiting(l: Limits): Limiting {
-  const carries = l.server?.carriesBps ?? 0;
-  const network = carries > 0 ? `Your network carries ${rate(carries)}` : "Your network carries no more";
-  if (l.hidden) return { name: "tab", words: "This player is out of sight, so nothing is sent to it." };
-  if (l.overloaded) return { name: "decoder", words: "This device decodes more slowly than pictures arrive." };
-  if (l.server?.stills === true) return { name: "network", words: `${network}: too little for a moving picture.` };
-  if (l.server?.limit === "network") return { name: "network", words: `${network}.` };
-  if (l.decodedFps > heldBack * l.paintedFps) return { name: "tab", words: "The browser paints fewer pictures here than arrive." };
-  if (l.interval > 0 && l.encoding > l.interval) return { name: "encoder", words: "The camera's side encodes more slowly than pictures come." };
-  if (l.server?.limit === "shared") return { name: "shared", words: "Others watch the same picture over slower networks." };
-  if (l.server?.limit === "size") {
-    return { name: "size", words: l.quality === "auto" ? "More lines than this would not be seen at this size." : "You chose this quality." };
-  }
-  return { name: "", words: "" };
+  const carriesBps = l.server?.carriesBps ?? 0;
+  const by = (name: LimitName, words: Limiting["words"]): Limiting => ({ name, words, carriesBps });
+  if (l.hidden) return by("tab", "hidden");
+  if (l.overloaded) return by("decoder", "decoder");
+  if (l.server?.stills === true) return by("network", "stills");
+  if (l.server?.limit === "network") return by("network", "network");
+  if (l.decodedFps > heldBack * l.paintedFps) return by("tab", "tab");
+  if (l.interval > 0 && l.encoding > l.interval) return by("encoder", "encoder");
+  if (l.server?.limit === "shared") return by("shared", "shared");
+  if (l.server?.limit === "size") return by("size", l.quality === "auto" ? "size" : "chosen");
+  return unlimited;
 }
+
+/** The sentence that a person understands; empty where nothing limits. */
+export const limitWords = (s: Strings, l: Limiting): string => s.limit[l.words](l.carriesBps > 0 ? rate(l.carriesBps) : "");
 
 /** A bit rate in words. */
 export function rate(bps: number): string {

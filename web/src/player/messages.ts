@@ -4,6 +4,7 @@ import type { FreezeFigures } from "./freezes.ts";
 import type { Limiting } from "./limits.ts";
 import type { Mode } from "./playout.ts";
 import type { Quality } from "./quality.ts";
+import type { Why } from "./strings.ts";
 import type { Micros } from "./units.ts";
 import type { Rendition, StreamState } from "./wire.ts";
 
@@ -33,8 +34,17 @@ export type ToWorker =
   | { readonly type: "wishes"; readonly wishes: Wishes }
   /** For the next connection; undefined when there is none to be had. */
   | { readonly type: "ticket"; readonly ticket: string | undefined }
+  /** A copy of the picture on the canvas is wanted, which a still answers. */
+  | { readonly type: "still-wanted" }
   /** Connect now: after an end, or instead of waiting for the next attempt. */
   | { readonly type: "reconnect" };
+
+/** A picture by itself; it belongs to whoever is given it. */
+export interface Still {
+  readonly image: ImageBitmap;
+  /** On the server's epoch. */
+  readonly capture: Micros;
+}
 
 export interface Paint {
   /** On the server's epoch; identifies the picture. */
@@ -48,6 +58,7 @@ export interface Paint {
 export type FromWorker =
   | { readonly type: "report"; readonly report: Report }
   | { readonly type: "ticket-wanted" }
+  | { readonly type: "still"; readonly still: Still | undefined }
   /** The track no longer takes frames: give another. */
   | { readonly type: "surface-wanted" };
 
@@ -55,11 +66,11 @@ export type FromWorker =
 export type Phase =
   | { readonly name: "opening" }
   | { readonly name: "open" }
-  | { readonly name: "retrying"; readonly why: string }
+  | { readonly name: "retrying"; readonly why: Why }
   /** `login` is true where a new login may help. */
-  | { readonly name: "denied"; readonly why: string; readonly login: boolean }
-  | { readonly name: "ended"; readonly why: string }
-  | { readonly name: "unsupported"; readonly why: string };
+  | { readonly name: "denied"; readonly why: Why; readonly login: boolean }
+  | { readonly name: "ended"; readonly why: Why }
+  | { readonly name: "unsupported"; readonly why: Why };
 
 /** Everything the worker knows, several times a second. Times are on the local clock. */
 export interface Report {

@@ -65,6 +65,16 @@ export interface StateChange {
   readonly login: boolean;
 }
 
+/** A picture that was on the screen, as it was seen there: enlarged, turned, mirrored. */
+export interface Snapshot {
+  /** A PNG image. */
+  readonly blob: Blob;
+  /** A file's name, with the stream and the capture time in UTC. */
+  readonly name: string;
+  /** When the camera took it, by this device's clock. */
+  readonly captured: Date;
+}
+
 export interface SightlinePlayerEventMap extends HTMLElementEventMap {
   /** The player says something else of its picture. Bubbles. */
   statechange: CustomEvent<StateChange>;
@@ -82,6 +92,16 @@ export declare class SightlinePlayer extends HTMLElement {
   readonly reason: string;
   /** The element that shows the pictures. It is replaced when a track has to be made anew. */
   readonly surface: HTMLVideoElement | HTMLCanvasElement | undefined;
+  /** Whether pause() holds the picture. A player that nobody can see pauses and goes on by itself, which does not show here. */
+  readonly paused: boolean;
+  /** Goes on with the newest picture. */
+  play(): void;
+  /** Holds the picture, marked as old. Nothing is sent meanwhile. */
+  pause(): void;
+  /** Throws InvalidStateError while there is no picture. */
+  snapshot(): Promise<Snapshot>;
+  /** Stays with the rendition of that name while the stream has it; null: the best that the network carries. */
+  pin(rendition: string | null): void;
   /** What the player measured lately. */
   stats(): PlayerStats;
   addEventListener<K extends keyof SightlinePlayerEventMap>(type: K, listener: (this: SightlinePlayer, event: SightlinePlayerEventMap[K]) => unknown, options?: boolean | AddEventListenerOptions): void;

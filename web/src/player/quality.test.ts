@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { choices, isQuality, orders, pinned, rendition } from "./quality.ts";
+import { stringsIn } from "./strings.ts";
 import { CtrlOp, Preference, type Rendition } from "./wire.ts";
 
 const of = (id: number, name: string, height: number): Rendition => ({
@@ -33,7 +34,7 @@ test("a rendition may be named as a preference is", () => {
 });
 
 test("all preferences and all renditions are offered, the tallest first", () => {
-  const offered = choices(ladder);
+  const offered = choices(stringsIn.en, ladder);
   assert.deepEqual(offered.map((c) => c.quality), ["auto", "high", "detail", "low", "saver", "rendition:720p", "rendition:360p"]);
   assert.equal(offered[5]?.hint, "Always 1280 × 720");
 });

@@ -1,5 +1,6 @@
 // What a person would rather have where not everything is carried. Pure.
 
+import type { Strings } from "./strings.ts";
 import { CtrlOp, Preference, type Rendition } from "./wire.ts";
 
 type PreferenceName = keyof typeof Preference;
@@ -35,16 +36,11 @@ export interface Choice {
   readonly hint: string;
 }
 
-const preferences: readonly Choice[] = [
-  { quality: "auto", title: "Automatic", hint: "The best that your network carries" },
-  { quality: "high", title: "High", hint: "The most lines, even if they blur" },
-  { quality: "detail", title: "Keep detail", hint: "Never blurred; fewer pictures instead" },
-  { quality: "low", title: "Low", hint: "The fewest lines" },
-  { quality: "saver", title: "Data saver", hint: "The fewest bytes" },
-];
+const preferences = ["auto", "high", "detail", "low", "saver"] as const;
 
 /** All that there is to choose from, the tallest rendition first. */
-export function choices(renditions: readonly Rendition[]): readonly Choice[] {
+export function choices(s: Strings, renditions: readonly Rendition[]): readonly Choice[] {
   const tallest = [...renditions].sort((a, b) => b.height - a.height || b.max_bitrate_bps - a.max_bitrate_bps);
-  return [...preferences, ...tallest.map((r) => ({ quality: rendition(r.name), title: r.name, hint: `Always ${r.width} × ${r.height}${r.codec === "jpeg" ? ", JPEG" : ""}` }))];
+  const preferred = preferences.map((p) => ({ quality: p, title: s.quality[p][0], hint: s.quality[p][1] }));
+  return [...preferred, ...tallest.map((r) => ({ quality: rendition(r.name), title: r.name, hint: s.quality.always(`${r.width} × ${r.height}${r.codec === "jpeg" ? ", JPEG" : ""}`) }))];
 }

@@ -10,11 +10,12 @@ import { Freezes } from "./freezes.ts";
 import { Gate } from "./gate.ts";
 import { Leave } from "./leave.ts";
 import { limiting } from "./limits.ts";
-import type { Paint, Phase, Report, Surface, Wishes } from "./messages.ts";
+import type { Paint, Phase, Report, Still, Surface, Wishes } from "./messages.ts";
 import { Playout } from "./playout.ts";
 import { orders, pinned } from "./quality.ts";
 import { newSink, type Sink } from "./sink.ts";
 import { closed } from "./state.ts";
+import { why } from "./strings.ts";
 import { localNow, micros, type Micros } from "./units.ts";
 import { Window } from "./window.ts";
 import * as wire from "./wire.ts";
@@ -163,7 +164,12 @@ export class Session {
     if (ticket !== undefined) return c.open(this.#url, [wire.subprotocol, `ticket.${ticket}`]);
     if (c === this.#rival) return this.#dropRival();
     this.#disconnect();
-    this.#retry({ name: "retrying", why: "No ticket for this stream could be had." });
+    this.#retry({ name: "retrying", why: why("noTicket") });
+  }
+
+  /** The picture on the canvas, if that is where pictures go. */
+  still(): Promise<Still | undefined> {
+    return this.#sink?.still() ?? Promise.resolve(undefined);
   }
 
   reconnect(): void {
@@ -250,10 +256,10 @@ export class Session {
       if (c === this.#main) this.#report();
     },
     lost: (c, code, reason) => void this.#lost(c, code, reason),
-    unreadable: (c, why) => {
+    unreadable: (c, said) => {
       if (c === this.#rival) return this.#dropRival();
       this.#disconnect();
-      this.#retry({ name: "retrying", why: `The server sent something this player cannot read (${why}).` });
+      this.#retry({ name: "retrying", why: why("unreadable", said) });
     },
   };
 
@@ -605,11 +611,11 @@ async function whyRefused(url: string): Promise<Extract<Phase, { name: "denied" 
   try {
     const answer = await fetch(address, { credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(3_000) });
     const body = await answer.text();
-    if (answer.status === 401) return { name: "denied", why: "You are not logged in. Log in to go on.", login: true };
+    if (answer.status === 401) return { name: "denied", why: why("loggedOut"), login: true };
     if (answer.ok && !lists(JSON.parse(body), stream)) {
-      return { name: "denied", why: `There is no stream "${stream}" that you may watch.`, login: false };
+      return { name: "denied", why: why("notYours", stream), login: false };
     }
-    return { name: "retrying", why: "The server does not take the connection now. It is tried again." };
+    return { name: "retrying", why: why("notNow") };
   } catch {
     return undefined;
   }

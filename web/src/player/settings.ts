@@ -1,8 +1,10 @@
 // The panel in which a person chooses quality and playback: groups of radio buttons, which keyboards and screen readers know.
 
-import { el, iconButton, setText } from "./dom.ts";
-import type { Mode } from "./playout.ts";
+import { el, setText } from "./dom.ts";
+import { modes, type Mode } from "./playout.ts";
+import { Popup } from "./popup.ts";
 import { choices, type Choice, type Quality } from "./quality.ts";
+import type { Strings } from "./strings.ts";
 import type { Rendition } from "./wire.ts";
 
 export interface SettingsEvents {
@@ -10,63 +12,32 @@ export interface SettingsEvents {
   mode(m: Mode): void;
 }
 
-const playbacks: readonly { readonly mode: Mode; readonly title: string; readonly hint: string }[] = [
-  { mode: "live", title: "Live", hint: "Always the newest picture" },
-  { mode: "smooth", title: "Smooth", hint: "Even motion, up to 0.15 s older" },
-];
-
-export class Settings {
-  readonly button = iconButton("Quality", "M4 7h9M17 7h3M4 17h3M11 17h9M15 5v4M9 15v4");
-  readonly element = el("div", "settings");
+export class Settings extends Popup {
+  readonly #strings: Strings;
   readonly #limit = el("p", "limit");
   readonly #qualities: Group;
   readonly #playbacks: Group;
   #choices: readonly Choice[] = [];
 
-  constructor(events: SettingsEvents) {
-    const id = "settings";
-    this.element.id = id;
-    this.element.setAttribute("role", "dialog");
-    this.element.setAttribute("aria-label", "Quality");
-    this.element.hidden = true;
-    this.button.setAttribute("aria-haspopup", "dialog");
-    this.button.setAttribute("aria-controls", id);
-    this.button.setAttribute("aria-expanded", "false");
-    this.button.addEventListener("click", () => this.toggle());
-    this.#qualities = new Group("quality", "Quality", (value) => {
+  constructor(s: Strings, events: SettingsEvents) {
+    super(s.quality.title, "M4 7h9M17 7h3M4 17h3M11 17h9M15 5v4M9 15v4");
+    this.#strings = s;
+    this.#qualities = new Group("quality", s.quality.title, (value) => {
       const chosen = this.#choices.find((c) => c.quality === value);
       if (chosen !== undefined) events.quality(chosen.quality);
     });
-    this.#playbacks = new Group("mode", "Playback", (value) => {
-      const chosen = playbacks.find((p) => p.mode === value);
-      if (chosen !== undefined) events.mode(chosen.mode);
+    this.#playbacks = new Group("mode", s.playback.title, (value) => {
+      const chosen = modes.find((m) => m === value);
+      if (chosen !== undefined) events.mode(chosen);
     });
-    this.#playbacks.offer(playbacks.map((p) => ({ value: p.mode, title: p.title, hint: p.hint })));
+    this.#playbacks.offer(modes.map((m) => ({ value: m, title: s.playback[m][0], hint: s.playback[m][1] })));
+    this.element.classList.add("settings");
     this.element.append(this.#qualities.element, this.#playbacks.element, this.#limit);
-    this.element.addEventListener("keydown", (e) => {
-      if (e.key !== "Escape") return;
-      e.stopPropagation(); // the page has its own use for it
-      e.preventDefault();
-      this.toggle(false);
-      this.button.focus();
-    });
-    this.element.addEventListener("dblclick", (e) => e.stopPropagation());
-  }
-
-  get open(): boolean {
-    return !this.element.hidden;
-  }
-
-  toggle(open = !this.open): void {
-    if (open === this.open) return;
-    this.element.hidden = !open;
-    this.button.setAttribute("aria-expanded", String(open));
-    if (open) this.#qualities.focus();
   }
 
   /** limit is a sentence, or empty. */
   show(renditions: readonly Rendition[], quality: Quality, mode: Mode, limit: string): void {
-    this.#offer(choices(renditions));
+    this.#offer(choices(this.#strings, renditions));
     this.#qualities.check(this.#choices.some((c) => c.quality === quality) ? quality : "auto");
     this.#playbacks.check(mode);
     setText(this.#limit, limit);

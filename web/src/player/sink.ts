@@ -1,7 +1,7 @@
 // Where pictures go: a track that a <video> shows, or a canvas. A sink owns each picture it is given.
 
 import type { Picture } from "./decode.ts";
-import type { Paint, RendererName, Surface } from "./messages.ts";
+import type { Paint, RendererName, Still, Surface } from "./messages.ts";
 import { localNow, micros, type Micros } from "./units.ts";
 
 export interface SinkEvents {
@@ -16,6 +16,8 @@ export interface SinkEvents {
 export interface Sink {
   readonly name: RendererName;
   show(p: Picture): void;
+  /** A copy of the picture that is shown, where the worker knows which one it is. */
+  still(): Promise<Still | undefined>;
   close(): void;
 }
 
@@ -54,6 +56,10 @@ class TrackSink implements Sink {
     }
     this.#next = p;
     if (this.#writingSince === undefined) void this.#write();
+  }
+
+  async still(): Promise<undefined> {
+    // The page knows what its <video> shows.
   }
 
   close(): void {
@@ -120,6 +126,7 @@ class CanvasSink implements Sink {
   readonly #context: OffscreenCanvasRenderingContext2D;
   readonly #events: SinkEvents;
   #drawn: Micros | undefined;
+  #shown: Micros | undefined;
 
   constructor(canvas: OffscreenCanvas, events: SinkEvents) {
     const context = canvas.getContext("2d", { alpha: false, desynchronized: true });
@@ -143,7 +150,12 @@ class CanvasSink implements Sink {
     // The screen shows it no later than the next animation frame, so that is the time to own up to.
     if (this.#drawn === undefined) requestAnimationFrame(() => this.#painted());
     else this.#events.replaced();
-    this.#drawn = p.capture;
+    this.#drawn = this.#shown = p.capture;
+  }
+
+  async still(): Promise<Still | undefined> {
+    const capture = this.#shown;
+    return capture === undefined ? undefined : { image: await createImageBitmap(this.#canvas), capture };
   }
 
   close(): void {

@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ageWords, closed, tell, type Known } from "./state.ts";
+import { unlimited, type Limiting } from "./limits.ts";
+import { ageWords, closed, tell as tellIn, type Known } from "./state.ts";
+import { stringsIn, why } from "./strings.ts";
 import { micros, millis } from "./units.ts";
 import type { StreamState } from "./wire.ts";
 
 const now = micros(1_000_000_000);
+const tell = (k: Known, at: typeof now) => tellIn(k, at, stringsIn.en);
+const network: Limiting = { name: "network", words: "network", carriesBps: 1_200_000 };
 const ago = (ms: number) => micros(now - ms * 1000);
 
 function known(state: StreamState | undefined, more: Partial<Known> = {}): Known {
@@ -13,7 +17,7 @@ function known(state: StreamState | undefined, more: Partial<Known> = {}): Known
     server: state === undefined ? undefined : { stream: "door", state, detail: "", stills: false, carriesBps: 0 },
     rendition: undefined,
     paused: false,
-    limit: { name: "", words: "" },
+    limit: unlimited,
     lastPaintAt: undefined,
     lastCaptureAt: undefined,
     ...more,
@@ -42,9 +46,9 @@ test("a rare picture is not stale before the next one is overdue", () => {
 
 test("still pictures are called that, with their age however young, and why", () => {
   const server = { stream: "door", state: "live" as const, detail: "", stills: true, carriesBps: 64_000 };
-  const limit = { name: "network" as const, words: "Your network carries 64 kbit/s: too little for a moving picture." };
+  const limit: Limiting = { name: "network", words: "stills", carriesBps: 64_000 };
   const still = tell(known("live", { server, limit, lastPaintAt: ago(300), lastCaptureAt: ago(700) }), now);
-  assert.deepEqual([still.state, still.title, still.detail, still.age], ["stills", "Still pictures", limit.words, 700]);
+  assert.deepEqual([still.state, still.title, still.detail, still.age], ["stills", "Still pictures", "Your network carries 64 kbit/s: too little for a moving picture.", 700]);
   assert.equal(tell(known("live", { server, limit, lastPaintAt: ago(3_000), lastCaptureAt: ago(3_500) }), now).age, 3_500);
   const none = tell(known("live", { server, limit, lastPaintAt: ago(11_000), lastCaptureAt: ago(11_500) }), now);
   assert.deepEqual([none.state, none.age], ["stale", 11_500]);
@@ -52,10 +56,9 @@ test("still pictures are called that, with their age however young, and why", ()
 
 test("what makes pictures late is said beside late and stale, and nothing else is", () => {
   const late = { lastPaintAt: ago(10), lastCaptureAt: ago(2_500) };
-  const network = { name: "network" as const, words: "Your network carries 1.2 Mbit/s." };
   assert.equal(tell(known("live", { ...late, limit: network }), now).detail, "Pictures arrive late. Your network carries 1.2 Mbit/s.");
   assert.equal(tell(known("live", { ...late, lastPaintAt: ago(2_000), limit: network }), now).detail, "No new picture arrives. Your network carries 1.2 Mbit/s.");
-  assert.doesNotMatch(tell(known("live", { ...late, limit: { name: "size", words: "You chose this quality." } }), now).detail, /chose/);
+  assert.doesNotMatch(tell(known("live", { ...late, limit: { name: "size", words: "chosen", carriesBps: 0 } }), now).detail, /chose/);
 });
 
 test("no state but live calls a picture live, and each has words", () => {
@@ -77,8 +80,8 @@ test("the server's sentence goes before ours", () => {
 
 test("without a connection nothing is live, however fresh the picture", () => {
   for (const phase of [
-    { name: "opening" }, { name: "retrying", why: "w" }, { name: "denied", why: "w", login: true },
-    { name: "ended", why: "w" }, { name: "unsupported", why: "w" },
+    { name: "opening" }, { name: "retrying", why: why("lost") }, { name: "denied", why: why("lost"), login: true },
+    { name: "ended", why: why("lost") }, { name: "unsupported", why: why("lost") },
   ] as const) {
     assert.notEqual(tell(known("live", { ...fresh, phase }), now).state, "live");
   }
@@ -86,9 +89,15 @@ test("without a connection nothing is live, however fresh the picture", () => {
 
 test("an old picture keeps its age in every state", () => {
   const old = { lastPaintAt: ago(90_000), lastCaptureAt: ago(90_000) };
-  for (const k of [known("offline", old), known("live", { ...old, phase: { name: "retrying", why: "" } }), known("live", { ...old, paused: true })]) {
+  for (const k of [known("offline", old), known("live", { ...old, phase: { name: "retrying", why: why("lost") } }), known("live", { ...old, paused: true })]) {
     assert.equal(tell(k, now).age, 90_000);
   }
+});
+
+test("a stream that rests because nobody looks is paused, and waits for a picture otherwise", () => {
+  const states = (["idle", "live"] as const).map((state) => tell(known(state, { ...fresh, paused: true }), now).state);
+  assert.deepEqual(states, ["paused", "paused"]);
+  assert.equal(tell(known("idle", { paused: true }), now).state, "waiting");
 });
 
 test("ages in words", () => {
@@ -99,7 +108,16 @@ test("ages in words", () => {
 
 test("close codes: what ends, what a login mends, what is tried again", () => {
   for (const code of [1000, 4404]) assert.equal(closed(code, "", true).name, "ended");
-  for (const [code, login] of [[4401, true], [4403, false]] as const) assert.deepEqual({ ...closed(code, "", true), why: "" }, { name: "denied", why: "", login });
+  for (const [code, login] of [[4401, true], [4403, false]] as const) {
+    const { why: _, ...verdict } = closed(code, "", true) as { why: unknown };
+    assert.deepEqual(verdict, { name: "denied", login });
+  }
   for (const code of [1001, 1003, 1006, 1007, 1008, 1009, 1011, 4408, 4999]) assert.equal(closed(code, "", true).name, "retrying");
-  assert.notEqual(closed(1006, "", true).why, closed(1006, "", false).why);
+  assert.notDeepEqual(closed(1006, "", true).why, closed(1006, "", false).why);
+});
+
+test("a state has words in each language, and no sentence is the same in two", () => {
+  const late = known("live", { lastPaintAt: ago(10), lastCaptureAt: ago(2_500), limit: network });
+  const [en, de] = [tellIn(late, now, stringsIn.en), tellIn(late, now, stringsIn.de)];
+  assert.deepEqual([de.state, de.title, de.detail], [en.state, "Verspätet", "Bilder kommen verspätet an. Ihr Netz trägt 1.2 Mbit/s."]);
 });

@@ -1,8 +1,9 @@
 // What a person is told about the picture. Pure. The one rule: never say live of an old picture.
 
-import type { LimitName } from "./limits.ts";
+import { limitWords, type LimitName } from "./limits.ts";
 import type { Phase, Report } from "./messages.ts";
 import type { PlayerState } from "./player.d.ts";
+import { why, whyWords, type Strings } from "./strings.ts";
 import { millis, toMillis, type Micros, type Millis } from "./units.ts";
 
 export interface Told {
@@ -25,67 +26,68 @@ const stillFor = 10_000;
 /** What can make pictures late; other limits only make them smaller. */
 const slowing: ReadonlySet<LimitName> = new Set<LimitName>(["network", "decoder", "encoder", "tab"]);
 
-export function tell(known: Known, now: Micros): Told {
+export function tell(known: Known, now: Micros, s: Strings): Told {
   const age = tooOld(known, now);
-  const as: As = (state, title, detail) => ({ state, title, detail, age });
+  const as: As = (state, title, detail) => ({ state, title: s.state[title], detail, age });
   const phase = known.phase;
   switch (phase.name) {
     case "denied":
-      return as("denied", phase.login ? "Not allowed" : "Not available", phase.why);
+      return as("denied", phase.login ? "notAllowed" : "notAvailable", whyWords(s, phase.why));
     case "ended":
-      return as("ended", "Ended", phase.why);
+      return as("ended", "ended", whyWords(s, phase.why));
     case "unsupported":
-      return as("unsupported", "Cannot play here", phase.why);
+      return as("unsupported", "unsupported", whyWords(s, phase.why));
     case "retrying":
-      return as("connecting", "Connecting", phase.why);
+      return as("connecting", "connecting", whyWords(s, phase.why));
     case "opening":
-      return as("connecting", "Connecting", "");
+      return as("connecting", "connecting", "");
     case "open":
-      return open(known, now, age, as);
+      return open(known, now, age, s, as);
     default:
       return unreachable(phase);
   }
 }
 
-type As = (state: PlayerState, title: string, detail: string) => Told;
+type As = (state: PlayerState, title: keyof Strings["state"], detail: string) => Told;
 
-function open(known: Known, now: Micros, age: Millis | undefined, as: As): Told {
+function open(known: Known, now: Micros, age: Millis | undefined, s: Strings, as: As): Told {
   const detail = known.server?.detail ?? "";
   const state = known.server?.state;
   switch (state) {
     case undefined:
-      return as("connecting", "Connecting", "");
+      return as("connecting", "connecting", "");
     case "connecting":
-      return as("connecting", "Connecting", detail || "The server is opening the camera.");
+      return as("connecting", "connecting", detail || s.detail.opening);
     case "idle":
     case "waiting":
-      return as("waiting", "Waiting", detail || "The camera has not sent a picture yet.");
+      if (known.paused && known.lastPaintAt !== undefined) return as("paused", "paused", ""); // nobody watches it: that may be why
+      return as("waiting", "waiting", detail || s.detail.waiting);
     case "offline":
-      return as("lost", "Signal lost", detail || "The camera does not answer.");
+      return as("lost", "lost", detail || s.detail.offline);
     case "stalled":
-      return as("lost", "Signal lost", detail || "The camera stopped sending pictures.");
+      return as("lost", "lost", detail || s.detail.stalled);
     case "restarting":
-      return as("lost", "Signal lost", detail || "The camera's process is being restarted.");
+      return as("lost", "lost", detail || s.detail.restarting);
     case "ended":
-      return as("ended", "Ended", detail || "The camera's stream has ended.");
+      return as("ended", "ended", detail || s.detail.ended);
     case "live":
-      if (known.paused) return as("paused", "Paused", "");
-      if (known.lastPaintAt === undefined) return as("connecting", "Connecting", "The first picture is on its way.");
-      return playing(known, known.lastPaintAt, now, age, as);
+      if (known.paused) return as("paused", "paused", "");
+      if (known.lastPaintAt === undefined) return as("connecting", "connecting", s.detail.first);
+      return playing(known, known.lastPaintAt, now, age, s, as);
     default:
       return unreachable(state);
   }
 }
 
-function playing(known: Known, paintedAt: Micros, now: Micros, age: Millis | undefined, as: As): Told {
-  const why = slowing.has(known.limit.name) ? known.limit.words : "";
+function playing(known: Known, paintedAt: Micros, now: Micros, age: Millis | undefined, s: Strings, as: As): Told {
+  const limit = slowing.has(known.limit.name) ? limitWords(s, known.limit) : "";
   const since = toMillis((now - paintedAt) as Micros);
   if (known.server?.stills === true && since <= stillFor) {
-    return { ...as("stills", "Still pictures", why), age: age ?? millis(Math.max(toMillis((now - (known.lastCaptureAt ?? now)) as Micros), 0)) };
+    return { ...as("stills", "stills", limit), age: age ?? millis(Math.max(toMillis((now - (known.lastCaptureAt ?? now)) as Micros), 0)) };
   }
-  if (age === undefined) return as("live", "Live", "");
-  if (since > freshFor) return as("stale", "Stale", why === "" ? "No new picture arrives." : `No new picture arrives. ${why}`);
-  return as("stale", "Late", why === "" ? "Pictures arrive late: the network or this device cannot keep up." : `Pictures arrive late. ${why}`);
+  if (age === undefined) return as("live", "live", "");
+  if (since > freshFor) return as("stale", "stale", `${s.detail.silent} ${limit}`.trim());
+  return as("stale", "late", `${s.detail.late} ${limit || s.detail.lateWhy}`);
 }
 
 function tooOld(known: Known, now: Micros): Millis | undefined {
@@ -108,24 +110,24 @@ export function ageWords(age: Millis): string {
 export function closed(code: number, reason: string, everOpen: boolean): Exclude<Phase, { name: "opening" | "open" }> {
   switch (code) {
     case 1000:
-      return { name: "ended", why: reason || "The server ended the stream." };
+      return { name: "ended", why: why("serverEnded", reason) };
     case 4401:
-      return { name: "denied", why: "Your login has ended. Log in again to go on.", login: true };
+      return { name: "denied", why: why("loginOver"), login: true };
     case 4403:
-      return { name: "denied", why: "This session was ended, by you on another page or by the operator. Reload the page to start again.", login: false };
+      return { name: "denied", why: why("sessionEnded"), login: false };
     case 4404:
-      return { name: "ended", why: "This stream is gone from the server." };
+      return { name: "ended", why: why("gone") };
     case 1001:
-      return { name: "retrying", why: "The server is restarting." };
+      return { name: "retrying", why: why("restarting") };
     case 1003:
     case 1007:
     case 1008:
     case 1009:
-      return { name: "retrying", why: `The server ended the connection (${reason || `code ${code}`}).` };
+      return { name: "retrying", why: why("refused", reason || `code ${code}`) };
     case 4408:
-      return { name: "retrying", why: "The connection was too slow to answer." };
+      return { name: "retrying", why: why("slow") };
     default:
-      return { name: "retrying", why: everOpen ? "The connection to the server was lost." : "The server does not answer." };
+      return { name: "retrying", why: why(everOpen ? "lost" : "unanswered") };
   }
 }
 

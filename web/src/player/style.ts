@@ -17,12 +17,19 @@ export const style = `
   aspect-ratio: 16 / 9;
 }
 :host([hidden]) { display: none; }
+.stage { position: absolute; inset: 0; overflow: hidden; }
+/* One finger scrolls the page, two enlarge the picture; what is enlarged follows one finger. */
+.controlled .stage { touch-action: pan-x pan-y; }
+.controlled .stage.zoomed { touch-action: none; cursor: grab; }
+.controlled .stage.zoomed:active { cursor: grabbing; }
+.controlled.idle .stage { cursor: none; }
 .surface {
   position: absolute;
   inset: 0;
   width: 100%;
   height: 100%;
   object-fit: contain;
+  transform: var(--view, none);
   transition: filter 240ms ease;
 }
 .old .surface { filter: grayscale(0.85) brightness(0.42); }
@@ -42,7 +49,8 @@ export const style = `
   pointer-events: none;
   z-index: 2;
 }
-.pill, .age {
+.said { display: contents; }
+.pill, .age, .zoom {
   display: inline-flex;
   align-items: center;
   gap: 7px;
@@ -68,8 +76,14 @@ export const style = `
 .detail { order: 1; }
 .again { order: 2; }
 .controls { order: 3; }
-.age { order: 4; }
-.pill { order: 5; }
+.zoom { order: 4; }
+.age { order: 5; }
+.pill { order: 6; }
+.note { order: 2; flex-basis: 100%; margin: 0; text-shadow: 0 0 3px #000, 0 1px 8px rgb(0 0 0 / 0.9); overflow-wrap: anywhere; }
+.note:empty { display: none; }
+.zoom { pointer-events: auto; min-height: 26px; font-variant-numeric: tabular-nums; }
+.zoom::after { content: "×"; color: var(--quiet); font-size: 15px; line-height: 1; }
+.zoom:hover { background: rgb(36 43 52 / 0.95); }
 .detail {
   flex-basis: 100%;
   margin: 0;
@@ -115,21 +129,27 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
   font-size: 13px;
 }
 .again:hover { background: rgb(255 255 255 / 0.22); }
-.again[hidden], .controls[hidden], .stats[hidden], .settings[hidden] { display: none; }
+[hidden] { display: none !important; }
 
-.controls { display: flex; gap: 8px; pointer-events: auto; transition: opacity 200ms ease; }
-.controls button {
-  width: 40px;
+.controls { display: flex; gap: 6px; pointer-events: auto; transition: opacity 200ms ease; }
+.controls button, .zooming button {
+  min-width: 40px;
   height: 40px;
+  padding: 0;
   display: grid;
   place-items: center;
   border-radius: 10px;
   background: rgb(10 13 17 / 0.66);
 }
-.controls button:hover { background: rgb(36 43 52 / 0.9); }
-.controls button[aria-pressed="true"], .controls button[aria-expanded="true"] { color: var(--good); }
-.controls svg { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width: 1.75; stroke-linecap: round; stroke-linejoin: round; }
-:host([quiet]) .controls:not(:focus-within) { opacity: 0; pointer-events: none; }
+.controls button:hover { background: rgb(36 43 52 / 0.95); }
+.controls button[aria-pressed="true"], .controls button[aria-expanded="true"], .item[aria-pressed="true"] { color: var(--good); }
+svg { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width: 1.75; stroke-linecap: round; stroke-linejoin: round; }
+.idle .controls:not(:has(:focus-visible)) { opacity: 0; pointer-events: none; }
+@media (pointer: coarse) {
+  .controls button, .zooming button { min-width: 44px; height: 44px; }
+  .item, .panel label { min-height: 44px; }
+  .zoom, .again { min-height: 44px; }
+}
 
 .stats {
   position: absolute;
@@ -160,7 +180,7 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
 .limit:empty { display: none; }
 .stats .limit { margin-top: 6px; max-width: 34ch; }
 
-.settings {
+.panel {
   --above: max(var(--inset), env(safe-area-inset-bottom));
   position: absolute;
   right: max(var(--inset), env(safe-area-inset-right));
@@ -176,10 +196,10 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
   background: rgb(15 19 25 / 0.96);
   box-shadow: 0 0 0 1px rgb(255 255 255 / 0.09), 0 12px 40px rgb(0 0 0 / 0.5);
 }
-.settings fieldset { border: 0; margin: 0; padding: 0; min-width: 0; }
-.settings fieldset + fieldset { margin-top: 8px; padding-top: 12px; border-top: 1px solid rgb(255 255 255 / 0.09); }
-.settings legend { float: left; width: 100%; box-sizing: border-box; padding: 0 10px 4px; color: #a7b2c0; font-size: 12px; font-weight: 600; }
-.settings label {
+.panel fieldset { border: 0; margin: 0; padding: 0; min-width: 0; }
+.panel fieldset + fieldset { margin-top: 8px; padding-top: 12px; border-top: 1px solid rgb(255 255 255 / 0.09); }
+.panel legend { float: left; width: 100%; box-sizing: border-box; padding: 0 10px 4px; color: #a7b2c0; font-size: 12px; font-weight: 600; }
+.panel label {
   clear: both;
   display: grid;
   grid-template-columns: auto 1fr;
@@ -189,12 +209,43 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
   border-radius: 9px;
   cursor: pointer;
 }
-.settings label:hover { background: rgb(255 255 255 / 0.06); }
-.settings label:has(:focus-visible) { outline: 2px solid #7db8ff; outline-offset: -2px; }
-.settings input { grid-row: span 2; width: 17px; height: 17px; margin: 0; accent-color: var(--good); outline: none; cursor: pointer; }
-.settings .title { font-weight: 600; line-height: 19px; }
-.settings .hint { color: #a7b2c0; font-size: 12px; line-height: 16px; }
-.settings .limit { padding: 8px 10px 2px; font-size: 12px; line-height: 17px; }
+.panel label:hover { background: rgb(255 255 255 / 0.06); }
+.panel label:has(:focus-visible) { outline: 2px solid #7db8ff; outline-offset: -2px; }
+.panel input { grid-row: span 2; width: 17px; height: 17px; margin: 0; accent-color: var(--good); outline: none; cursor: pointer; }
+.panel .title { font-weight: 600; line-height: 19px; }
+.panel .hint { color: #a7b2c0; font-size: 12px; line-height: 16px; }
+.panel .limit { padding: 8px 10px 2px; font-size: 12px; line-height: 17px; }
+
+.panel h2 { margin: 10px 10px 4px; padding-top: 12px; border-top: 1px solid rgb(255 255 255 / 0.09); color: #a7b2c0; font-size: 12px; line-height: 17px; font-weight: 600; }
+.item {
+  display: flex;
+  align-items: center;
+  gap: 12px;
+  width: 100%;
+  padding: 8px 10px;
+  border-radius: 9px;
+  background: none;
+  font-weight: 600;
+  text-align: left;
+}
+.item:hover { background: rgb(255 255 255 / 0.06); }
+.item svg { flex: none; }
+.item[aria-pressed="true"]::after { content: "✓"; margin-left: auto; }
+.zooming { display: grid; grid-template-columns: auto 1fr auto; gap: 6px; padding: 0 8px 8px; }
+.zooming button { background: rgb(255 255 255 / 0.08); font-weight: 600; }
+.zooming button:hover { background: rgb(255 255 255 / 0.16); }
+
+.place {
+  position: absolute;
+  inset: 0;
+  display: grid;
+  place-content: center;
+  justify-items: center;
+  gap: 12px;
+  color: #a7b2c0;
+  background: radial-gradient(120% 90% at 50% 40%, #171c23 0%, #0b0e12 70%);
+}
+.place p { margin: 0; }
 
 /* On a phone there is no room beside anything: the figures stand above the words. */
 @container (max-width: 480px) and (min-height: 481px) {

@@ -1,8 +1,8 @@
 // The element that shows pictures, and its other end for the worker: a <video> fed by a track generator where there is one
 // (Chromium: the shortest way to its screen), a desynchronized canvas elsewhere.
 
-import type { Paint, RendererName, Surface } from "./messages.ts";
-import { localNow, micros } from "./units.ts";
+import type { Paint, RendererName, Still, Surface } from "./messages.ts";
+import { localNow, micros, type Micros } from "./units.ts";
 
 /** Not in the DOM's types: the generator never became a standard. */
 interface TrackGenerator extends MediaStreamTrack {
@@ -21,6 +21,10 @@ export const bestRenderer = (): RendererName => (trackGenerator() === undefined 
 
 /** How long paints are collected before the worker hears of them. */
 const batchFor = 100; // ms
+/** A picture to keep is not waited for longer. */
+const stillWithin = 100; // ms
+
+const captureOf = (frame: VideoFrameCallbackMetadata): Micros => micros(Math.round(frame.mediaTime * 1e6));
 
 export interface Shown {
   readonly element: HTMLVideoElement | HTMLCanvasElement;
@@ -28,6 +32,8 @@ export interface Shown {
   readonly surface: Surface;
   /** Pictures are about to come. */
   expect(): void;
+  /** The picture that is shown, where the page knows which one it is; else the worker does. */
+  still(): Promise<Still | undefined>;
   close(): void;
 }
 
@@ -45,6 +51,7 @@ class ShownTrack implements Shown {
   #batch: Paint[] = [];
   #presented = 0;
   #any = false;
+  #capture = micros(0);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #callback = 0;
 
@@ -67,6 +74,19 @@ class ShownTrack implements Shown {
     this.element.play().catch(() => undefined); // autoplay tries again when it may
   }
 
+  async still(): Promise<Still | undefined> {
+    if (this.element.videoWidth === 0) return undefined;
+    // In the callback of a frame it is that very one that is read; where none comes, the last one stands.
+    const capture = await new Promise<Micros>((done) => {
+      const timer = setTimeout(() => done(this.#capture), stillWithin);
+      this.element.requestVideoFrameCallback((_, frame) => {
+        clearTimeout(timer);
+        done(captureOf(frame));
+      });
+    });
+    return { image: await createImageBitmap(this.element), capture };
+  }
+
   close(): void {
     clearTimeout(this.#timer);
     this.element.cancelVideoFrameCallback(this.#callback);
@@ -86,7 +106,8 @@ class ShownTrack implements Shown {
     this.#presented = frame.presentedFrames;
     // Not frame.presentationTime, which is when the compositor was handed the frame: this callback runs later, as part of the
     // refresh that shows it.
-    this.#batch.push({ capture: micros(Math.round(frame.mediaTime * 1e6)), at: localNow(), frames });
+    this.#capture = captureOf(frame);
+    this.#batch.push({ capture: this.#capture, at: localNow(), frames });
     if (!this.#any) {
       this.#any = true;
       this.#flush();
@@ -109,6 +130,10 @@ class ShownCanvas implements Shown {
 
   expect(): void {
     // A canvas needs nothing for it.
+  }
+
+  async still(): Promise<undefined> {
+    // The worker draws, and knows what.
   }
 
   close(): void {

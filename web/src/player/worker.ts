@@ -6,7 +6,7 @@ import { Session } from "./session.ts";
 /** The part of a DedicatedWorkerGlobalScope that is used here; the DOM's types describe a window. */
 interface WorkerScope {
   onmessage: ((e: MessageEvent<ToWorker>) => void) | null;
-  postMessage(message: FromWorker): void;
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
 }
 
 const scope = self as unknown as WorkerScope;
@@ -30,6 +30,8 @@ scope.onmessage = (e) => {
       return session?.setTicket(m.ticket);
     case "wishes":
       return session?.setWishes(m.wishes);
+    case "still-wanted":
+      return void session?.still().then((still) => scope.postMessage({ type: "still", still }, still === undefined ? [] : [still.image]));
     case "reconnect":
       return session?.reconnect();
     default:

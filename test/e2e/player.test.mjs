@@ -1,0 +1,135 @@
+// What a person does with the picture, on the page of one camera.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { engines, launch } from "./lib/browser.mjs";
+import { Player, readShot } from "./lib/page.mjs";
+import { Server } from "./lib/server.mjs";
+import { ageMillis } from "./lib/strip.mjs";
+import { eventually } from "./lib/wait.mjs";
+
+for (const engine of engines) {
+  describe(engine, () => {
+    let server, browser, page, player, blank;
+    before(async () => {
+      server = await Server.start();
+      browser = await launch(engine, { authorities: [server.ca] });
+      await browser.setCookie(await server.logIn());
+      blank = await browser.newPage();
+      page = await browser.newPage();
+      await page.goto(`${server.origin}/watch/test`);
+      player = new Player(page);
+      await player.state("live", 20_000);
+    });
+    after(async () => {
+      await browser?.close();
+      await server?.stop();
+    });
+
+    /** What f gives for the player and its shadow root. */
+    const inside = (f, ...args) => page.evaluate((source, rest) => {
+      const p = document.querySelector("sightline-player");
+      return new Function("p", "root", "rest", `return (${source})(p, root, ...rest)`)(p, p.shadowRoot, rest);
+    }, f.toString(), args);
+    /** {picture as readShot gives it, name, captured in Unix ms, width, height} */
+    const snapshot = async () => {
+      const shot = await inside(async (p) => {
+        const { blob, name, captured } = await p.snapshot();
+        const bytes = new Uint8Array(await blob.arrayBuffer());
+        const { width, height } = await createImageBitmap(blob);
+        return { base64: btoa(Array.from(bytes, (b) => String.fromCharCode(b)).join("")), name, captured: captured.getTime(), type: blob.type, width, height };
+      });
+      return { ...shot, picture: await readShot(blank, shot.base64) };
+    };
+    const transform = () => inside((p) => getComputedStyle(p.surface).transform);
+    const press = async (...keys) => {
+      for (const key of keys) await page.keyboard.press(key);
+    };
+
+    test("a snapshot is the picture that is seen, and has its capture time", async () => {
+      const { picture, name, captured, type } = await eventually("a snapshot with a strip", async () => {
+        const shot = await snapshot();
+        return shot.picture?.strip === undefined ? undefined : shot;
+      });
+      assert.equal(type, "image/png");
+      assert.equal(name, `test_${new Date(captured).toISOString().replaceAll(":", "-")}.png`);
+      // The picture itself says when it was drawn; what is between is the camera's and the clocks' own error.
+      const off = Math.abs(ageMillis(picture.strip, captured));
+      assert.ok(off < 25, `the name is ${off} ms away from the picture`);
+    });
+
+    test("keys enlarge, move, turn and mirror the picture, and 0 shows all of it again", async () => {
+      assert.equal(await transform(), "none");
+      await press("+", "+", "+");
+      const enlarged = await transform();
+      assert.match(enlarged, /^matrix\(1\.95\d*, 0, 0, 1\.95\d*, 0, 0\)$/);
+      assert.equal(await inside((_, root) => root.querySelector(".zoom").innerText.replace(/\s/g, "")), "2.0×");
+      await press("ArrowLeft");
+      assert.match(await transform(), /^matrix\(1\.95\d*, 0, 0, 1\.95\d*, 60, 0\)$/);
+      assert.equal((await snapshot()).picture.strip, undefined); // it is out of sight
+      await press("0");
+      assert.equal(await transform(), "none");
+      await press("r");
+      assert.match(await transform(), /^matrix\(0, (0\.\d+), -\1, 0, 0, 0\)$/);
+      assert.equal(await page.$eval("sightline-player", (p) => p.getAttribute("rotate")), "90");
+      const turned = await snapshot();
+      assert.ok(turned.height > turned.width);
+      await press("m");
+      assert.match(await transform(), /^matrix\(0, (0\.\d+), \1, 0, 0, 0\)$/);
+      await press("m", "r", "r", "r");
+      assert.equal(await transform(), "none");
+    });
+
+    test("the wheel enlarges what is under the pointer, and a double click shows all of it", async () => {
+      await page.mouse.move(300, 200);
+      await page.mouse.wheel({ deltaY: -400 });
+      const [scale, , , , x, y] = await eventually("an enlarged picture", async () => /^matrix\((.*)\)$/.exec(await transform())?.[1].split(", ").map(Number));
+      assert.ok(scale > 1.5 && x > 0 && y > 0, `scale ${scale}, moved by ${x}, ${y}`);
+      await page.mouse.click(300, 200, { count: 2 });
+      await eventually("all of the picture", async () => (await transform()) === "none");
+      assert.equal(await page.evaluate(() => document.fullscreenElement), null);
+    });
+
+    test("a paused picture says so and how old it is, nothing is sent meanwhile, and play goes on with the newest", async () => {
+      await press("k");
+      await player.state("paused");
+      const held = await eventually("no more pictures", async () => {
+        const before = await player.stats();
+        const now = await eventually("another look", async () => ((s) => (s.painted_total === before.painted_total ? s : undefined))(await player.stats()));
+        return now.decoded_total === before.decoded_total ? now : undefined;
+      });
+      await eventually("an age", () => inside((_, root) => /picture \d+ s old/.test(root.querySelector(".age").innerText)));
+      const words = await inside((_, root) => [root.querySelector(".pill").innerText, root.querySelector(".controls button").title]);
+      assert.deepEqual(words, ["Paused", "Play"]);
+      assert.equal((await player.stats()).painted_total, held.painted_total);
+      await inside((_, root) => root.querySelector(".controls button").click());
+      await player.state("live");
+    });
+
+    test("pin stays with one rendition, and null leaves the choice again", async () => {
+      const names = await eventually("renditions to choose from", async () => {
+        const found = await inside((_, root) => [...root.querySelectorAll(".settings input[value^='rendition:']")].map((i) => i.value.replace("rendition:", "")));
+        return found.length > 1 ? found : undefined;
+      });
+      await inside((p, _, name) => p.pin(name), names.at(-1));
+      const low = await eventually("the smaller rendition", async () => ((s) => (s.height < 720 ? s : undefined))(await player.stats()));
+      assert.equal(low.quality, `rendition:${names.at(-1)}`);
+      await inside((p) => p.pin(null));
+      assert.equal((await player.stats()).quality, "auto");
+    });
+
+    test("controls hide when nobody moves, and come back for keys", async () => {
+      await inside((p) => p.shadowRoot.activeElement?.blur());
+      await eventually("hidden controls", () => inside((_, root) => getComputedStyle(root.querySelector(".controls")).opacity === "0"));
+      await page.keyboard.press("Tab");
+      await eventually("controls", () => inside((_, root) => getComputedStyle(root.querySelector(".controls")).opacity === "1"));
+    });
+
+    test("the element speaks German where it is told to", async () => {
+      await page.$eval("sightline-player", (p) => p.setAttribute("lang", "de"));
+      const words = await inside((_, root) => [...root.querySelectorAll(".controls button")].map((b) => b.getAttribute("aria-label")));
+      assert.deepEqual(words.slice(0, 3), ["Anhalten", "Bild speichern", "Statistik"]);
+      await page.$eval("sightline-player", (p) => p.setAttribute("lang", "en"));
+    });
+  });
+}
