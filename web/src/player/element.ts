@@ -112,6 +112,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#face = this.#newFace();
     const root = this.#root;
     for (const sign of ["pointermove", "pointerdown", "keydown", "focusin"]) root.addEventListener(sign, () => this.#stir());
+    root.addEventListener("pointerdown", this.#onElsewhere); // in a window apart the page hears nothing of it
     root.addEventListener("keydown", (e) => this.#keyDown(e));
     this.#stage.element.addEventListener("dblclick", (e) => this.#doubleClick(e));
   }
