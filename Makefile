@@ -74,6 +74,9 @@ bench-latency: build test/e2e/node_modules ## measure capture to screen in real 
 bench-viewers: build ## measure ten viewers of one stream; the last line is JSON
 	go run ./test/bench/viewers
 
+bench-padding: build ## measure what padding costs and what sizes still tell (a minute); the last line is JSON
+	go run ./test/bench/padding
+
 bench-restart: build test/e2e/node_modules ## measure how long a killed capture process is away; the last line is JSON
 	node test/bench/restart.mjs
 
@@ -127,4 +130,4 @@ bin/vuln/$(GOVULNCHECK)/govulncheck:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick tls-check vulncheck screens check clean
+.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick tls-check vulncheck screens check clean

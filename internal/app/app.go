@@ -35,6 +35,7 @@ import (
 	"sightline/internal/detect"
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
+	"sightline/internal/ingest"
 	"sightline/internal/media"
 	"sightline/internal/notify"
 	"sightline/internal/preferences"
@@ -206,7 +207,7 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 	}
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
-		Files: files, Hosts: hosts, Access: a.access, MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
+		Files: files, Hosts: hosts, Access: a.access, Padding: ingest.Padding(a.cfg.Padding), MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
 		NewCode: a.newCode, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
 	}, a.log.With("room", "httpd"))

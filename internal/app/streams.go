@@ -183,7 +183,7 @@ func (a *App) runCapture(ctx context.Context, s config.Stream, level slog.Level)
 		Serve: func(ctx context.Context, conn net.Conn) error {
 			return ingest.Serve(ctx, s.ID, pipe.New(conn, wire.MaxMessageLen), a.hub, ingest.Options{
 				Epoch: a.epoch, LeftState: media.StateRestarting,
-				LeftDetail: "The capture process ended; it is being started again.",
+				LeftDetail: "The capture process ended; it is being started again.", Padding: ingest.Padding(a.cfg.Padding),
 			}, log)
 		},
 		Restarting: func(why error) {

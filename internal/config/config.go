@@ -31,6 +31,7 @@ type Config struct {
 	Policy  []PolicyTest
 	Streams []Stream // in the order of the file
 	Limits  Limits
+	Padding int // bytes on the wire that a picture is filled up to at least; 0: none is filled up
 	Audit   Audit
 	Alerts  Alerts
 	Log     Log

@@ -52,6 +52,9 @@ const (
 	maxBitrateBps = 100_000_000
 	maxListItems  = 1000
 
+	minPadding = 1 << 10
+	maxPadding = 1 << 20
+
 	minRotateBytes = 64 << 10
 	maxRotateBytes = 1 << 30
 	minRotateAge   = time.Minute
@@ -350,6 +353,9 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 				key{"viewers-per-stream", d.integer(&c.Limits.ViewersPerStream, "viewers-per-stream", 1, maxViewers)},
 			)
 		}},
+		key{"padding", func(n *yaml.Node) {
+			d.number(&c.Padding, n, "padding", func(s string) (int, error) { return parseSize(s, minPadding, maxPadding) })
+		}},
 		key{"audit", func(n *yaml.Node) { d.audit(n, &c.Audit) }},
 		key{"alerts", func(n *yaml.Node) { d.alerts(n, &c.Alerts) }},
 		key{"log", func(n *yaml.Node) {
@@ -635,7 +641,9 @@ func (d *decoder) audit(n *yaml.Node, a *Audit) {
 	d.mapping(
 		n, "audit",
 		key{"path", d.text(&a.Path, "path", "a path", notEmpty)},
-		key{"rotate-size", func(n *yaml.Node) { d.number(&a.RotateBytes, n, "rotate-size", parseSize) }},
+		key{"rotate-size", func(n *yaml.Node) {
+			d.number(&a.RotateBytes, n, "rotate-size", func(s string) (int, error) { return parseSize(s, minRotateBytes, maxRotateBytes) })
+		}},
 		key{"rotate-age", func(n *yaml.Node) {
 			s, ok := d.scalar(n, "rotate-age", "a duration such as 24h", "!!str")
 			if !ok {
@@ -714,8 +722,8 @@ func parseHours(s string) (from, until int, err error) {
 	return from, until, nil
 }
 
-// parseSize reads bytes: 64M, 512k or 67108864; k, M and G are powers of 1,024.
-func parseSize(s string) (int, error) {
+// parseSize reads bytes from low to high: 64M, 512k or 67108864; k, M and G are powers of 1,024.
+func parseSize(s string, low, high int) (int, error) {
 	m := sizeGrammar.FindStringSubmatch(s)
 	if m == nil {
 		return 0, errors.New("want bytes such as 64M, 512k or 67108864")
@@ -725,8 +733,8 @@ func parseSize(s string) (int, error) {
 		return 0, err
 	}
 	shift := map[string]int{"": 0, "k": 10, "M": 20, "G": 30}[m[2]]
-	if n > maxRotateBytes>>shift || n<<shift < minRotateBytes {
-		return 0, fmt.Errorf("want from %dk to %dM", minRotateBytes>>10, maxRotateBytes>>20)
+	if n > high>>shift || n<<shift < low {
+		return 0, fmt.Errorf("want from %dk to %dM", low>>10, high>>20)
 	}
 	return n << shift, nil
 }

@@ -26,6 +26,7 @@ import (
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/hub"
+	"sightline/internal/ingest"
 	"sightline/internal/issuer"
 	"sightline/internal/media"
 	"sightline/internal/oidc"
@@ -55,7 +56,7 @@ type Access struct {
 	Certificates *auth.Certificates
 }
 
-// Options are what a Server needs. All fields but Access are required.
+// Options are what a Server needs. All fields but Access and Padding are required.
 type Options struct {
 	TLS   *tls.Config
 	Auth  *auth.Authenticator
@@ -72,6 +73,8 @@ type Options struct {
 	Sessions *sessions.Registry
 	// Revoke ends what is revoked, and returns when that is on disk.
 	Revoke func(revocation.Entry) error
+	// Padding hides what pictures come to.
+	Padding ingest.Padding
 	// Accounts are the people who log in by password.
 	Accounts *accounts.Book
 	// Preferences are what each chose for their pages.

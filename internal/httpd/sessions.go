@@ -93,6 +93,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, c caller) {
 	log := s.log.With("stream", c.stream, "publisher", c.principal.Subject)
 	err = ingest.Serve(ctx, c.stream, conn, s.opts.Hub, ingest.Options{
 		Epoch:     s.opts.Epoch,
+		Padding:   s.opts.Padding,
 		LeftState: media.StateWaiting, LeftDetail: "Its publisher left; waiting for it to come back.",
 	}, log)
 	log.Info("publisher left", "why", err)

@@ -106,8 +106,8 @@ type AccessUnit struct {
 	DepDelta uint16
 	Capture  media.Timestamp
 	Received media.Timestamp // when the server had all of it
-	Bytes    int             // length of Chunks in all
-	Chunks   [][]byte        // MEDIA messages as they go out
+	Bytes    int             // what it costs to send, without headers
+	Chunks   [][]byte        // MEDIA messages as they go out; padding may follow the last
 }
 
 // Status is what a stream is doing.

@@ -41,6 +41,8 @@ type session struct {
 	partial   map[media.RenditionID]*assembly
 	progress  map[media.RenditionID]progress
 	state     media.State // as last told
+	padding   Padding
+	overhead  overhead // of padding; the writer reads it too
 
 	hello chan struct{} // closed by the reader at the first HELLO
 }
@@ -67,6 +69,8 @@ type Options struct {
 	// LeftState and LeftDetail are what the stream is left in when the publisher is gone.
 	LeftState  media.State
 	LeftDetail string // one sentence for people
+	// Padding hides what access units come to from whoever sees the encrypted bytes.
+	Padding Padding
 }
 
 // Serve publishes what comes over conn as stream id until either side ends it or ctx is done, and closes conn. The
@@ -83,7 +87,7 @@ func Serve(
 	s := &session{
 		conn: conn, hub: h, pub: pub, epoch: opts.Epoch, log: log,
 		partial: map[media.RenditionID]*assembly{}, progress: map[media.RenditionID]progress{},
-		hello: make(chan struct{}),
+		hello: make(chan struct{}), padding: opts.Padding,
 	}
 	defer pub.Close(opts.LeftState, opts.LeftDetail)
 	return fmt.Errorf("publish %s: %w", id, transport.Converse(ctx, conn, goodbye, s.read, s.steer))
@@ -110,6 +114,9 @@ func (s *session) steer(ctx context.Context) error {
 	for first := true; ; first = false {
 		d := s.pub.Demand()
 		want := wanted(d)
+		for i, r := range want.Renditions {
+			want.Renditions[i].BitrateBps = s.overhead.without(r.ID, r.BitrateBps)
+		}
 		retargeted := slices.EqualFunc(sent.Renditions, want.Renditions, sameRendition)
 		switch due := sentAt.Add(wantSpacing); {
 		case !first && slices.Equal(sent.Renditions, want.Renditions):
@@ -311,9 +318,11 @@ func (s *session) takeMedia(b []byte) error {
 		return nil
 	}
 	delete(s.partial, h.Rendition)
+	padding := s.padding.fill(a.chunks)
+	s.overhead.add(h.Rendition, int(h.TotalLen), padding)
 	s.pub.Publish(&hub.AccessUnit{
 		Config: config, Key: h.Key(), Seq: seq, DepDelta: h.DepDelta,
-		Capture: a.capture, Received: now, Bytes: int(h.TotalLen), Chunks: a.chunks,
+		Capture: a.capture, Received: now, Bytes: int(h.TotalLen) + padding, Chunks: a.chunks,
 	})
 	return nil
 }

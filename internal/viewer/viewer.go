@@ -403,10 +403,10 @@ func (s *session) writeMessage(b []byte) error {
 	return s.conn.WriteMessage(b)
 }
 
-// writeFramed sends a message that stands behind its frame header.
+// writeFramed sends messages that stand behind their frame headers.
 func (s *session) writeFramed(b []byte) error {
 	s.mu.Lock()
-	s.path.Sent(len(ws.FramePayload(b)))
+	s.path.Sent(ws.PayloadLen(b))
 	s.mu.Unlock()
 	return s.conn.WriteFramed(b)
 }

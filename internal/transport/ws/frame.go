@@ -27,14 +27,25 @@ func appendHeader(b []byte, opcode byte, n int) []byte {
 	}
 }
 
-// FramePayload is what stands behind the header in bytes that begin with one from AppendFrameHeader.
+// FramePayload is the message behind the header that framed begins with, from AppendFrameHeader; more messages may follow it.
 func FramePayload(framed []byte) []byte {
-	switch framed[1] & 0x7f {
+	switch n := framed[1] & 0x7f; n {
 	case 126:
-		return framed[4:]
+		return framed[4 : 4+int(binary.BigEndian.Uint16(framed[2:]))]
 	case 127:
-		return framed[10:]
+		return framed[10 : 10+int(binary.BigEndian.Uint64(framed[2:]))]
 	default:
-		return framed[2:]
+		return framed[2 : 2+int(n)]
 	}
+}
+
+// PayloadLen is how many bytes the messages have in all that stand in framed, each behind its header from AppendFrameHeader.
+func PayloadLen(framed []byte) int {
+	n := 0
+	for len(framed) > 0 {
+		message := FramePayload(framed)
+		n += len(message)
+		framed = framed[headerLen(framed[1])+len(message):]
+	}
+	return n
 }

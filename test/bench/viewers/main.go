@@ -7,11 +7,7 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -19,11 +15,8 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -32,10 +25,10 @@ import (
 	"sightline/internal/transport/ws"
 	"sightline/internal/watch"
 	"sightline/internal/wire"
+	"sightline/test/bench"
 )
 
 const (
-	startLimit = 15 * time.Second
 	// settle is how long viewers watch before anything counts: the encoder starts, clocks are compared.
 	settle      = 2 * time.Second
 	idleTimeout = 10 * time.Second
@@ -76,16 +69,12 @@ func run(ctx context.Context, out io.Writer, viewers int, duration time.Duration
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	server, err := startServer(ctx, dir)
+	server, err := bench.Start(ctx, dir, "--demo")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, server.stop()) }()
-	token, err := exec.CommandContext(ctx, program("sightline"), "token", "--stream", "test", "--action", "view", "--sub", "bench", "--ttl", "10m", "--data-dir", dir).Output()
-	if err != nil {
-		return fmt.Errorf("make a token: %w", err)
-	}
-	stats, err := measure(ctx, server.host, filepath.Join(dir, "ca.pem"), strings.TrimSpace(string(token)), viewers, duration)
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	stats, err := measure(ctx, server, viewers, duration)
 	if err != nil {
 		return err
 	}
@@ -112,20 +101,22 @@ func summary(stats []watch.Stats, duration time.Duration) figures {
 }
 
 // measure watches with all viewers and returns what each saw.
-func measure(ctx context.Context, host, caFile, token string, viewers int, duration time.Duration) ([]watch.Stats, error) {
-	pem, err := os.ReadFile(caFile)
+func measure(ctx context.Context, server *bench.Server, viewers int, duration time.Duration) ([]watch.Stats, error) {
+	token, err := server.Token(ctx, "test")
 	if err != nil {
 		return nil, err
 	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
+	tlsConfig, err := server.TLS()
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, groupCtx := errgroup.WithContext(ctx)
 	all := make([]*watch.Viewer, viewers)
 	for i := range all {
-		conn, err := ws.Dial(groupCtx, "wss://"+host+"/ws/watch/test", http.Header{"Authorization": {"Bearer " + token}}, []string{wire.Subprotocol},
-			&tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots}, ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: idleTimeout})
+		conn, err := ws.Dial(groupCtx, "wss://"+server.Host+"/ws/watch/test", http.Header{"Authorization": {"Bearer " + token}}, []string{wire.Subprotocol},
+			tlsConfig, ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: idleTimeout})
 		if err != nil {
 			cancel()
 			return nil, errors.Join(err, ignoreCancel(group.Wait()))
@@ -157,52 +148,4 @@ func ignoreCancel(err error) error {
 		return nil
 	}
 	return err
-}
-
-type server struct {
-	cmd  *exec.Cmd
-	host string
-}
-
-// startServer runs the demonstration on a free port and waits until it says where. What it prints from then on is thrown away.
-func startServer(ctx context.Context, dir string) (*server, error) {
-	cmd := exec.CommandContext(ctx, program("sightline"), "serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir", dir, "--log-level", "error")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = startLimit
-	var problems bytes.Buffer
-	cmd.Stderr = &problems
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the server: %w", err)
-	}
-	late := time.AfterFunc(startLimit, func() { _ = cmd.Process.Kill() })
-	defer late.Stop()
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if host, ok := strings.CutPrefix(lines.Text(), "https://"); ok {
-			host, _, _ = strings.Cut(host, "/")
-			return &server{cmd: cmd, host: host}, nil
-		}
-	}
-	return nil, fmt.Errorf("the server ended before it was ready (%w): %s", cmd.Wait(), problems.String())
-}
-
-func (s *server) stop() error {
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	if err := s.cmd.Wait(); err != nil {
-		return fmt.Errorf("the server ended: %w", err)
-	}
-	return nil
-}
-
-func program(name string) string {
-	dir := os.Getenv("SIGHTLINE_BIN")
-	if dir == "" {
-		dir = "bin"
-	}
-	return filepath.Join(dir, name)
 }
