@@ -28,10 +28,10 @@ function trust(dir, authorities) {
 }
 
 /**
- * Starts a browser whose window shows width by height pixels. authorities are PEM files. home is used as it is when given.
+ * Starts a browser whose window shows width by height pixels. authorities are PEM files, flags are Chromium's, prefs Firefox's. home is used as it is when given.
  * close() ends it and removes what it left.
  */
-export async function launch(engine, { authorities = [], home, flags = [], width = 1280, height = 720 } = {}) {
+export async function launch(engine, { authorities = [], home, flags = [], prefs = {}, width = 1280, height = 720 } = {}) {
   const room = scratch();
   const env = { ...process.env, HOME: home ?? room.dir, XDG_CONFIG_HOME: join(home ?? room.dir, ".config"), XDG_CACHE_HOME: join(home ?? room.dir, ".cache") };
   const profile = join(room.dir, "profile");
@@ -49,7 +49,7 @@ export async function launch(engine, { authorities = [], home, flags = [], width
     } else {
       trust(profile, authorities);
       browser = await puppeteer.launch({
-        browser: "firefox", executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr", headless: true, userDataDir: profile, env,
+        browser: "firefox", extraPrefsFirefox: prefs, executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr", headless: true, userDataDir: profile, env,
         args: [`--width=${width}`, `--height=${height}`], defaultViewport: viewport,
       });
     }

@@ -16,8 +16,10 @@ export class Watch implements Page {
     this.title = `${stream} · Sightline`;
     const player = document.createElement("sightline-player") as SightlinePlayer;
     player.setAttribute("stats", "");
-    const forced = new URLSearchParams(location.search).get("renderer");
-    if (forced !== null) player.setAttribute("renderer", forced);
+    for (const name of ["renderer", "decoder"]) {
+      const forced = new URLSearchParams(location.search).get(name);
+      if (forced !== null) player.setAttribute(name, forced);
+    }
     player.addEventListener("statechange", (e) => {
       if (e instanceof CustomEvent && e.detail.login === true) navigation.loggedOut(player.reason);
     });

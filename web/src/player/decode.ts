@@ -1,6 +1,8 @@
 // Access units in, pictures out. Each picture belongs to whoever is given it, and is closed by them exactly once.
 
 import type { AccessUnit } from "./assemble.ts";
+import type { DecoderName } from "./messages.ts";
+import type { FileSink } from "./mse.ts";
 import { localNow, micros, type Micros } from "./units.ts";
 import type { Config } from "./wire.ts";
 
@@ -19,6 +21,9 @@ export interface DecoderEvents {
   skipped(): void;
 }
 
+/** What decodes H.264: this worker, in software alone if that is said, or a <video>. JPEG is decoded here in any case. */
+export type How = { readonly software: boolean } | FileSink;
+
 export interface Decoder {
   /** Access units waiting. */
   readonly queue: number;
@@ -29,21 +34,23 @@ export interface Decoder {
   close(): void;
 }
 
-export function newDecoder(config: Config, software: boolean, events: DecoderEvents): Decoder {
-  return config.codec === "h264" ? new H264Decoder(config, software, events) : new JPEGDecoder(events);
+export function newDecoder(config: Config, how: How, events: DecoderEvents): Decoder {
+  if (config.codec === "jpeg") return new JPEGDecoder(events);
+  return "software" in how ? new H264Decoder(config, how.software, events) : new FileDecoder(config, how);
 }
 
-/** What this browser can decode, best first. */
-export async function decodable(): Promise<string[]> {
-  const codecs = ["jpeg"];
-  if (typeof VideoDecoder === "undefined") return codecs;
+/** Those of the decoders there are that decode what they are for, in their order. A browser may have WebCodecs without H.264. */
+export async function working(decoders: readonly DecoderName[]): Promise<DecoderName[]> {
+  const webcodecs = decoders.includes("webcodecs") && (await decodesH264());
+  return decoders.filter((d) => d !== "webcodecs" || webcodecs);
+}
+
+async function decodesH264(): Promise<boolean> {
   try {
-    const probe = await VideoDecoder.isConfigSupported({ codec: "avc1.42c01f", optimizeForLatency: true });
-    if (probe.supported === true) codecs.unshift("h264");
+    return (await VideoDecoder.isConfigSupported({ codec: "avc1.42c01f", optimizeForLatency: true })).supported === true;
   } catch {
-    // A browser that cannot even answer cannot decode it.
+    return false; // a browser that cannot even answer cannot decode it
   }
-  return codecs;
 }
 
 /** Between two pictures, in µs. */
@@ -107,6 +114,27 @@ class H264Decoder implements Decoder {
 
   close(): void {
     if (this.#decoder.state !== "closed") this.#decoder.close();
+  }
+}
+
+/** Hands on to a <video>, whose sink tells what came of it. */
+class FileDecoder implements Decoder {
+  readonly queue = 0;
+  readonly behind = false;
+  readonly #config: Config;
+  readonly #sink: FileSink;
+
+  constructor(config: Config, sink: FileSink) {
+    this.#config = config;
+    this.#sink = sink;
+  }
+
+  decode(u: AccessUnit): void {
+    this.#sink.append(u, interval(this.#config), this.#config.width, this.#config.height);
+  }
+
+  close(): void {
+    // The sink goes on with the next decoder.
   }
 }
 

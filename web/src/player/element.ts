@@ -6,7 +6,7 @@ import { el } from "./dom.ts";
 import { Face } from "./face.ts";
 import { figuresOf } from "./figures.ts";
 import { limitWords, unlimited } from "./limits.ts";
-import type { FromWorker, Report, Still, ToWorker, Wishes } from "./messages.ts";
+import type { DecoderName, FromWorker, Report, Still, ToWorker, Wishes } from "./messages.ts";
 import type * as api from "./player.d.ts";
 import type { PlayerState, PlayerStats, Snapshot, StateChange } from "./player.d.ts";
 import { modes, type Mode } from "./playout.ts";
@@ -17,7 +17,7 @@ import { Stage } from "./stage.ts";
 import { tell, type Told } from "./state.ts";
 import { stringsIn, why } from "./strings.ts";
 import { style } from "./style.ts";
-import { bestRenderer, newShown, type Shown } from "./surface.ts";
+import { bestRenderer, decoders, newShown, transferable, type Shown } from "./surface.ts";
 import { localNow, micros, type Micros } from "./units.ts";
 import { mirrored, rotated, type Turns } from "./view.ts";
 import { lines, worthTelling } from "./viewport.ts";
@@ -35,6 +35,7 @@ const unheard: Report = {
   server: undefined,
   rendition: undefined,
   renderer: undefined,
+  decoder: undefined,
   paused: false,
   renditions: [],
   limit: unlimited,
@@ -58,7 +59,7 @@ const unheard: Report = {
 };
 
 export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer {
-  static readonly observedAttributes = ["src", "renderer", "stats", "controls", "quality", "mode", "rotate", "mirror", "lang"];
+  static readonly observedAttributes = ["src", "renderer", "decoder", "stats", "controls", "quality", "mode", "rotate", "mirror", "lang"];
 
   /**
    * Gets a single-use ticket for the stream; called before each connection and before leave to watch ends. Not set: ticket-url
@@ -252,9 +253,10 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
       quality: this.#quality(),
       mode: this.#mode(),
     };
+    const usable = decoders(this.getAttribute("decoder"));
     // The socket opens while the surface is made.
-    this.#post({ type: "start", url: url.href, ticketed: this.#ticketed, wishes: this.#wishes });
-    this.#post({ type: "surface", surface: this.#newSurface() });
+    this.#post({ type: "start", url: url.href, ticketed: this.#ticketed, decoders: usable, wishes: this.#wishes });
+    this.#post({ type: "surface", surface: this.#newSurface(usable[0]) });
 
     this.#timer = setInterval(() => this.#tell(), tellEvery);
     // Device pixels change too when the window goes to another screen.
@@ -294,14 +296,12 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
   }
 
   #post(m: ToWorker): void {
-    const transfer: Transferable[] = [];
-    if (m.type === "surface") transfer.push(m.surface.kind === "track" ? m.surface.writable : m.surface.canvas);
-    this.#worker?.postMessage(m, transfer);
+    this.#worker?.postMessage(m, m.type === "surface" ? [transferable(m.surface)] : []);
   }
 
-  #newSurface(): Shown["surface"] {
+  #newSurface(decoder: DecoderName | undefined): Shown["surface"] {
     const forced = this.getAttribute("renderer");
-    const renderer = forced === "canvas" || forced === "track" ? forced : bestRenderer();
+    const renderer = decoder === "mse" ? "mse" : forced === "canvas" || forced === "track" ? forced : bestRenderer(decoder);
     const shown = newShown(renderer, (paints) => {
       if (shown !== this.#shown) return;
       this.#dismissFormer();
@@ -322,9 +322,9 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#former = undefined;
   }
 
-  #renewSurface(): void {
+  #renewSurface(decoder: DecoderName | undefined): void {
     this.#unpaintedSince = undefined;
-    this.#post({ type: "surface", surface: this.#newSurface() });
+    this.#post({ type: "surface", surface: this.#newSurface(decoder) });
     this.#shown?.expect();
   }
 
@@ -341,7 +341,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
       case "still":
         return this.#stills.shift()?.(m.still);
       case "surface-wanted":
-        return this.#renewSurface();
+        return this.#renewSurface(m.decoder);
       default:
         return unreachable(m);
     }
@@ -586,7 +586,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#decodedThen = decoded;
     const now = performance.now();
     this.#unpaintedSince ??= now;
-    if (now - this.#unpaintedSince > unpaintedLimit) this.#renewSurface();
+    if (now - this.#unpaintedSince > unpaintedLimit) this.#renewSurface(this.#report.decoder);
   }
 }
 

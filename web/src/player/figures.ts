@@ -16,6 +16,7 @@ export function figuresOf(r: Report, state: PlayerState, quality: Quality): Play
     width: r.rendition?.width ?? null,
     height: r.rendition?.height ?? null,
     renderer: r.renderer ?? null,
+    decoder: r.decoder ?? null,
     paint_p50_ms: ms(r.paintP50),
     paint_p95_ms: ms(r.paintP95),
     clock_error_ms: ms(r.clockError),

@@ -8,12 +8,38 @@ import type { Why } from "./strings.ts";
 import type { Micros } from "./units.ts";
 import type { Rendition, StreamState } from "./wire.ts";
 
-/** Where the worker puts pictures. A track's frames carry the capture time as their timestamp. */
+/**
+ * Where the worker puts pictures. A track's frames carry the capture time as their timestamp. Through the port of a <video> that
+ * decodes by itself (Media Source Extensions) go Fragments, and Played comes back.
+ */
 export type Surface =
   | { readonly kind: "track"; readonly writable: WritableStream<VideoFrame> }
-  | { readonly kind: "canvas"; readonly canvas: OffscreenCanvas };
+  | { readonly kind: "canvas"; readonly canvas: OffscreenCanvas }
+  | { readonly kind: "mse"; readonly port: MessagePort };
 
 export type RendererName = Surface["kind"];
+
+/** Part of a file that a <video> plays: one access unit. */
+export interface Fragment {
+  /** With the file's header before it, where that is new. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** For that header. */
+  readonly codec: string | undefined;
+  readonly key: boolean;
+  /** Where in the file it is played. */
+  readonly at: Micros;
+  readonly capture: Micros;
+}
+
+export type Played =
+  /** So many pictures more. Of those decoded the ones that were not shown are dropped. */
+  | { readonly type: "decoded"; readonly decoded: number; readonly dropped: number }
+  /** There is too much before or behind the picture that is shown: it is to go on from a keyframe. */
+  | { readonly type: "key-wanted" }
+  | { readonly type: "failed"; readonly why: string };
+
+/** What decodes: this worker's decoder of video, a <video> in the page, or the decoder of images, for JPEG alone. */
+export type DecoderName = "webcodecs" | "mse" | "jpeg";
 
 /** What is wanted of the server and of the player. */
 export interface Wishes {
@@ -25,9 +51,9 @@ export interface Wishes {
 }
 
 export type ToWorker =
-  /** Connects at once, before there is a surface. `ticketed`: each connection needs a ticket, which the page gets. */
-  | { readonly type: "start"; readonly url: string; readonly ticketed: boolean; readonly wishes: Wishes }
-  /** The first surface, or a new track in place of one that stalled or cannot go back in time. */
+  /** `decoders`: which may be used, best first. Connects at once, before there is a surface. `ticketed`: each connection needs a ticket, which the page gets. */
+  | { readonly type: "start"; readonly url: string; readonly ticketed: boolean; readonly decoders: readonly DecoderName[]; readonly wishes: Wishes }
+  /** The first surface, or a new one that was wanted. */
   | { readonly type: "surface"; readonly surface: Surface }
   /** Frames of the track that reached the screen. */
   | { readonly type: "painted"; readonly paints: readonly Paint[] }
@@ -59,8 +85,8 @@ export type FromWorker =
   | { readonly type: "report"; readonly report: Report }
   | { readonly type: "ticket-wanted" }
   | { readonly type: "still"; readonly still: Still | undefined }
-  /** The track no longer takes frames: give another. */
-  | { readonly type: "surface-wanted" };
+  /** The surface no longer takes pictures, or none of this decoder: give another. */
+  | { readonly type: "surface-wanted"; readonly decoder: DecoderName };
 
 /** How the connection stands. */
 export type Phase =
@@ -92,6 +118,7 @@ export interface Report {
     | { readonly id: number; readonly codec: string; readonly width: number; readonly height: number; readonly frameRateMilli: number }
     | undefined;
   readonly renderer: RendererName | undefined;
+  readonly decoder: DecoderName | undefined;
   readonly paused: boolean;
   readonly limit: Limiting;
   readonly mode: Mode;

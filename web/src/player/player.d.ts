@@ -11,7 +11,10 @@ export type Quality = "auto" | "high" | "detail" | "low" | "saver" | `rendition:
 export type Mode = "live" | "smooth";
 
 /** The way to the screen. */
-export type RendererName = "track" | "canvas";
+export type RendererName = "track" | "canvas" | "mse";
+
+/** What decodes: the browser's video decoder (WebCodecs), a <video> (Media Source Extensions), or an image decoder, for JPEG. */
+export type DecoderName = "webcodecs" | "mse" | "jpeg";
 
 /** What keeps the picture from being better; empty: nothing is known to. */
 export type LimitName = "" | "network" | "shared" | "size" | "tab" | "decoder" | "encoder";
@@ -25,6 +28,7 @@ export interface PlayerStats {
   readonly width: number | null;
   readonly height: number | null;
   readonly renderer: RendererName | null;
+  readonly decoder: DecoderName | null;
   /** Capture to paint over the last 5 s. */
   readonly paint_p50_ms: number | null;
   readonly paint_p95_ms: number | null;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
-import type { Report, Wishes } from "./messages.ts";
+import type { DecoderName, Fragment, Played, Report, Surface, Wishes } from "./messages.ts";
 import { Session } from "./session.ts";
 import { localNow, micros } from "./units.ts";
 import * as wire from "./wire.ts";
@@ -68,6 +68,7 @@ const renditions = [{ id: 4, name: "368p", codec: "h264", width: 654, height: 36
 let now = 0;
 let report: Report | undefined;
 let session: Session;
+let surfacesWanted: DecoderName[];
 
 const sockets = () => FalseSocket.all;
 const socket = (i: number): FalseSocket => {
@@ -86,11 +87,11 @@ async function pass(ms: number, does: () => void = () => undefined): Promise<voi
   }
 }
 
-function start(some: Partial<Wishes> = {}): void {
-  session = new Session("wss://host/ws/watch/door", false, { ...wishes, ...some }, {
+function start(some: Partial<Wishes> = {}, decoders: DecoderName[] = ["jpeg"]): void {
+  session = new Session({ type: "start", url: "wss://host/ws/watch/door", ticketed: false, decoders, wishes: { ...wishes, ...some } }, {
     report: (r) => (report = r),
     ticketWanted: () => assert.fail("a ticket"),
-    surfaceWanted: () => assert.fail("a surface"),
+    surfaceWanted: (decoder) => surfacesWanted.push(decoder),
   });
 }
 
@@ -108,6 +109,7 @@ async function running(): Promise<void> {
 beforeEach(() => {
   now = 1_000_000;
   FalseSocket.all = [];
+  surfacesWanted = [];
   mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
   mock.method(performance, "now", () => now);
   mock.method(console, "warn", () => undefined);
@@ -229,4 +231,97 @@ test("a rendition is asked for by the id that its name has, whenever that is tol
   assert.deepEqual(socket(0).orders().at(-2), [wire.CtrlOp.rendition, 9]);
   session.setWishes({ ...wishes, quality: "low" });
   assert.deepEqual(socket(0).orders().slice(-2), [[wire.CtrlOp.auto, 0], [wire.CtrlOp.prefer, wire.Preference.low]]);
+});
+
+// --- what a <video> decodes ---
+
+const h264 = wire.config({ codec: "h264", rendition: 1, generation: 1, width: 640, height: 368, frameRateMilli: 30_000, targetBitrateBps: 0, codecString: "avc1.42c01f" });
+const keyframe = Uint8Array.of(0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f, 0x8c, 0, 0, 0, 1, 0x68, 0xce, 0x3c, 0, 0, 0, 1, 0x65, 0xb8);
+const delta = Uint8Array.of(0, 0, 0, 1, 0x41, 0x9a);
+
+function unit(s: FalseSocket, seq: number, key: boolean, capture = localNow()): void {
+  const head = { key, discardable: false, discontinuity: false, rendition: 1, generation: 1, seq, depDelta: key ? 0 : 1, encodeDelay: micros(0) };
+  s.say(...wire.media({ ...head, capture }, key ? keyframe : delta));
+}
+
+/** The page's end of a <video>. */
+class FalsePort {
+  readonly got: Fragment[] = [];
+  onmessage: ((e: { data: Played }) => void) | null = null;
+  postMessage(f: Fragment): void {
+    this.got.push(f);
+  }
+  close(): void {
+    // Nothing to do.
+  }
+  fail(): void {
+    this.onmessage?.({ data: { type: "failed", why: "no more" } });
+  }
+  get surface(): Surface {
+    return { kind: "mse", port: this as unknown as MessagePort };
+  }
+}
+
+async function playing(decoders: DecoderName[] = ["mse", "jpeg"]): Promise<FalsePort> {
+  start({}, decoders);
+  const port = new FalsePort();
+  session.setSurface(port.surface);
+  await socket(0).open();
+  socket(0).status();
+  socket(0).say(h264);
+  return port;
+}
+
+const keysWanted = (s: FalseSocket) => s.sent.filter((b) => b[0] === 0x83).length;
+
+test("a <video> is given each unit once, with the file's header before the first", async () => {
+  const port = await playing();
+  assert.deepEqual(socket(0).hello(), { player: "sightline-web/1", codecs: ["h264", "jpeg"], max_height: 720, mode: "live" });
+  let seq = 0;
+  await pass(1_000, () => unit(socket(0), seq++, seq === 1));
+  assert.equal(port.got.length, seq);
+  assert.deepEqual(port.got.map((f) => [f.key, f.codec]).slice(0, 3), [[true, "avc1.42c01f"], [false, undefined], [false, undefined]]);
+  assert.equal(report?.decoder, "mse");
+});
+
+test("a <video> is not given what the path held back, and goes on from a keyframe", async () => {
+  const port = await playing();
+  let seq = 0;
+  await pass(2_000, () => unit(socket(0), seq++, seq === 1));
+  const [before, wanted] = [port.got.length, keysWanted(socket(0))];
+  const old = localNow();
+  await pass(400);
+  unit(socket(0), seq++, false, old);
+  unit(socket(0), seq++, false, micros(old + 33_000));
+  assert.equal(port.got.length, before);
+  assert.ok(keysWanted(socket(0)) > wanted);
+  unit(socket(0), seq++, true);
+  unit(socket(0), seq++, false);
+  assert.deepEqual(port.got.slice(before).map((f) => f.key), [true, false]);
+});
+
+test("a <video> that failed is replaced, and after the second time in half a minute JPEG is asked for on a new connection", async () => {
+  const port = await playing();
+  unit(socket(0), 0, true);
+  port.fail();
+  assert.deepEqual(surfacesWanted, ["mse"]);
+  const second = new FalsePort();
+  session.setSurface(second.surface);
+  unit(socket(0), 1, false);
+  assert.equal(second.got.length, 0, "a delta without its keyframe");
+  unit(socket(0), 2, true);
+  assert.equal(second.got[0]?.codec, "avc1.42c01f");
+  second.fail();
+  assert.deepEqual(surfacesWanted, ["mse", "jpeg"]);
+  assert.ok(socket(0).closed);
+  await socket(1).open();
+  assert.deepEqual(socket(1).hello(), { player: "sightline-web/1", codecs: ["jpeg"], max_height: 720, mode: "live" });
+});
+
+test("where nothing decodes the player says so, and does not connect again", async () => {
+  start({}, []);
+  await socket(0).open();
+  assert.equal(report?.phase.name, "unsupported");
+  await pass(20_000);
+  assert.equal(sockets().length, 1);
 });

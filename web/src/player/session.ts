@@ -5,12 +5,12 @@ import type { AccessUnit } from "./assemble.ts";
 import { Backoff } from "./backoff.ts";
 import { Blackout } from "./blackout.ts";
 import { Connection, type ConnectionEvents } from "./connection.ts";
-import { decodable, interval, newDecoder, type Decoder, type Picture } from "./decode.ts";
+import { interval, newDecoder, working, type Decoder, type How, type Picture } from "./decode.ts";
 import { Freezes } from "./freezes.ts";
 import { Gate } from "./gate.ts";
 import { Leave } from "./leave.ts";
 import { limiting } from "./limits.ts";
-import type { Paint, Phase, Report, Still, Surface, Wishes } from "./messages.ts";
+import type { DecoderName, Paint, Phase, Report, Still, Surface, ToWorker, Wishes } from "./messages.ts";
 import { Playout } from "./playout.ts";
 import { orders, pinned } from "./quality.ts";
 import { newSink, type Sink } from "./sink.ts";
@@ -26,8 +26,9 @@ const statsEvery = 1_000; // ms
 const keyReqEvery = micros(500_000);
 /** Each TIME_REQ is answered, so a silence of three of them means that the path is gone. */
 const silenceLimit = micros(6_500_000);
-/** After this many decoder errors hardware is no longer tried. */
-const softwareAfter = 2;
+/** After this many failures in so long another way to decode is tried: software alone, then the next decoder. */
+const failuresBorne = 2;
+const failuresFor = micros(30_000_000);
 /** A timer is not worth starting for less. */
 const shortWait = micros(4_000);
 
@@ -37,7 +38,7 @@ export interface SessionEvents {
   report(r: Report): void;
   /** Answer with setTicket. */
   ticketWanted(): void;
-  surfaceWanted(): void;
+  surfaceWanted(decoder: DecoderName): void;
 }
 
 /** An access unit that waits for its time to be decoded. */
@@ -52,7 +53,7 @@ export class Session {
   readonly #url: string;
   readonly #ticketed: boolean;
   readonly #events: SessionEvents;
-  readonly #codecs = decodable();
+  readonly #working: Promise<DecoderName[]>;
 
   // Of the whole session.
   #sink: Sink | undefined;
@@ -60,7 +61,10 @@ export class Session {
   #phase: Phase = { name: "opening" };
   #backoff = new Backoff();
   #retryTimer: Timer | undefined;
-  #decoderErrors = 0;
+  /** The decoder to be used for video, and then those that are left; undefined until it is known which work. */
+  #decoders: DecoderName[] | undefined;
+  #software = false;
+  #failures = new Window(failuresFor);
   #firstPaintAt: Micros | undefined;
   #lastPaintAt: Micros | undefined;
   #lastCapture: Micros | undefined;
@@ -103,9 +107,10 @@ export class Session {
   #keyReqAt = micros(0);
 
   /** Connects at once. It ends with its worker. */
-  constructor(url: string, ticketed: boolean, wishes: Wishes, events: SessionEvents) {
+  constructor({ url, ticketed, decoders, wishes }: Extract<ToWorker, { type: "start" }>, events: SessionEvents) {
     this.#url = url;
     this.#ticketed = ticketed;
+    this.#working = working(decoders);
     this.#events = events;
     this.#wishes = wishes;
     this.#playout = new Playout(wishes.mode);
@@ -126,8 +131,35 @@ export class Session {
     this.#sink = newSink(surface, {
       painted: (p) => this.painted([p]),
       replaced: () => this.#dropped++,
-      stalled: () => this.#events.surfaceWanted(),
+      stalled: () => this.#renewSurface(),
+      decoded: (pictures, dropped) => {
+        this.#decoded += pictures;
+        this.#dropped += dropped;
+        for (let i = 0; i < pictures; i++) this.#decodes.add(localNow(), 1);
+      },
+      keyWanted: () => {
+        if (this.#active !== undefined) this.#wantKey(this.#active.rendition, wire.KeyReason.start, localNow());
+      },
+      failed: (cause) => {
+        if (this.#active !== undefined) this.#decoderFailed(this.#active, cause);
+        this.#renewSurface();
+      },
     });
+    if (this.#active === undefined || this.#decoderOf(this.#active) !== "mse") return;
+    // It begins anew with the surface.
+    this.#resetDecoder();
+    this.#open(this.#active);
+    this.#wantKey(this.#active.rendition, wire.KeyReason.start, localNow());
+  }
+
+  #renewSurface(): void {
+    this.#sink?.close();
+    this.#sink = undefined;
+    this.#events.surfaceWanted(this.#active === undefined ? (this.#decoders?.[0] ?? "jpeg") : this.#decoderOf(this.#active));
+  }
+
+  #decoderOf(config: wire.Config): DecoderName {
+    return config.codec === "jpeg" ? "jpeg" : (this.#decoders?.[0] ?? "webcodecs");
   }
 
   setWishes(wishes: Wishes): void {
@@ -264,8 +296,14 @@ export class Session {
   };
 
   async #opened(c: Connection): Promise<void> {
-    const codecs = await this.#codecs;
+    this.#decoders ??= await this.#working;
     if (c.closed) return;
+    const best = this.#decoders[0];
+    if (best === undefined) {
+      this.#disconnect();
+      return this.#setPhase({ name: "unsupported", why: why("noDecoder") });
+    }
+    const codecs = best === "jpeg" ? ["jpeg"] : ["h264", "jpeg"];
     const { maxHeight, mode, visible, quality } = this.#wishes;
     c.send(wire.hello({ player: "sightline-web/1", codecs, max_height: maxHeight, mode }));
     if (!visible) c.send(wire.ctrl(wire.CtrlOp.pause));
@@ -394,8 +432,15 @@ export class Session {
   #decode(u: AccessUnit, config: wire.Config): void {
     // A new rendition or generation needs a new decoder, and so does one whose queue is not worth waiting for.
     if (u.key && (this.#decoder === undefined || config !== this.#active || this.#overloaded)) this.#open(config);
+    // A <video> shows what it decodes, so it is not given what is not to be shown, and goes on from a keyframe.
+    if (this.#decoder === undefined || (this.#sink?.name === "mse" && this.#playout.judge(localNow(), u.capture) !== "show")) {
+      this.#dropped++;
+      this.#gate.reset();
+      this.#wantKey(u.rendition, wire.KeyReason.lostReference, localNow());
+      return;
+    }
     try {
-      this.#decoder?.decode(u);
+      this.#decoder.decode(u);
     } catch (cause) {
       this.#decoderFailed(config, cause);
     }
@@ -412,10 +457,13 @@ export class Session {
   /** Starts a decoder for config in place of the one there is. */
   #open(config: wire.Config): void {
     this.#decoder?.close();
+    this.#decoder = undefined;
     this.#active = config;
     this.#overloaded = false;
+    const how = this.#how(config);
+    if (how === undefined) return;
     try {
-      const decoder: Decoder = newDecoder(config, this.#decoderErrors >= softwareAfter, {
+      const decoder: Decoder = newDecoder(config, how, {
         picture: (p) => this.#picture(decoder, p),
         failed: (cause) => {
           if (decoder === this.#decoder) this.#decoderFailed(config, cause);
@@ -428,6 +476,14 @@ export class Session {
     }
   }
 
+  /** Undefined until there is a surface, where one is needed. One of the wrong kind is replaced. */
+  #how(config: wire.Config): How | undefined {
+    const mse = this.#decoderOf(config) === "mse";
+    if (this.#sink !== undefined && (this.#sink.name === "mse") !== mse) this.#renewSurface();
+    if (!mse) return { software: this.#software };
+    return this.#sink?.name === "mse" ? this.#sink : undefined;
+  }
+
   #picture(from: Decoder, p: Picture): void {
     if (from !== this.#decoder) {
       p.image.close();
@@ -435,11 +491,12 @@ export class Session {
     }
     this.#decoded++;
     this.#decodes.add(localNow(), 1);
-    const verdict = this.#sink === undefined ? "drop" : this.#playout.judge(localNow(), p.capture);
+    const sink = this.#sink;
+    const verdict = sink === undefined || sink.name === "mse" ? "drop" : this.#playout.judge(localNow(), p.capture);
     switch (verdict) {
       case "show":
         this.#dropWaiting();
-        this.#sink?.show(p);
+        this.#show(p);
         return;
       case "wait":
         this.#wait(p);
@@ -460,9 +517,13 @@ export class Session {
     this.#waitingTimer = setTimeout(() => {
       this.#waiting = undefined;
       this.#playout.waited();
-      if (this.#sink === undefined) p.image.close();
-      else this.#sink.show(p);
+      this.#show(p);
     }, (until - localNow()) / 1000);
+  }
+
+  #show(p: Picture): void {
+    if (this.#sink === undefined || this.#sink.name === "mse") p.image.close();
+    else this.#sink.show(p);
   }
 
   #dropWaiting(): void {
@@ -475,10 +536,28 @@ export class Session {
 
   #decoderFailed(config: wire.Config, cause: unknown): void {
     console.warn("sightline: the decoder failed and is replaced", cause);
-    this.#decoderErrors++;
+    const now = localNow();
     this.#dropped++;
     this.#resetDecoder();
-    this.#wantKey(config.rendition, wire.KeyReason.decoderError, localNow());
+    this.#failures.add(now, 1);
+    if (this.#failures.count(now) >= failuresBorne && this.#moveDown(config)) return;
+    this.#wantKey(config.rendition, wire.KeyReason.decoderError, now);
+  }
+
+  /** Tries another way to decode, for good; says whether a new connection was made for it. */
+  #moveDown(config: wire.Config): boolean {
+    this.#failures = new Window(failuresFor);
+    const decoder = this.#decoderOf(config);
+    if (decoder === "webcodecs" && !this.#software) {
+      this.#software = true;
+      return false;
+    }
+    if (decoder === "jpeg" || this.#decoders === undefined || this.#decoders.length < 2) return false;
+    this.#decoders.shift();
+    // HELLO tells the server which codecs there are.
+    this.#disconnect();
+    this.#connect();
+    return true;
   }
 
   #resetDecoder(): void {
@@ -581,6 +660,7 @@ export class Session {
         frameRateMilli: active.frameRateMilli,
       },
       renderer: this.#sink?.name,
+      decoder: active && this.#decoderOf(active),
       paused: !this.#wishes.visible,
       limit,
       mode: this.#playout.mode,

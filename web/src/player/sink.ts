@@ -1,10 +1,12 @@
-// Where pictures go: a track that a <video> shows, or a canvas. A sink owns each picture it is given.
+// Where pictures go: a track that a <video> shows, a canvas, or, not decoded yet, a <video> that decodes by itself. A sink owns each
+// picture it is given.
 
 import type { Picture } from "./decode.ts";
-import type { Paint, RendererName, Still, Surface } from "./messages.ts";
+import type { Paint, Still, Surface } from "./messages.ts";
+import { FileSink, type FileSinkEvents } from "./mse.ts";
 import { localNow, micros, type Micros } from "./units.ts";
 
-export interface SinkEvents {
+export interface SinkEvents extends FileSinkEvents {
   /** A picture reached the screen. A track does not know; the page reports for it. */
   painted(p: Paint): void;
   /** A picture made way for a newer one. */
@@ -13,22 +15,37 @@ export interface SinkEvents {
   stalled(): void;
 }
 
-export interface Sink {
-  readonly name: RendererName;
+export interface PictureSink {
+  readonly name: "track" | "canvas";
   show(p: Picture): void;
   /** A copy of the picture that is shown, where the worker knows which one it is. */
   still(): Promise<Still | undefined>;
   close(): void;
 }
 
+export type Sink = PictureSink | FileSink;
+
 export function newSink(surface: Surface, events: SinkEvents): Sink {
-  return surface.kind === "track" ? new TrackSink(surface.writable, events) : new CanvasSink(surface.canvas, events);
+  switch (surface.kind) {
+    case "track":
+      return new TrackSink(surface.writable, events);
+    case "canvas":
+      return new CanvasSink(surface.canvas, events);
+    case "mse":
+      return new FileSink(surface.port, events);
+    default:
+      return unreachable(surface);
+  }
+}
+
+function unreachable(value: never): never {
+  throw new Error(`unreachable: ${String(value)}`);
 }
 
 /** A write that takes this long will not end: generators stall after the page was hidden. */
 const stallAfter = micros(1_000_000);
 
-class TrackSink implements Sink {
+class TrackSink implements PictureSink {
   readonly name = "track";
   readonly #writer: WritableStreamDefaultWriter<VideoFrame>;
   readonly #events: SinkEvents;
@@ -120,7 +137,7 @@ async function stamped(p: Picture): Promise<VideoFrame> {
 }
 
 /** Draws at once, not in the next animation frame: a desynchronized canvas shows it up to a refresh sooner. */
-class CanvasSink implements Sink {
+class CanvasSink implements PictureSink {
   readonly name = "canvas";
   readonly #canvas: OffscreenCanvas;
   readonly #context: OffscreenCanvasRenderingContext2D;

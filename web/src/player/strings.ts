@@ -46,6 +46,7 @@ const en = {
     loggedOut: () => "You are not logged in. Log in to go on.",
     notYours: (said: string) => `There is no stream "${said}" that you may watch.`,
     notNow: () => "The server does not take the connection now. It is tried again.",
+    noDecoder: () => "This browser has no decoder that this player may use.",
     noWorker: (said: string) => `The player's worker did not run${said === "" ? "" : ` (${said})`}. Reload the page.`,
   },
   limit: {
@@ -217,6 +218,7 @@ const de: Strings = {
     loggedOut: () => "Sie sind nicht angemeldet. Melden Sie sich an.",
     notYours: (said) => `Es gibt keine Kamera „${said}“, die Sie sehen dürfen.`,
     notNow: () => "Der Server nimmt die Verbindung gerade nicht an. Es wird wieder versucht.",
+    noDecoder: () => "Dieser Browser hat keinen Decoder, den der Spieler nutzen darf.",
     noWorker: (said) => `Der Spieler lief nicht an${said === "" ? "" : ` (${said})`}. Laden Sie die Seite neu.`,
   },
   limit: {

@@ -16,10 +16,10 @@ scope.onmessage = (e) => {
   const m = e.data;
   switch (m.type) {
     case "start":
-      session = new Session(m.url, m.ticketed, m.wishes, {
+      session = new Session(m, {
         report: (report) => scope.postMessage({ type: "report", report }),
         ticketWanted: () => scope.postMessage({ type: "ticket-wanted" }),
-        surfaceWanted: () => scope.postMessage({ type: "surface-wanted" }),
+        surfaceWanted: (decoder) => scope.postMessage({ type: "surface-wanted", decoder }),
       });
       return;
     case "surface":
