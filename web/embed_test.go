@@ -25,7 +25,7 @@ func TestFiles_HoldEverythingThePageAsksFor(t *testing.T) {
 	if len(asked) == 0 {
 		t.Fatal("index.html asks for no asset")
 	}
-	names := []string{"worker.js", "publisher.js"} // asked for by app.js
+	names := []string{"worker.js", "graphs.js", "publisher.js"} // asked for by app.js
 	for _, m := range asked {
 		names = append(names, string(m[1]))
 	}

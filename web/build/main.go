@@ -43,6 +43,7 @@ func buildPages(dir string) error {
 		{InputPath: filepath.Join(src, "app", "admin.ts"), OutputPath: "admin"},
 		{InputPath: filepath.Join(src, "app", "app.css"), OutputPath: "app"},
 		{InputPath: filepath.Join(src, "player", "worker.ts"), OutputPath: "worker"},
+		{InputPath: filepath.Join(src, "player", "graphs.ts"), OutputPath: "graphs"},
 		{InputPath: filepath.Join(src, "publisher", "worker.ts"), OutputPath: "publisher"},
 	}))
 	if err != nil {
@@ -60,6 +61,7 @@ func buildPackage(dir, out string) error {
 	err := bundle(parts(out, []api.EntryPoint{
 		{InputPath: filepath.Join(src, "player", "main.ts"), OutputPath: "index"},
 		{InputPath: filepath.Join(src, "player", "worker.ts"), OutputPath: "worker"},
+		{InputPath: filepath.Join(src, "player", "graphs.ts"), OutputPath: "graphs"},
 	}))
 	if err != nil {
 		return err

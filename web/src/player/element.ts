@@ -5,6 +5,8 @@ import { pickLanguage } from "../language.ts";
 import { el } from "./dom.ts";
 import { Face } from "./face.ts";
 import { figuresOf } from "./figures.ts";
+import type { Graphs } from "./graphs.ts";
+import { History } from "./history.ts";
 import { limitWords, unlimited } from "./limits.ts";
 import type { DecoderName, FromWorker, Report, Still, ToWorker, Wishes } from "./messages.ts";
 import type * as api from "./player.d.ts";
@@ -18,7 +20,7 @@ import { tell, type Told } from "./state.ts";
 import { stringsIn, why } from "./strings.ts";
 import { style } from "./style.ts";
 import { bestRenderer, decoders, newShown, transferable, type Shown } from "./surface.ts";
-import { localNow, micros, type Micros } from "./units.ts";
+import { localNow, micros, toMillis, type Micros } from "./units.ts";
 import { mirrored, rotated, type Turns } from "./view.ts";
 import { lines, worthTelling } from "./viewport.ts";
 import { canLeave, PictureInPicture } from "./window-apart.ts";
@@ -50,6 +52,7 @@ const unheard: Report = {
   paintP50: undefined,
   paintP95: undefined,
   clockError: undefined,
+  stages: undefined,
   paintedFps: 0,
   painted: 0,
   decoded: 0,
@@ -76,6 +79,8 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
   #apart: PictureInPicture | undefined;
   /** A person paused it. */
   #held = false;
+  readonly #history = new History();
+  #graphs: Graphs | undefined;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #stills: ((still: Still | undefined) => void)[] = [];
 
@@ -509,6 +514,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     if (strings === this.#strings && this.#face.elements[0]?.isConnected === true) return;
     this.#strings = strings;
     this.#face.close();
+    this.#graphs = undefined;
     this.#face = this.#newFace();
   }
 
@@ -526,6 +532,8 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
       pauseOrPlay: () => this.#hold(!this.#held),
       snapshot: () => void this.#save(),
       statistics: () => this.toggleAttribute("stats"),
+      graphs: () => this.setAttribute("stats", this.getAttribute("stats") === "graphs" ? "" : "graphs"),
+      copy: () => this.#copy(),
       zoom: (factor) => this.#stage.zoom(factor),
       resetZoom: () => this.#stage.reset(),
       rotate: () => this.#turn(rotated),
@@ -543,11 +551,40 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
 
   #showAttributes(): void {
     this.#face.showStatistics(this.hasAttribute("stats"));
+    void this.#showGraphs();
     this.#face.showControls(this.hasAttribute("controls"));
     this.#root.classList.toggle("controlled", this.hasAttribute("controls"));
     const turns = (Math.round(Number(this.getAttribute("rotate") ?? 0) / 90) & 3) as Turns;
     this.#stage.turn(turns, this.hasAttribute("mirror"));
     this.#face.showMirrored(this.hasAttribute("mirror"));
+  }
+
+  async #showGraphs(): Promise<void> {
+    const wanted = () => this.getAttribute("stats") === "graphs";
+    if (wanted() === (this.#graphs !== undefined)) return;
+    if (!wanted()) {
+      this.#graphs = undefined;
+      return this.#face.figures.expand(undefined);
+    }
+    try {
+      const { Graphs } = await import("./graphs.ts");
+      if (!wanted() || this.#graphs !== undefined) return; // changed meanwhile
+      this.#graphs = new Graphs(this.#strings);
+    } catch {
+      return this.#face.note(this.#strings.partMissing);
+    }
+    this.#graphs.show(this.#history.samples);
+    this.#face.figures.expand(this.#graphs.element);
+  }
+
+  async #copy(): Promise<boolean> {
+    const all = { at: new Date().toISOString(), browser: navigator.userAgent, stats: this.stats(), last_minute: this.#history.samples };
+    try {
+      await navigator.clipboard.writeText(JSON.stringify(all, undefined, 2));
+      return true;
+    } catch {
+      return false; // the browser or the person said no
+    }
   }
 
   #viewChanged(): void {
@@ -565,7 +602,10 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#root.classList.toggle("old", told.age !== undefined && told.state !== "stills" && told.state !== "paused");
     this.#root.classList.toggle("empty", this.#report.lastPaintAt === undefined);
     const limit = this.#held ? "" : limitWords(this.#strings, this.#report.limit);
-    if (this.hasAttribute("stats")) this.#face.figures.show(this.stats(), told.detail.includes(limit) ? "" : limit);
+    const stats = this.stats();
+    const sampled = this.#history.add(toMillis(now), stats);
+    if (sampled) this.#graphs?.show(this.#history.samples);
+    if (this.hasAttribute("stats")) this.#face.figures.show(stats, told.detail.includes(limit) ? "" : limit);
     if (this.hasAttribute("controls")) this.#face.settings.show(this.#report.renditions, this.#wishes.quality, this.#wishes.mode, limit);
     this.#watchTrack();
     if (told.state !== before?.state) {

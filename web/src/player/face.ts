@@ -12,6 +12,10 @@ export interface Actions extends SettingsEvents {
   pauseOrPlay(): void;
   snapshot(): void;
   statistics(): void;
+  /** Shows and hides the graphs of the statistics. */
+  graphs(): void;
+  /** Puts the statistics on the clipboard, and says whether it could. */
+  copy(): Promise<boolean>;
   zoom(factor: number): void;
   resetZoom(): void;
   rotate(): void;
@@ -62,7 +66,7 @@ export class Face {
 
   constructor(s: Strings, actions: Actions) {
     this.#strings = s;
-    this.figures = new Figures(s);
+    this.figures = new Figures(s, actions);
     this.settings = new Settings(s, actions);
 
     const said = el("div", "said");

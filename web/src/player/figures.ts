@@ -20,6 +20,10 @@ export function figuresOf(r: Report, state: PlayerState, quality: Quality): Play
     paint_p50_ms: ms(r.paintP50),
     paint_p95_ms: ms(r.paintP95),
     clock_error_ms: ms(r.clockError),
+    encode_p50_ms: ms(r.stages?.encode),
+    network_p50_ms: ms(r.stages?.network),
+    decode_p50_ms: ms(r.stages?.decode),
+    show_p50_ms: ms(r.stages?.show),
     painted_fps: r.paintedFps,
     painted_total: r.painted,
     decoded_total: r.decoded,
@@ -40,6 +44,12 @@ export function figuresOf(r: Report, state: PlayerState, quality: Quality): Play
   };
 }
 
+export interface FiguresEvents {
+  graphs(): void;
+  /** Says whether it could. */
+  copy(): Promise<boolean>;
+}
+
 /** The small panel of figures. */
 export class Figures {
   readonly element = el("div", "stats");
@@ -48,8 +58,11 @@ export class Figures {
   readonly #caption = el("p", "caption");
   readonly #limit = el("p", "limit");
   readonly #rows = new Map<string, HTMLElement>();
+  readonly #more = el("div", "more");
+  readonly #graphsButton = el("button", "again", "");
+  readonly #copied = el("span");
 
-  constructor(s: Strings) {
+  constructor(s: Strings, events: FiguresEvents) {
     this.#strings = s.statistics;
     this.element.part.add("statistics");
     this.element.setAttribute("role", "group");
@@ -62,7 +75,24 @@ export class Figures {
       list.append(el("dt", "", s.statistics[name]), dd);
       this.#rows.set(name, dd);
     }
-    this.element.append(lead, this.#caption, list, this.#limit);
+    const copy = el("button", "again", s.statistics.copy);
+    copy.type = this.#graphsButton.type = "button";
+    copy.addEventListener("click", () => void events.copy().then((done) => setText(this.#copied, done ? s.statistics.copied : s.statistics.notCopied)));
+    this.#graphsButton.addEventListener("click", () => events.graphs());
+    this.#copied.setAttribute("role", "status");
+    this.#more.append(this.#graphsButton, copy, this.#copied);
+    this.element.append(lead, this.#caption, list, this.#limit, this.#more);
+    this.expand(undefined);
+  }
+
+  /** Shows graphs among the figures, or takes them away. */
+  expand(graphs: HTMLElement | undefined): void {
+    this.element.querySelector(".graphs")?.remove();
+    if (graphs !== undefined) this.#more.before(graphs);
+    this.element.classList.toggle("expanded", graphs !== undefined);
+    this.#graphsButton.setAttribute("aria-expanded", String(graphs !== undefined));
+    setText(this.#graphsButton, graphs === undefined ? this.#strings.graphs : this.#strings.fewer);
+    setText(this.#copied, "");
   }
 
   /** limit is a sentence, or empty. */

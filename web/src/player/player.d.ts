@@ -34,6 +34,11 @@ export interface PlayerStats {
   readonly paint_p95_ms: number | null;
   /** How wrong both can be. */
   readonly clock_error_ms: number | null;
+  /** Where that time goes, medians of the last second; decode has playout_delay_ms in it. */
+  readonly encode_p50_ms: number | null;
+  readonly network_p50_ms: number | null;
+  readonly decode_p50_ms: number | null;
+  readonly show_p50_ms: number | null;
   readonly painted_fps: number;
   readonly painted_total: number;
   readonly decoded_total: number;

@@ -14,6 +14,7 @@ import type { DecoderName, Paint, Phase, Report, Still, Surface, ToWorker, Wishe
 import { Playout } from "./playout.ts";
 import { orders, pinned } from "./quality.ts";
 import { newSink, type Sink } from "./sink.ts";
+import { Stages } from "./stages.ts";
 import { closed } from "./state.ts";
 import { why } from "./strings.ts";
 import { localNow, micros, type Micros } from "./units.ts";
@@ -75,6 +76,7 @@ export class Session {
   #droppedByServerBefore = 0;
   #takeovers = 0;
   readonly #freezes = new Freezes();
+  readonly #stages = new Stages();
   readonly #latencies = new Window(micros(5_000_000));
   readonly #recentLatencies = new Window(micros(1_000_000));
   readonly #paints = new Window(micros(5_000_000));
@@ -221,6 +223,7 @@ export class Session {
       const clock = this.#main?.clock;
       this.#lastCaptureAt = clock?.known === true ? clock.toLocal(p.capture) : p.at;
       if (this.#wishes.visible) this.#freezes.painted(p.at);
+      this.#stages.painted(p.capture, p.at);
       for (let i = 0; i < p.frames; i++) this.#paints.add(p.at, 1);
       if (clock?.known === true) {
         const latency = clock.toServer(p.at) - p.capture;
@@ -398,6 +401,7 @@ export class Session {
     if (acknowledge) this.#sendFeedback();
     if (!this.#wishes.visible) return;
     this.#encoding.add(now, u.encodeDelay);
+    if (c.clock.known) this.#stages.arrived(u.capture, u.encodeDelay, now, c.clock.toServer(now));
     const config = c.configs.get(u.rendition);
     if (config === undefined || config.generation !== u.generation) {
       throw new wire.ProtocolError(`MEDIA of rendition ${u.rendition}, generation ${u.generation} before its CONFIG`);
@@ -491,6 +495,7 @@ export class Session {
     }
     this.#decoded++;
     this.#decodes.add(localNow(), 1);
+    this.#stages.decoded(p.capture, localNow());
     const sink = this.#sink;
     const verdict = sink === undefined || sink.name === "mse" ? "drop" : this.#playout.judge(localNow(), p.capture);
     switch (verdict) {
@@ -674,6 +679,7 @@ export class Session {
       paintP50: quantile(0.5),
       paintP95: quantile(0.95),
       clockError: clock?.known === true ? clock.error : undefined,
+      stages: this.#stages.figures(now),
       paintedFps,
       painted: this.#painted,
       decoded: this.#decoded,

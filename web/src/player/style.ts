@@ -176,6 +176,28 @@ svg { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width:
   margin: 0;
 }
 .stats dd { margin: 0; text-align: right; }
+.more { display: none; }
+.controlled .more { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; margin-top: 9px; }
+.more span:empty { display: none; }
+.more .again { order: 0; padding: 3px 10px; font-size: 12px; min-height: 26px; }
+.stats.expanded { width: 420px; max-width: 100%; box-sizing: border-box; max-height: calc(100cqh - 90px - var(--sightline-stats-above, 0px)); overflow-y: auto; pointer-events: auto; }
+.graphs { display: grid; grid-template-columns: 1fr 1fr; gap: 10px 14px; margin-top: 10px; padding-top: 10px; border-top: 1px solid rgb(255 255 255 / 0.09); }
+.graphs figure { margin: 0; }
+.graphs .wide { grid-column: 1 / -1; }
+.graphs figcaption { display: flex; justify-content: space-between; gap: 8px; color: #a7b2c0; }
+.graphs .now { color: #f3f6f9; white-space: nowrap; }
+.plot { position: relative; height: 44px; margin-top: 3px; border-bottom: 1px solid rgb(255 255 255 / 0.25); border-top: 1px dotted rgb(255 255 255 / 0.2); }
+.wide .plot { height: 84px; }
+.plot svg { position: absolute; inset: 0; width: 100%; height: 100%; stroke: none; }
+.plot .top { position: absolute; left: 0; top: 0; padding: 0 3px; color: #a7b2c0; font-size: 10px; line-height: 13px; background: rgb(10 13 17 / 0.6); }
+.plot .line { fill: none; stroke: #7db8ff; stroke-width: 1.75; vector-effect: non-scaling-stroke; }
+.plot .area { fill: var(--colour); }
+.key { display: flex; flex-wrap: wrap; gap: 2px 12px; margin: 5px 0 0; padding: 0; list-style: none; color: #d5dce4; }
+.key li::before { content: ""; display: inline-block; width: 9px; height: 9px; margin-right: 5px; border-radius: 2px; background: var(--colour); }
+[data-colour="encode"] { --colour: #c792ea; }
+[data-colour="network"] { --colour: #5aa9ff; }
+[data-colour="decode"] { --colour: #3ddc97; }
+[data-colour="show"] { --colour: #ffb84d; }
 .limit { margin: 0; color: var(--warn); text-wrap: pretty; }
 .limit:empty { display: none; }
 .stats .limit { margin-top: 6px; max-width: 34ch; }

@@ -1,0 +1,63 @@
+// Where the time between capture and paint goes. Pure: times are arguments.
+
+import { micros, type Micros } from "./units.ts";
+import { Window } from "./window.ts";
+
+export const stageNames = ["encode", "network", "decode", "show"] as const;
+export type StageName = (typeof stageNames)[number];
+
+/** Medians of the last second. decode has the time in it that pictures are held back. */
+export type StageFigures = Readonly<Record<StageName, Micros>>;
+
+/** Pictures under way; one that is never painted is forgotten after as many others. */
+const most = 240;
+
+interface Underway {
+  readonly encode: number;
+  readonly network: number;
+  readonly arrived: Micros;
+  decoded?: Micros;
+}
+
+export class Stages {
+  readonly #underway = new Map<Micros, Underway>();
+  readonly #windows: Readonly<Record<StageName, Window>> = {
+    encode: new Window(micros(1_000_000)),
+    network: new Window(micros(1_000_000)),
+    decode: new Window(micros(1_000_000)),
+    show: new Window(micros(1_000_000)),
+  };
+
+  /** The last of a picture is here. server is the same time on the clock that it was captured by. */
+  arrived(capture: Micros, encode: Micros, at: Micros, server: Micros): void {
+    this.#underway.set(capture, { encode, network: Math.max(0, server - capture - encode), arrived: at });
+    for (const oldest of this.#underway.keys()) {
+      if (this.#underway.size <= most) break;
+      this.#underway.delete(oldest);
+    }
+  }
+
+  decoded(capture: Micros, at: Micros): void {
+    const u = this.#underway.get(capture);
+    if (u !== undefined) u.decoded = at;
+  }
+
+  painted(capture: Micros, at: Micros): void {
+    const u = this.#underway.get(capture);
+    this.#underway.delete(capture);
+    if (u?.decoded === undefined) return;
+    const w = this.#windows;
+    w.encode.add(at, u.encode);
+    w.network.add(at, u.network);
+    w.decode.add(at, u.decoded - u.arrived);
+    w.show.add(at, at - u.decoded);
+  }
+
+  /** Undefined while nothing was painted for a second. */
+  figures(now: Micros): StageFigures | undefined {
+    const half = (name: StageName) => this.#windows[name].quantile(0.5, now) as Micros | undefined;
+    const [encode, network, decode, show] = stageNames.map(half);
+    if (encode === undefined || network === undefined || decode === undefined || show === undefined) return undefined;
+    return { encode, network, decode, show };
+  }
+}
