@@ -227,6 +227,14 @@ func (b *Book) Remove(name string) error {
 	})
 }
 
+// Change gives an account another role and other streams. As with Remove, sessions it has go on with what they were let in by.
+func (b *Book) Change(name string, role Role, streams []auth.Pattern) error {
+	return b.changeOne("change account", name, func(s *stored) error {
+		s.Role, s.Streams = role, streams
+		return nil
+	})
+}
+
 // Disable keeps an account from logging in, or lets it again. As with Remove, sessions it has go on.
 func (b *Book) Disable(name string, disabled bool) error {
 	return b.changeOne("change account", name, func(s *stored) error {

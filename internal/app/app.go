@@ -36,6 +36,7 @@ import (
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
 	"sightline/internal/ingest"
+	"sightline/internal/invitations"
 	"sightline/internal/media"
 	"sightline/internal/notify"
 	"sightline/internal/preferences"
@@ -56,6 +57,7 @@ type App struct {
 	revoked  *revocation.List
 	auth     *auth.Authenticator
 	accounts *accounts.Book
+	invited  *invitations.Book
 	sessions *sessions.Registry
 	ca       *authority.Authority // nil with a certificate from elsewhere
 	acme     *acme.Certificates   // nil with a certificate from elsewhere
@@ -124,6 +126,9 @@ func (a *App) openAuth() (err error) {
 		return err
 	}
 	if a.accounts, err = accounts.Open(dir, accounts.Options{Now: a.clock.Now, SessionTTL: ttl, Remember: true}); err != nil {
+		return err
+	}
+	if a.invited, err = invitations.Open(dir, invitations.Options{Now: a.clock.Now, SessionTTL: ttl}); err != nil {
 		return err
 	}
 	a.sessions = sessions.New(a.clock.Now, a.revoked)
@@ -208,7 +213,7 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Access: a.access, Padding: ingest.Padding(a.cfg.Padding), MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
-		NewCode: a.newCode, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts,
+		NewCode: a.newCode, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts, Invitations: a.invited,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
 	}, a.log.With("room", "httpd"))
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 var levels = [][]string{ //nolint:gochecknoglobals // a table nobody writes to
 	{"media", "datadir", "transport", "timestrip", "quality", "h264", "av", "sandbox", "v4l2", "challenge", "notify", "trust", "web"},
 	{"wire", "acme", "auth", "audit", "walltime", "authority", "hub", "adapt", "demo", "rtsp", "transport/ws", "transport/pipe", "transport/transporttest"},
-	{"clock", "witness", "supervise", "ingest", "viewer", "mjpeg", "detect", "rtsp/rtsptest", "auth/authtest", "revocation", "sessions", "accounts", "issuer", "preferences"},
+	{"clock", "witness", "supervise", "ingest", "viewer", "mjpeg", "detect", "rtsp/rtsptest", "auth/authtest", "revocation", "sessions", "accounts", "invitations", "issuer", "preferences"},
 	{"oidc", "alerts"},
 	{"capture", "watch", "httpd", "config"},
 	{"app"},
@@ -118,6 +118,7 @@ func TestWalls_WhatARoomNeverReaches(t *testing.T) {
 		{"authority", "./internal/authority", []string{"net/http"}, "it knows no HTTP"},
 		{"revocation", "./internal/revocation", []string{"net/http"}, "it keeps a list"},
 		{"accounts", "./internal/accounts", []string{"net/http"}, "it knows no HTTP"},
+		{"invitations", "./internal/invitations", []string{"net/http"}, "it knows no HTTP"},
 		{"sessions", "./internal/sessions", []string{"net/http"}, "it knows no sockets"},
 		{"audit", "./internal/audit", []string{"net", "net/http"}, "it writes a file"},
 		{"supervise", "./internal/supervise", []string{"sightline/internal/media", "sightline/internal/hub"}, "it knows no frames"},

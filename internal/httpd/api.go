@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"sightline/internal/accounts"
@@ -63,8 +64,8 @@ func setSession(w http.ResponseWriter, token string, p auth.Principal) {
 	})
 }
 
-// newSession makes the session token for a request to log in: with a one-time code, with a name and a password, or with the
-// set-up code of an account and the password that it shall have. name is the one that was tried, as far as it can be one.
+// newSession makes the session token for a request to log in: with a one-time code, with that of an invitation, with a name and
+// a password, or with the set-up code of an account and the password that it shall have. name is the one that was tried, as far as it can be one.
 func (s *Server) newSession(r *http.Request) (token string, p auth.Principal, name string, err error) {
 	if origins := r.Header.Values("Origin"); len(origins) > 1 || len(origins) == 1 && !sameOrigin(r, origins[0]) {
 		return "", p, "", errOrigin
@@ -86,6 +87,8 @@ func (s *Server) newSession(r *http.Request) (token string, p auth.Principal, na
 		p, err = s.opts.Accounts.Login(r.Context(), body.Name, body.Password, source)
 	case body.Name == "" && body.Password != "":
 		p, err = s.opts.Accounts.Accept(r.Context(), body.Code, body.Password, source)
+	case body.Name == "" && strings.HasPrefix(body.Code, guestPrefix):
+		p, err = s.opts.Invitations.Redeem(strings.TrimPrefix(body.Code, guestPrefix))
 	case body.Name == "":
 		p, err = s.opts.Auth.RedeemCode(body.Code)
 	default:

@@ -39,6 +39,9 @@ func refusals() []refusal {
 			preferences.MaxBytes)},
 		{preferences.ErrFull, http.StatusInsufficientStorage, "full", "The server keeps the preferences of no more people; ask its operator " +
 			"to remove old files from the directory preferences."},
+		{errNoUser, http.StatusNotFound, "no-user", "There is no such account."},
+		{errNoInvitation, http.StatusNotFound, "no-invitation", "There is no such invitation, or it has expired."},
+		{errNoKey, http.StatusNotFound, "no-key", "There is no such key, or it is gone already."},
 		{errTooLarge, http.StatusRequestEntityTooLarge, "too-large", "The request's body is longer than any that this " +
 			"address takes."},
 		{errNotRecorded, http.StatusServiceUnavailable, "audit", "The server cannot record this access and therefore " +
@@ -60,6 +63,9 @@ func find(err error) refusal {
 		if errors.Is(err, r.err) {
 			return r
 		}
+	}
+	if input := (*inputError)(nil); errors.As(err, &input) {
+		return refusal{err, http.StatusBadRequest, "bad-input", input.sentence}
 	}
 	if word := auth.Reason(err); word != "internal" {
 		return refusal{err, http.StatusUnauthorized, word, auth.Sentence(err)}

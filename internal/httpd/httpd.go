@@ -27,6 +27,7 @@ import (
 	"sightline/internal/auth"
 	"sightline/internal/hub"
 	"sightline/internal/ingest"
+	"sightline/internal/invitations"
 	"sightline/internal/issuer"
 	"sightline/internal/media"
 	"sightline/internal/oidc"
@@ -79,6 +80,8 @@ type Options struct {
 	Accounts *accounts.Book
 	// Preferences are what each chose for their pages.
 	Preferences *preferences.Store
+	// Invitations let people in who have no account.
+	Invitations *invitations.Book
 	// Alerts are what the rules over the audit record found.
 	Alerts *alerts.Center
 	// NewCode makes a one-time code that logs its holder in as the operator.

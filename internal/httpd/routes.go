@@ -80,6 +80,18 @@ func routes() []route {
 		{"GET /api/v1/streams", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).streams},
 		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "ticket", own: true}, (*Server).ticket},
 		{"GET /api/v1/admin/streams", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).adminStreams},
+		{"GET /api/v1/users", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).users},
+		{"POST /api/v1/users", rule{kind: ruleServer, action: auth.Admin, event: "user", own: true}, (*Server).addUser},
+		{"PATCH /api/v1/users/{name}", rule{kind: ruleServer, action: auth.Admin, event: "user", own: true}, (*Server).changeUser},
+		{"DELETE /api/v1/users/{name}", rule{kind: ruleServer, action: auth.Admin, event: "user", own: true}, (*Server).removeUser},
+		{"POST /api/v1/users/{name}/link", rule{kind: ruleServer, action: auth.Admin, event: "user", own: true}, (*Server).inviteUser},
+		{"GET /api/v1/invitations", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).listInvitations},
+		{"POST /api/v1/invitations", rule{kind: ruleServer, action: auth.Admin, event: "invitation", own: true}, (*Server).invite},
+		{"DELETE /api/v1/invitations/{name}", rule{kind: ruleServer, action: auth.Admin, event: "invitation", own: true}, (*Server).withdraw},
+		{"GET /api/v1/keys", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).keys},
+		{"POST /api/v1/keys", rule{kind: ruleServer, action: auth.Admin, event: "key", own: true}, (*Server).rotateKey},
+		{"DELETE /api/v1/keys/{id}", rule{kind: ruleServer, action: auth.Admin, event: "key", own: true}, (*Server).removeKey},
+		{"POST /api/v1/tokens", rule{kind: ruleServer, action: auth.Admin, event: "token", own: true}, (*Server).issue},
 		{"POST /api/v1/codes", rule{kind: ruleServer, action: auth.Admin, event: "code"}, (*Server).code},
 		{"GET /api/v1/alerts", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).alerts},
 		{"POST /api/v1/alerts/mute", rule{kind: ruleServer, action: auth.Admin, event: "mute", own: true}, (*Server).mute},
@@ -142,6 +154,10 @@ var (
 	errNoSession   = errors.New("no such session")
 	errNoRule      = errors.New("no such rule is mute")
 	errNotRecorded = errors.New("audit record not written")
+
+	errNoUser       = errors.New("no such account")
+	errNoInvitation = errors.New("no such invitation")
+	errNoKey        = errors.New("no such key")
 )
 
 // ticketPrefix marks the WebSocket subprotocol that carries a ticket.

@@ -32,6 +32,7 @@ import (
 	"sightline/internal/authority"
 	"sightline/internal/detect"
 	"sightline/internal/hub"
+	"sightline/internal/invitations"
 	"sightline/internal/media"
 	"sightline/internal/preferences"
 	"sightline/internal/revocation"
@@ -134,6 +135,10 @@ func newSite(t *testing.T) *site {
 	if s.auth, err = auth.Open(s.dir, auth.Options{Check: s.revoked.Check}); err != nil {
 		t.Fatal(err)
 	}
+	invited, err := invitations.Open(s.dir, invitations.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	ca, err := authority.Open(s.dir, nil, time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -157,11 +162,12 @@ func newSite(t *testing.T) *site {
 		},
 		Hosts: []string{"127.0.0.1", "localhost", "::1"}, Access: Access{Origins: []string{"https://portal.example"}},
 		AuditPath: filepath.Join(s.dir, "audit.jsonl"), AuditKey: s.writeAudit(),
-		MayPublish: func(id media.StreamID) bool { return id != "yard" },
-		NewCode:    func() (string, error) { return s.code(), nil },
-		Sessions:   running,
-		Revoke:     s.revoked.Add,
-		Accounts:   s.accounts,
+		MayPublish:  func(id media.StreamID) bool { return id != "yard" },
+		NewCode:     func() (string, error) { return s.code(), nil },
+		Sessions:    running,
+		Revoke:      s.revoked.Add,
+		Accounts:    s.accounts,
+		Invitations: invited,
 		Restarts: func(id media.StreamID) Restarts {
 			if id == "yard" {
 				return Restarts{Count: 3, Last: time.Unix(1e9, 0), Why: "it fell over"}

@@ -2,11 +2,25 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import jsQR from "jsqr";
 import { engines, launch } from "./lib/browser.mjs";
 import { Player } from "./lib/page.mjs";
 import { addUser, logIn, press, problem, textOf, texts, visit } from "./lib/people.mjs";
 import { Server } from "./lib/server.mjs";
 import { eventually } from "./lib/wait.mjs";
+
+/** Reads the QR code that an image shows. */
+async function decode(page, selector) {
+  await page.waitForSelector(selector);
+  const pixels = await page.$eval(selector, async (img) => {
+    await img.decode();
+    const canvas = Object.assign(document.createElement("canvas"), { width: 400, height: 400 });
+    const context = canvas.getContext("2d");
+    context.drawImage(img, 0, 0, 400, 400);
+    return [...context.getImageData(0, 0, 400, 400).data];
+  });
+  return jsQR(new Uint8ClampedArray(pixels), 400, 400)?.data;
+}
 
 for (const engine of engines) {
   describe(`the administrator's page, ${engine}`, () => {
@@ -37,10 +51,24 @@ for (const engine of engines) {
     /** The rows of a table: what stands under each column's name. */
     const rows = (label) => admin.$$eval(`table[aria-label="${label}"] tbody tr`, (list) => list.map((r) => Object.fromEntries([...r.cells].map((c) => [c.dataset.name ?? "", c.textContent]))));
     const trail = async () => (await rows("Audit trail")).map((r) => [r.Event, r.Verdict, r.Reason, r.Who, r.Stream]);
+    /** Unfolds what has these words. */
+    const open = async (words) => {
+      for (const s of await admin.$$(".board summary")) if ((await s.evaluate((e) => e.textContent)) === words && !(await s.evaluate((e) => e.parentElement.open))) await s.click();
+    };
+    const fill = async (selector, text) => {
+      await admin.waitForSelector(selector);
+      await admin.$eval(selector, (e) => (e.value = ""));
+      await admin.type(selector, text);
+    };
+    /** What a dialog shows once, to be copied. */
+    const shown = async (name) => {
+      const input = await admin.waitForSelector(`dialog input[aria-label="${name}"]`);
+      return input.evaluate((e) => e.value);
+    };
     const said = () => textOf(admin, ".admin .bar [role=status]");
 
     test("a viewer gets a sentence and no data, whichever part is asked for", async () => {
-      for (const path of ["/admin", "/admin/record"]) {
+      for (const path of ["/admin", "/admin/people", "/admin/keys", "/admin/record"]) {
         const page = await viewer.browserContext().newPage();
         await page.goto(`${server.origin}${path}`);
         await problem(page, /administrators/);
@@ -159,7 +187,118 @@ for (const engine of engines) {
       assert.ok(Math.abs((await top()) - before) <= 1, `it moved from ${before} to ${await top()}`);
     });
 
+    test("an account is made, its link chooses a password, and it is changed, disabled and removed", async () => {
+      await go("/admin/people");
+      await open("Add an account");
+      await admin.type("[name=account]", "Nobody Special");
+      await press(admin, ".board", "Add an account");
+      await problem(admin, /lower-case letters/);
+      await fill("[name=account]", "carol");
+      await fill("[name=account-streams]", "test");
+      await press(admin, ".board", "Add an account");
+      const link = await shown("Link");
+      assert.equal(await decode(admin, "dialog .qr"), link, "the QR code says what the link says");
+      await press(admin, "dialog[open]", "Done");
+      const mine = async () => (await rows("Accounts")).find((r) => r.Account === "carol");
+      await eventually("the account", async () => /^has a link until /.test((await mine())?.State ?? ""));
+
+      const carol = await visit(server, browser, link);
+      await carol.waitForSelector("main.door #password");
+      await carol.type("#password", "correct horse battery");
+      await carol.keyboard.press("Enter");
+      await carol.waitForSelector('a.tile[href="/watch/test"]');
+      assert.equal(await carol.$('a.tile[href="/watch/street"]'), null);
+      await admin.bringToFront();
+      await eventually("the account is in use", async () => (await mine()).State === "active");
+
+      await admin.click('button[aria-label="Change carol"]');
+      await admin.waitForSelector("dialog select");
+      await admin.select("dialog select", "operator");
+      await fill("dialog input", "test street");
+      await press(admin, "dialog[open]", "Change");
+      await eventually("it is changed", async () => (await mine()).Role === "operator" && (await mine()).Streams === "test street");
+      await carol.bringToFront();
+      await carol.reload();
+      await carol.waitForSelector("main.door");
+      await logIn(carol, "carol");
+      await carol.waitForSelector('a.tile[href="/watch/street"]');
+
+      await admin.bringToFront();
+      await admin.click('button[aria-label="Disable carol"]');
+      await eventually("it is disabled", async () => (await mine()).State === "disabled");
+      await eventually("that is said", async () => /carol is disabled/.test(await said()));
+      await admin.click('button[aria-label="Remove carol"]');
+      await press(admin, "dialog[open]", "Cancel");
+      assert.ok(await mine());
+      await admin.click('button[aria-label="Remove carol"]');
+      await press(admin, "dialog[open]", "Remove");
+      await eventually("it is gone", async () => (await mine()) === undefined);
+      const done = server.auditRecords().filter((r) => r.event === "user" && r.verdict === "granted").map((r) => r.action);
+      assert.deepEqual(done, ["add", "change", "disable", "remove"]);
+      await carol.close();
+    });
+
+    test("an invitation lets so many in, and is taken back", async () => {
+      await go("/admin/people");
+      await open("Invite");
+      await fill("[name=invitation]", "visitors");
+      await fill("[name=invitation-streams]", "test");
+      await press(admin, ".board", "Invite");
+      const link = await shown("Link");
+      await press(admin, "dialog[open]", "Done");
+      const guest = await visit(server, browser, link);
+      await guest.waitForSelector('a.tile[href="/watch/test"]');
+      assert.equal(new URL(guest.url()).hash, "", "the code left the address bar");
+      const second = await visit(server, browser, link);
+      await problem(second, /used/);
+      await second.close();
+      await guest.goto(`${server.origin}/watch/test`);
+      await new Player(guest).state("live");
+      await admin.bringToFront();
+      await eventually("it is used", async () => (await rows("Invitations")).some((r) => r.Name === "visitors" && r.Used === "1 of 1"));
+      await admin.click('button[aria-label="Take back visitors"]');
+      await eventually("it is gone", async () => (await rows("Invitations")).length === 0);
+      await guest.bringToFront();
+      await guest.waitForFunction(() => document.querySelector("main.door") !== null || document.querySelector("sightline-player")?.stats?.().state === "denied");
+      await guest.close();
+    });
+
+    test("a token is made and shown once, works, and is revoked", async () => {
+      await go("/admin/keys");
+      await fill("[name=token-subject]", "recorder");
+      await fill("[name=token-streams]", "test");
+      await press(admin, ".board", "Make a token");
+      const token = await shown("Token");
+      const id = /revoke (\S+)\./.exec(await textOf(admin, "dialog[open]"))[1];
+      await press(admin, "dialog[open]", "Done");
+      assert.ok(!(await admin.content()).includes(token));
+      const ask = async () => (await server.request("GET", "/api/v1/streams", { headers: { Authorization: `Bearer ${token}` } })).status;
+      assert.equal(await ask(), 200);
+      await open("Revoke a token or all of a person");
+      await fill("[name=revoke-value]", id);
+      await press(admin, ".board", "Revoke");
+      await eventually("it is revoked", async () => (await ask()) === 401);
+    });
+
+    test("the signing key is rotated, and the old one removed", async () => {
+      await go("/admin/keys");
+      const token = await server.token();
+      const ask = async () => (await server.request("GET", "/api/v1/streams", { headers: { Authorization: `Bearer ${token}` } })).status;
+      await eventually("one key", async () => (await rows("Signing keys")).length === 1);
+      const [{ Key: old }] = await rows("Signing keys");
+      await press(admin, ".board", "Make a new key");
+      await eventually("two keys", async () => (await rows("Signing keys")).map((r) => r.State).join() === "signs,retired");
+      assert.equal(await ask(), 200, "a token of the old key is good");
+      await admin.click(`button[aria-label="Remove key ${old}"]`);
+      await press(admin, "dialog[open]", "Remove");
+      await admin.waitForSelector("main.door"); // it had signed this session too
+      assert.equal(await ask(), 401);
+      await logIn(admin, "root");
+      await eventually("one key", async () => (await rows("Signing keys")).length === 1);
+    });
+
     test("the record is verified", async () => {
+      await go("/admin/record");
       await press(admin, ".tools", "Verify");
       await eventually("the verdict", async () => /^Sound: records 1 to \d+/.test(await textOf(admin, '[role="status"].hint')));
     });

@@ -3,6 +3,8 @@
 
 import { account } from "./account.ts";
 import { Now } from "./admin/now.ts";
+import { People } from "./admin/people.ts";
+import { Keys } from "./admin/keys.ts";
 import type { Desk, Part } from "./admin/part.ts";
 import { Trail } from "./admin/record.ts";
 import { words } from "./admin/strings.ts";
@@ -14,6 +16,8 @@ const lookEvery = 5_000; // ms
 
 const parts: readonly { readonly path: string; readonly name: string; readonly make: (desk: Desk) => Part }[] = [
   { path: "/admin", name: words.tabs.now, make: (desk) => new Now(desk) },
+  { path: "/admin/people", name: words.tabs.people, make: (desk) => new People(desk) },
+  { path: "/admin/keys", name: words.tabs.keys, make: (desk) => new Keys(desk) },
   { path: "/admin/record", name: words.tabs.record, make: (desk) => new Trail(desk) },
 ];
 
@@ -115,7 +119,8 @@ export class Admin implements Page {
   async #act(what: () => Promise<string>): Promise<boolean> {
     let problem = "";
     try {
-      setText(this.#status, await what());
+      const done = await what();
+      if (done !== "") setText(this.#status, done);
     } catch (cause) {
       if (!(cause instanceof APIError)) throw cause;
       if (cause.status === 401) {
@@ -125,7 +130,10 @@ export class Admin implements Page {
       problem = cause.message;
     }
     await this.#look();
-    if (problem !== "") this.#say(problem);
+    if (problem !== "") {
+      this.#say(problem);
+      this.#problem.scrollIntoView({ block: "nearest" });
+    }
     return problem === "";
   }
 

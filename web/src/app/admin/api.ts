@@ -1,6 +1,6 @@
 // The part of the server's control API that is for those who run it. Answers are checked at this door.
 
-import { field, items, list, number, read, text } from "../api.ts";
+import { field, items, list, number, read, request, text, time } from "../api.ts";
 
 /** A stream with what who runs the server must know of it. */
 export interface StreamReport {
@@ -61,7 +61,125 @@ export async function streamReports(): Promise<StreamReport[]> {
         psnr: number(r, "psnr_db"),
         ssim: number(r, "ssim"),
       })),
-      restarts: restarts === undefined ? undefined : { count: number(restarts, "count"), last: new Date(text(restarts, "last")), why: text(restarts, "why") },
+      restarts: restarts === undefined ? undefined : { count: number(restarts, "count"), last: time(restarts, "last"), why: text(restarts, "why") },
     };
   });
+}
+
+/** An account of a person. */
+export interface User {
+  readonly name: string;
+  readonly role: string;
+  readonly streams: readonly string[];
+  readonly disabled: boolean;
+  readonly password: boolean;
+  readonly made: Date;
+  /** Until when its set-up link works; undefined where there is none. */
+  readonly invited: Date | undefined;
+}
+
+/** A link that lets somebody in. It cannot be had again. */
+export interface NewLink {
+  readonly name: string;
+  readonly link: string;
+  /** The same as an image, in SVG. */
+  readonly qr: string;
+  readonly expires: Date;
+}
+
+export interface Invitation {
+  readonly name: string;
+  readonly streams: readonly string[];
+  readonly uses: number;
+  readonly used: number;
+  readonly expires: Date;
+}
+
+/** A key that signs or signed tokens. */
+export interface Key {
+  readonly id: string;
+  readonly made: Date | undefined;
+  /** Undefined for the one that signs. */
+  readonly retired: Date | undefined;
+  readonly until: Date | undefined;
+}
+
+const names = (value: unknown, key: string): string[] => items(value, key).filter((s) => typeof s === "string");
+const maybeTime = (value: unknown, key: string): Date | undefined => (text(value, key) === "" ? undefined : time(value, key));
+const send = async (method: "POST" | "PATCH", path: string, body: unknown): Promise<unknown> => (await request(method, path, body)).json().catch(() => undefined);
+const userPath = (name: string): string => `/api/v1/users/${encodeURIComponent(name)}`;
+
+function linkIn(l: unknown): NewLink {
+  return { name: text(l, "name"), link: text(l, "link"), qr: text(l, "qr"), expires: time(l, "expires") };
+}
+
+export async function users(): Promise<User[]> {
+  return list(await read("/api/v1/users"), "users").map((u) => ({
+    name: text(u, "name"),
+    role: text(u, "role"),
+    streams: names(u, "streams"),
+    disabled: field(u, "disabled") === true,
+    password: field(u, "password") === true,
+    made: time(u, "made"),
+    invited: maybeTime(u, "invited_until"),
+  }));
+}
+
+/** Makes an account, and the link by which its holder chooses a password. */
+export const addUser = async (name: string, role: string, streams: readonly string[]): Promise<NewLink> => linkIn(await send("POST", "/api/v1/users", { name, role, streams }));
+
+/** Makes such a link for an account that there is. */
+export const newUserLink = async (name: string): Promise<NewLink> => linkIn(await send("POST", `${userPath(name)}/link`, {}));
+
+/** Changes what an account may do, and ends what it has running. */
+export async function changeUser(name: string, role: string, streams: readonly string[]): Promise<void> {
+  await request("PATCH", userPath(name), { role, streams });
+}
+
+/** Keeps an account from logging in and ends what it has running, or lets it in again. */
+export async function disableUser(name: string, disabled: boolean): Promise<void> {
+  await request("PATCH", userPath(name), { disabled });
+}
+
+export async function removeUser(name: string): Promise<void> {
+  await request("DELETE", userPath(name));
+}
+
+export async function invitations(): Promise<Invitation[]> {
+  return list(await read("/api/v1/invitations"), "invitations").map((i) => ({
+    name: text(i, "name"),
+    streams: names(i, "streams"),
+    uses: number(i, "uses"),
+    used: number(i, "used"),
+    expires: time(i, "expires"),
+  }));
+}
+
+/** Lets so many people without an account view streams, for so many seconds. */
+export const invite = async (name: string, streams: readonly string[], uses: number, seconds: number): Promise<NewLink> =>
+  linkIn(await send("POST", "/api/v1/invitations", { name, streams, uses, seconds }));
+
+/** Takes an invitation back and ends what its guests have running. */
+export async function withdraw(name: string): Promise<void> {
+  await request("DELETE", `/api/v1/invitations/${encodeURIComponent(name)}`);
+}
+
+function keyIn(k: unknown): Key {
+  return { id: text(k, "id"), made: maybeTime(k, "made"), retired: maybeTime(k, "retired"), until: maybeTime(k, "until") };
+}
+
+export const keys = async (): Promise<Key[]> => list(await read("/api/v1/keys"), "keys").map(keyIn);
+
+/** Makes a new key to sign with. */
+export const rotateKey = async (): Promise<Key> => keyIn(await send("POST", "/api/v1/keys", {}));
+
+/** Removes a key that signs no more, and ends what runs by it. */
+export async function removeKey(id: string): Promise<void> {
+  await request("DELETE", `/api/v1/keys/${encodeURIComponent(id)}`);
+}
+
+/** Makes a token, which cannot be had again. */
+export async function issueToken(subject: string, action: string, streams: readonly string[], seconds: number): Promise<{ token: string; id: string; expires: Date }> {
+  const made = await send("POST", "/api/v1/tokens", { subject, action, streams, seconds });
+  return { token: text(made, "token"), id: text(made, "id"), expires: time(made, "expires") };
 }

@@ -2,6 +2,7 @@
 
 import { el } from "../dom.ts";
 import type { Navigation } from "../page.ts";
+import { words } from "./strings.ts";
 
 /** One part of the page: what is shown under one tab. */
 export interface Part {
@@ -79,3 +80,14 @@ export function form(action: string, content: readonly Node[], send: () => Promi
   });
   return f;
 }
+
+/** A choice of how long something is good for, in seconds. */
+export function lifetimes(): HTMLSelectElement {
+  const hour = 3600;
+  const select = choice([hour, 8 * hour, 24 * hour, 7 * 24 * hour, 30 * 24 * hour].map((s) => [String(s), words.lifetimes(s / hour)] as const));
+  select.name = "lifetime";
+  return select;
+}
+
+/** Names that stand in one field, apart by spaces or commas. */
+export const namesIn = (text: string): string[] => text.split(/[\s,]+/).filter((name) => name !== "");
