@@ -81,7 +81,8 @@ for (const engine of engines) {
     test("streams, what is encoded of them, and how their viewers fare", async () => {
       await viewer.bringToFront();
       await new Player(viewer).state("live");
-      await admin.bringToFront();
+      // Chromium's page asks for nothing while another is in front of it; Firefox's viewer paints nothing then.
+      if (engine === "chromium") await admin.bringToFront();
       await eventually("a viewer's figures", async () => {
         const [row] = (await rows("Running now")).filter((r) => r.Who === "victor");
         if (!/^\d/.test(row?.Latency ?? "")) throw new Error(JSON.stringify(row));
