@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/pem"
 	"strings"
 	"testing"
 )
@@ -52,6 +53,24 @@ func FuzzVerify(f *testing.F) {
 		}
 		if len(report.Findings) > maxFindings {
 			t.Fatalf("%d findings", len(report.Findings))
+		}
+	})
+}
+
+// FuzzKey holds that what is taken for a key, private or public, is written as it was read.
+func FuzzKey(f *testing.F) {
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: append([]byte(pkcs8), make([]byte, ed25519.SeedSize)...)}))
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: []byte(pkcs8)}))
+	f.Add([]byte(FormatKey(make([]byte, ed25519.PublicKeySize))))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if private, err := parsePrivateKey("dir", data); err == nil {
+			again, err := parsePrivateKey("dir", pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: append([]byte(pkcs8), private.Seed()...)}))
+			if err != nil || !again.Equal(private) {
+				t.Fatalf("%q is read otherwise when it is written: %v", data, err)
+			}
+		}
+		if public, err := ParseKey(string(data)); err == nil && FormatKey(public) != string(data) {
+			t.Fatalf("%q is written as %q", data, FormatKey(public))
 		}
 	})
 }
