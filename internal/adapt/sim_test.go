@@ -35,6 +35,7 @@ const (
 	most     = 2_500_000
 	keyTimes = 3                      // how much larger a keyframe is than the mean
 	encoding = 2                      // pictures until the encoder follows a new target
+	makes    = 5.0 / 6                // of what it is asked for, as x264 does with a buffer of few pictures
 	queueAge = 150 * time.Millisecond // the hub's budget
 	keyEvery = 500 * time.Millisecond
 	// stillEvery is the session's.
@@ -79,6 +80,22 @@ func fades(rate float64) func(time.Duration, *rand.Rand) float64 {
 			return rate / 20
 		}
 		return rate
+	}
+}
+
+// outages has two seconds of each fifteen without anything. TCP tries again half a second later, and begins with a packet for each
+// round trip of 40 ms.
+func outages(rate float64) func(time.Duration, *rand.Rand) float64 {
+	return func(t time.Duration, _ *rand.Rand) float64 {
+		const off, lasts, first = 13 * time.Second, 2500 * time.Millisecond, 280e3
+		since := (t + 15*time.Second - off) % (15 * time.Second) // an outage began
+		if t < off || since > lasts+time.Second {
+			return rate
+		}
+		if since < lasts {
+			return 0
+		}
+		return min(rate, first*math.Exp2((since-lasts).Seconds()/0.04))
 	}
 }
 
@@ -135,6 +152,7 @@ func simulate(l link, d time.Duration, seed uint64) score {
 		// The encoder.
 		seq      uint32
 		targets  = make([]float64, encoding)
+		yield    adapt.Yield
 		nextAt   time.Duration
 		needKey  = true
 		keyAsked = -keyEvery
@@ -155,7 +173,7 @@ func simulate(l link, d time.Duration, seed uint64) score {
 	}
 	for now := time.Duration(0); now < d; now += tick {
 		capacity := l.rate(now, r)
-		oracle += worth(min(most, capacity*overhead)) * tick.Seconds()
+		oracle += worth(min(makes*most, capacity*overhead)) * tick.Seconds()
 
 		// The bottleneck carries what it can.
 		budget := capacity / 8 * tick.Seconds()
@@ -225,12 +243,14 @@ func simulate(l link, d time.Duration, seed uint64) score {
 			nextAt += interval
 			o := offers[choice.Rendition-1]
 			target := float64(o.MaxBitrateBps)
-			if bps := rate.Send(); bps > 0 {
-				target = min(max(float64(bps), float64(o.MinBitrateBps)), target)
+			if bps := rate.Send(); bps > 0 && float64(bps) < target {
+				target = min(float64(yield.Ask(max(bps, o.MinBitrateBps))), target)
+			} else {
+				yield.Ask(0)
 			}
 			targets = append(targets[1:], target)
 			key := needKey && now-keyAsked >= keyEvery
-			size := targets[0] / 8 * interval.Seconds() * math.Exp(0.15*r.NormFloat64())
+			size := makes * targets[0] / 8 * interval.Seconds() * math.Exp(0.15*r.NormFloat64())
 			if key {
 				size *= keyTimes
 			}
@@ -243,6 +263,7 @@ func simulate(l link, d time.Duration, seed uint64) score {
 				needKey, keyAsked = false, now
 				queue = nil
 			}
+			yield.Made(u.bytes, at(now))
 			if key || !needKey && !choice.Stills {
 				queue = append(queue, u)
 			}
@@ -288,6 +309,7 @@ func traces() map[string]func() func(time.Duration, *rand.Rand) float64 {
 		"f 4M-400k":      func() trace { return steps(5*time.Second, 4e6, 400e3) },
 		"g LTE walk":     func() trace { return walk(4e6, 200e3, 20e6, 0.12) },
 		"h Wi-Fi fades":  func() trace { return fades(8e6) },
+		"i outages": func() trace { return outages(8e6) },
 	}
 }
 

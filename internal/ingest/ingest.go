@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
+	"sightline/internal/adapt"
 	"sightline/internal/hub"
 	"sightline/internal/media"
 	"sightline/internal/transport"
@@ -45,6 +47,9 @@ type session struct {
 	overhead  overhead // of padding; the writer reads it too
 
 	hello chan struct{} // closed by the reader at the first HELLO
+
+	mu     sync.Mutex
+	yields map[media.RenditionID]*adapt.Yield // guarded by mu
 }
 
 // assembly is an access unit of which chunks are still to come.
@@ -87,7 +92,7 @@ func Serve(
 	s := &session{
 		conn: conn, hub: h, pub: pub, epoch: opts.Epoch, log: log,
 		partial: map[media.RenditionID]*assembly{}, progress: map[media.RenditionID]progress{},
-		hello: make(chan struct{}), padding: opts.Padding,
+		hello: make(chan struct{}), padding: opts.Padding, yields: map[media.RenditionID]*adapt.Yield{},
 	}
 	defer pub.Close(opts.LeftState, opts.LeftDetail)
 	return fmt.Errorf("publish %s: %w", id, transport.Converse(ctx, conn, goodbye, s.read, s.steer))
@@ -113,10 +118,7 @@ func (s *session) steer(ctx context.Context) error {
 	var sentAt media.Timestamp
 	for first := true; ; first = false {
 		d := s.pub.Demand()
-		want := wanted(d)
-		for i, r := range want.Renditions {
-			want.Renditions[i].BitrateBps = s.overhead.without(r.ID, r.BitrateBps)
-		}
+		want := s.wanted(d)
 		retargeted := slices.EqualFunc(sent.Renditions, want.Renditions, sameRendition)
 		switch due := sentAt.Add(wantSpacing); {
 		case !first && slices.Equal(sent.Renditions, want.Renditions):
@@ -150,13 +152,29 @@ func (s *session) steer(ctx context.Context) error {
 	}
 }
 
-// wanted is what a publisher is told of d.
-func wanted(d hub.Demand) wire.Want {
+// wanted is what a publisher is told of d: it is asked for so much that, padded, it makes what is wanted.
+func (s *session) wanted(d hub.Demand) wire.Want {
 	want := wire.Want{Renditions: make([]wire.WantedRendition, 0, len(d.Renditions))}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, id := range d.Renditions {
-		want.Renditions = append(want.Renditions, wire.WantedRendition{ID: id, BitrateBps: d.Targets[id], MaxFrameRateMilli: d.FrameRates[id]})
+		y := s.yields[id]
+		if y == nil {
+			y = &adapt.Yield{}
+			s.yields[id] = y
+		}
+		want.Renditions = append(want.Renditions, wire.WantedRendition{ID: id, BitrateBps: y.Ask(s.overhead.without(id, d.Targets[id])), MaxFrameRateMilli: d.FrameRates[id]})
 	}
 	return want
+}
+
+// made takes in a picture of n bytes.
+func (s *session) made(id media.RenditionID, n int, now media.Timestamp) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if y := s.yields[id]; y != nil {
+		y.Made(n, now)
+	}
 }
 
 // sameRendition tells whether a and b differ in their targets at most.
@@ -320,6 +338,7 @@ func (s *session) takeMedia(b []byte) error {
 	delete(s.partial, h.Rendition)
 	padding := s.padding.fill(a.chunks)
 	s.overhead.add(h.Rendition, int(h.TotalLen), padding)
+	s.made(h.Rendition, int(h.TotalLen), now)
 	s.pub.Publish(&hub.AccessUnit{
 		Config: config, Key: h.Key(), Seq: seq, DepDelta: h.DepDelta,
 		Capture: a.capture, Received: now, Bytes: int(h.TotalLen) + padding, Chunks: a.chunks,
