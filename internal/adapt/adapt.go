@@ -104,6 +104,9 @@ const (
 	headroom = 0.9
 	// upMargin is how much more than enough it must carry to go up, and upAfter how long after the last change.
 	upMargin, upAfter = 1.15, 3 * time.Second
+	// motionLeast is how long a moving picture must have lasted to have been worth it: when it did not, stills go on for twice as
+	// long as before, stillsMost at most. What a still measures may be too much, where a link takes a little at once.
+	motionLeast, stillsMost = 3 * time.Second, time.Minute
 	// detail is the share of a rendition's best bit rate below which a viewer who prefers detail gets fewer pictures instead.
 	detail = 0.6
 	// saverFrameRate is how many pictures a second, in thousandths, are enough for a viewer who saves bytes, and
@@ -119,6 +122,7 @@ type Chooser struct {
 	changed media.Timestamp
 	every   int // of the pictures one in so many is what the network carries; 0 like 1
 	limit   Limit
+	stay    time.Duration // for so long stills go on at least; 0 like upAfter
 }
 
 // Choose gives the best of ladder for a viewer whose network carries so many bit/s (0: not known to be limited): the
@@ -137,15 +141,35 @@ func (c *Chooser) Choose(w Wishes, carries int, ladder []Offer, now media.Timest
 	next := Choice{Rendition: rungs[len(rungs)-1].ID, Stills: rungs[0].Codec != media.CodecJPEG}
 	for i := range rungs {
 		better := c.made && (i < at || i == at && c.choice.Stills)
-		if enough(float64(carries), need(rungs, i), better) && (!better || now.Sub(c.changed) >= upAfter) {
+		if enough(float64(carries), need(rungs, i), better) && (!better || now.Sub(c.changed) >= c.patience()) {
 			next = Choice{Rendition: rungs[i].ID}
 			break
 		}
 	}
 	if !c.made || next != c.choice {
+		c.learn(next, now)
 		c.made, c.choice, c.changed = true, next, now
 	}
 	return c.choice, true
+}
+
+// patience is how long what was chosen last stays, at least, where there is better.
+func (c *Chooser) patience() time.Duration {
+	if c.choice.Stills {
+		return max(upAfter, c.stay)
+	}
+	return upAfter
+}
+
+// learn takes in that next is chosen now.
+func (c *Chooser) learn(next Choice, now media.Timestamp) {
+	switch {
+	case !c.made || c.choice.Stills || !next.Stills:
+	case c.stay > 0 && now.Sub(c.changed) < motionLeast:
+		c.stay = min(2*c.stay, stillsMost)
+	default:
+		c.stay = upAfter
+	}
 }
 
 // Needs says what the rendition chosen last should be encoded at for a viewer whose network is to be given send bit/s now

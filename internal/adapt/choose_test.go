@@ -267,3 +267,38 @@ func TestChooser_LimitDoesNotChangeForLittle(t *testing.T) {
 		}
 	}
 }
+
+func TestChooser_StillsLastLongerEachTimeThatAMovingPictureDoesNot(t *testing.T) {
+	var c adapt.Chooser
+	wishes := adapt.Wishes{Codecs: []string{"h264"}}
+	var waits []time.Duration
+	now, carries, moved := media.Timestamp(1), 60_000, media.Timestamp(0)
+	choice, _ := c.Choose(wishes, carries, ladder(), now)
+	for began := now; len(waits) < 8; now = now.Add(100 * time.Millisecond) {
+		before := choice.Stills
+		lasts := time.Second
+		if len(waits) == 7 {
+			lasts = 20 * time.Second // the network is a better one for once
+		}
+		switch {
+		case before:
+			carries = 140_000 // as stills measure it
+		case now.Sub(moved) > lasts:
+			carries = 60_000
+		}
+		choice, _ = c.Choose(wishes, carries, ladder(), now)
+		switch {
+		case before && !choice.Stills:
+			waits = append(waits, now.Sub(began).Round(time.Second))
+			moved = now
+		case !before && choice.Stills:
+			began = now
+		}
+	}
+	want := []time.Duration{3, 3, 6, 12, 24, 48, 60, 3}
+	for i := range want {
+		if waits[i] != want[i]*time.Second {
+			t.Fatalf("stills lasted %v, want the %d-th to last %d s", waits, i+1, want[i])
+		}
+	}
+}

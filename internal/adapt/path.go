@@ -33,6 +33,8 @@ const (
 	// which TCP mends a loss; where access units are further apart than goodputOver it is from one to the next, up to
 	// goodputMost.
 	goodputOver, goodputLeast, goodputMost = 500 * time.Millisecond, 40 * time.Millisecond, 5 * time.Second
+	// startTrips is how many round trips TCP may take over the first access unit on a link that carries far more.
+	startTrips = 4
 )
 
 // Path is what is known of the way to one viewer, from what was sent and what the viewer acknowledged. It sees through
@@ -216,11 +218,15 @@ func (p *Path) rate(shortest, longest time.Duration, busy bool) int {
 		}
 		first = a
 	}
-	over := last.at.Sub(first.at)
+	over, bytes := last.at.Sub(first.at), last.end-first.end
+	if began := p.queue(first); busy && over < shortest && first.alone && began > startTrips*2*p.empty {
+		over += began // the link was busy with the first one as well, and with nothing else
+		bytes += uint32(first.bytes)
+	}
 	if over < shortest {
 		return 0
 	}
-	return int(float64(last.end-first.end) * 8 / over.Seconds())
+	return int(float64(bytes) * 8 / over.Seconds())
 }
 
 // Growing tells whether the last access units came further apart than they went out: only then is the link given more than

@@ -268,3 +268,38 @@ func TestRate_ALongerWayIsNoLimit(t *testing.T) {
 		t.Errorf("12 s after the route changed: limited to %d", c)
 	}
 }
+
+func TestPath_GoodputOfTheFirstKeyframe(t *testing.T) {
+	const rtt = 40 * ms
+	for _, tc := range []struct {
+		name  string
+		takes time.Duration // for the keyframe's 20 kB and for each of the 2 kB that follow, at the link
+		clock time.Duration // half of the viewer's best round trip
+		want  int
+	}{
+		{"a link of 64 kbit/s is known by its first pictures", 2500 * ms, rtt / 2, 64_000},
+		{"a long way may be TCP's slow start", 300 * ms, 100 * ms, 0},
+		{"without the viewer's clock nobody knows what an empty way takes", 2500 * ms, 0, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var p adapt.Path
+			var sent uint32
+			for n, bytes := range []int{20_000, 2_000} {
+				p.Sent(bytes)
+				sent += uint32(bytes)
+				p.SentUnit(1, uint32(n), bytes, at(time.Duration(n)*frame), at(time.Duration(n)*frame))
+				if n == 0 {
+					continue
+				}
+				for i, received := range []uint32{20_000, sent} {
+					arrival := at(rtt/2 + tc.takes + time.Duration(i)*tc.takes/10)
+					p.Acked(adapt.Ack{Rendition: 1, Seq: uint32(i), Arrival: arrival, Error: tc.clock, Received: received}, arrival.Add(rtt/2))
+				}
+			}
+			bps, busy := p.Goodput()
+			if bps < tc.want*95/100 || bps > tc.want*105/100 || busy != (tc.want > 0) {
+				t.Errorf("goodput %d, busy %t, want %d", bps, busy, tc.want)
+			}
+		})
+	}
+}

@@ -309,7 +309,7 @@ func traces() map[string]func() func(time.Duration, *rand.Rand) float64 {
 		"f 4M-400k":      func() trace { return steps(5*time.Second, 4e6, 400e3) },
 		"g LTE walk":     func() trace { return walk(4e6, 200e3, 20e6, 0.12) },
 		"h Wi-Fi fades":  func() trace { return fades(8e6) },
-		"i outages": func() trace { return outages(8e6) },
+		"i outages":      func() trace { return outages(8e6) },
 	}
 }
 

@@ -176,9 +176,11 @@ func scenarios() []scenario {
 		{name: "64 kbit/s", run: starved},
 		{name: "1 % loss", run: lossy(0.01, 300, 500)},
 		{name: "3 % loss", run: lossy(0.03, 600, 1200)},
+		{name: "0.8 s blackout", run: shortBlackout},
 		{name: "2 s blackout", run: blackout},
 		{name: "1 slow viewer among 20", run: crowd},
 		{name: "HAProxy: 10 to 1 Mbit/s and back", run: proxied},
+		{name: "HAProxy: 64 kbit/s", run: proxiedStarved},
 		{name: "Chromium: 10 to 1 Mbit/s", run: browserFalling},
 		{name: "Chromium: 2 s blackout", run: browserBlackout},
 		{name: "10 to 1, without window, budget, socket options", tags: "fifo,untuned", run: falling(false)},
@@ -263,6 +265,31 @@ func starved(ctx context.Context, b *bench) ([]figure, int, error) {
 	}, r.undecodable, err
 }
 
+// proxiedStarved is the slowest link behind the proxy's buffers, which take whatever the server sends.
+func proxiedStarved(ctx context.Context, b *bench) (figures []figure, undecodable int, err error) {
+	const from, end = 10 * time.Second, 40 * time.Second
+	at, stop, err := b.proxy(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	r, err := b.one(ctx, at, end, []step{b.at(0, 64_000)})
+	return []figure{
+		most("freeze_ms", r.freeze(from, end), 4000), report("p95_ms", r.between(from, end).age(0.95)),
+		report("stills_after_ms", r.moving()), report("kbps", r.kbps(from, end)),
+	}, r.undecodable, err
+}
+
+// moving is when the last picture came that was no keyframe, as ms since the beginning; 0 if none did.
+func (r run) moving() float64 {
+	for i, p := range slices.Backward(r.pictures) {
+		if !p.Key {
+			return ms(r.at[i])
+		}
+	}
+	return 0
+}
+
 const off, on, blackoutEnd = 6 * time.Second, 8 * time.Second, 14 * time.Second
 
 // cuts are the steps of a blackout; back is when it was over, which on a busy machine is later than planned.
@@ -291,6 +318,19 @@ func (r run) fresh(t time.Time) float64 {
 		}
 	}
 	return -1
+}
+
+// shortBlackout is over before a second connection is begun.
+func shortBlackout(ctx context.Context, b *bench) ([]figure, int, error) {
+	const end = 20 * time.Second
+	var back time.Time
+	steps := b.cuts(&back)
+	steps[2].after = off + 800*time.Millisecond
+	r, err := b.one(ctx, b.straight(), end, steps)
+	return []figure{
+		report("new_picture_ms", r.fresh(back)), report("freeze_ms", r.freeze(off, end-time.Second)),
+		report("full_again_ms", r.full(steps[2].after, end, 0.9*r.kbps(3*time.Second, off))),
+	}, r.undecodable, err
 }
 
 func blackout(ctx context.Context, b *bench) ([]figure, int, error) {
