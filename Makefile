@@ -74,6 +74,9 @@ bench-latency: build test/e2e/node_modules ## measure capture to screen in real 
 bench-viewers: build ## measure ten viewers of one stream; the last line is JSON
 	go run ./test/bench/viewers
 
+bench-admission: build ## measure what it costs to let viewers in, and how many a second are; the last line is JSON
+	go run ./test/bench/admission
+
 bench-padding: build ## measure what padding costs and what sizes still tell (a minute); the last line is JSON
 	go run ./test/bench/padding
 
