@@ -9,14 +9,16 @@ import (
 )
 
 // How refusals are folded. What a flood may write is bounded by all of them together: refillPerSecond records and
-// 2*maxRollups+1 roll-ups in an interval, whatever comes.
+// 2*maxRollups roll-ups and those of maxKinds in an interval, whatever comes.
 const (
 	foldAfter       = 20               // records a second of one source, event and reason before the rest is folded
 	foldInterval    = 10 * time.Second // how long a roll-up counts
 	maxRollups      = 12               // sources that get a roll-up of their own at one time
 	refusalBurst    = 1000             // refusals of all sources written one by one before the rest is folded
 	refillPerSecond = 2
+	maxKinds        = 100 // of event and reason, that are told apart in the roll-up of all that has none of its own
 	anySource       = "*"
+	anyEvent        = "any" // of the roll-up of all that has no other, whose records name what they count
 )
 
 // foldKey is what folded refusals have in common.
@@ -26,6 +28,7 @@ type foldKey struct{ source, event, reason string }
 type rollup struct {
 	count       uint64
 	first, last time.Time
+	kinds       map[string]uint64 // of anyEvent: how many of each "event/reason"
 }
 
 // folder decides which refusals are written one by one and which are counted. The sum of what is written and what
@@ -65,7 +68,21 @@ func (f *folder) fold(r Record, now time.Time) bool {
 	}
 	ru.count++
 	ru.last = now
+	if key.event == anyEvent {
+		ru.tell(r.Event + "/" + r.Reason)
+	}
 	return true
+}
+
+// tell counts one of kind.
+func (ru *rollup) tell(kind string) {
+	if ru.kinds == nil {
+		ru.kinds = map[string]uint64{}
+	}
+	if _, known := ru.kinds[kind]; !known && len(ru.kinds) >= maxKinds {
+		kind = "other"
+	}
+	ru.kinds[kind]++
 }
 
 // admit reports whether one more refusal may be written as it is.
@@ -93,7 +110,7 @@ func (f *folder) room(key foldKey) foldKey {
 	if f.open[key] != nil || len(f.open) < 2*maxRollups {
 		return key
 	}
-	return foldKey{anySource, "any", "any"}
+	return foldKey{anySource, anyEvent, ""}
 }
 
 // due is when roll-ups are to be written; false where there are none.
@@ -109,16 +126,25 @@ func (f *folder) take(now time.Time, all bool) []item {
 	var items []item
 	for _, key := range slices.SortedFunc(maps.Keys(f.open), compareKeys) {
 		ru := f.open[key]
-		if ru.count > 0 {
+		add := func(reason string, n uint64) {
 			items = append(items, item{
-				Record: Record{Event: key.event, Verdict: Refused, Reason: key.reason, Remote: key.source},
-				at:     now, count: ru.count, first: ru.first, last: ru.last,
+				Record: Record{Event: key.event, Verdict: Refused, Reason: reason, Remote: key.source},
+				at:     now, count: n, first: ru.first, last: ru.last,
 			})
+		}
+		switch {
+		case key.event == anyEvent:
+			for _, p := range portions(ru.kinds) {
+				add(p.text, p.sum)
+			}
+		case ru.count > 0:
+			add(key.reason, ru.count)
 		}
 		if ru.count <= foldAfter {
 			delete(f.open, key)
 		}
 		ru.count = 0
+		clear(ru.kinds)
 	}
 	return items
 }

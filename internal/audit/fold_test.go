@@ -3,6 +3,8 @@ package audit
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +68,63 @@ func TestFold_CountsExactlyAndBoundsTheDisk(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestFold_NamesEveryKind floods a folder with more kinds than have a roll-up of their own: each is counted by its name, and beyond maxKinds as "other".
+func TestFold_NamesEveryKind(t *testing.T) {
+	f := newFolder()
+	now := time.Unix(1_800_000_000, 0)
+	f.budget, f.refilled = 0, now // all is folded
+	want := map[string]uint64{}
+	const kinds = 2*maxRollups + maxKinds + 7
+	written := 0
+	for range foldAfter {
+		for i := range kinds {
+			r := refusal(fmt.Sprintf("192.0.2.%d", i), fmt.Sprintf("reason-%d", i))
+			want[r.Event+"/"+r.Reason]++
+			if !f.fold(r, now) {
+				written++
+			}
+		}
+	}
+	got, named := map[string]uint64{}, 0
+	for _, it := range f.take(now.Add(foldInterval), false) {
+		if it.Event != anyEvent {
+			got[it.Event+"/"+it.Reason] += it.count
+			continue
+		}
+		if len(it.Reason) > maxField {
+			t.Errorf("a reason of %d bytes", len(it.Reason))
+		}
+		var sum uint64
+		for word := range strings.FieldsSeq(it.Reason) {
+			kind, count, _ := strings.Cut(word, "=")
+			n, err := strconv.ParseUint(count, 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got[kind] += n
+			sum += n
+			named++
+		}
+		if sum != it.count {
+			t.Errorf("%d counted, want %d: %s", sum, it.count, it.Reason)
+		}
+	}
+	if others := got["other"]; others != 7*foldAfter {
+		t.Errorf("%d others, want %d", others, 7*foldAfter)
+	}
+	for kind, n := range got {
+		if kind != "other" && want[kind] != n {
+			t.Errorf("%s: %d, want %d", kind, n, want[kind])
+		}
+	}
+	if len(got) != 2*maxRollups+maxKinds+1 || named != maxKinds+1 || written != 0 {
+		t.Errorf("%d kinds told apart, %d of them together, %d written", len(got), named, written)
+	}
+	if f.take(now.Add(2*foldInterval), false); len(f.open) != 0 {
+		t.Errorf("%d roll-ups are open after a quiet interval", len(f.open))
 	}
 }
 

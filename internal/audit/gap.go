@@ -55,18 +55,31 @@ func (g *gap) items(policy Policy, now time.Time) []item {
 		outcome = "access went on"
 	}
 	var items []item
-	for keys := slices.Sorted(maps.Keys(g.counts)); len(keys) > 0; {
-		var n uint64
-		counts := ""
-		for len(keys) > 0 && len(counts) < maxField/2 {
-			n += g.counts[keys[0]]
-			counts += fmt.Sprintf(" %.200s=%d", keys[0], g.counts[keys[0]])
-			keys = keys[1:]
-		}
-		items = append(items, note(actionGap, now, "%d records from %s to %s were not written, %s:%s",
-			n, g.from.UTC().Format(timeFormat), g.to.UTC().Format(timeFormat), outcome, counts))
+	for _, p := range portions(g.counts) {
+		items = append(items, note(actionGap, now, "%d records from %s to %s were not written, %s: %s",
+			p.sum, g.from.UTC().Format(timeFormat), g.to.UTC().Format(timeFormat), outcome, p.text))
 	}
 	return items
+}
+
+// portion is as many counts as a reason has room for beside other words: "login/used=3 watch/expired=12", and their sum.
+type portion struct {
+	text string
+	sum  uint64
+}
+
+func portions(counts map[string]uint64) (list []portion) {
+	for keys := slices.Sorted(maps.Keys(counts)); len(keys) > 0; {
+		var p portion
+		for len(keys) > 0 && len(p.text) < maxField/2 {
+			p.sum += counts[keys[0]]
+			p.text += fmt.Sprintf(" %.200s=%d", keys[0], counts[keys[0]])
+			keys = keys[1:]
+		}
+		p.text = p.text[1:]
+		list = append(list, p)
+	}
+	return list
 }
 
 // note is a record of the log about itself.

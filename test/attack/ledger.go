@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode"
@@ -183,9 +184,19 @@ func unprintable(data []byte) int {
 	return -1
 }
 
-// expand is what a record stands for: an entry, so many times.
-func (l line) expand() (entry, int) {
-	return entry{l.Event, l.Verdict, brief(l.Event, l.Reason)}, max(1, l.Count)
+// expand is what a record stands for: entries, each so many times.
+func (l line) expand() map[entry]int {
+	if l.Event != "any" {
+		return map[entry]int{{l.Event, l.Verdict, brief(l.Event, l.Reason)}: max(1, l.Count)}
+	}
+	entries := map[entry]int{}
+	for word := range strings.FieldsSeq(l.Reason) { // such as login/used=3
+		kind, count, _ := strings.Cut(word, "=")
+		event, reason, _ := strings.Cut(kind, "/")
+		n, _ := strconv.Atoi(count) // 0 will not add up
+		entries[entry{event, l.Verdict, brief(event, reason)}] += n
+	}
+	return entries
 }
 
 // brief is what is compared of a reason: of the end of a session only whether it is known at all, since sentences may change.
@@ -213,32 +224,27 @@ func (l *ledger) settle() error {
 	byRemote := map[string]map[entry]int{}
 	rolledUp, strangers := map[entry]int{}, map[entry]int{}
 	for _, r := range records {
-		e, n := r.expand()
-		switch {
-		case r.Remote == honestAddress && e.verdict != "refused":
-			continue // they are let in, and leave
-		case r.Remote == honestAddress:
-			strangers[e] += n
-			continue
-		case r.Remote == manySources:
-			rolledUp[e] += n
-			continue
+		for e, n := range r.expand() {
+			switch {
+			case r.Remote == honestAddress && e.verdict != "refused": // they are let in, and leave
+			case r.Remote == honestAddress:
+				strangers[e] += n
+			case r.Remote == manySources || r.Count > 0:
+				rolledUp[e] += n
+			default:
+				remote := r.Remote
+				if strings.HasPrefix(remote, bulkNetwork) {
+					remote = bulkAddress
+				}
+				if byRemote[remote] == nil {
+					byRemote[remote] = map[entry]int{}
+				}
+				byRemote[remote][e] += n
+			}
 		}
-		if r.Count > 0 {
-			rolledUp[e] += n
-			continue
-		}
-		remote := r.Remote
-		if strings.HasPrefix(remote, bulkNetwork) {
-			remote = bulkAddress
-		}
-		if byRemote[remote] == nil {
-			byRemote[remote] = map[entry]int{}
-		}
-		byRemote[remote][e] += n
 	}
 	for e, n := range strangers {
-		l.missed("honest", fmt.Sprintf("%v: %d on record", e, n), e, 0)
+		l.missed("honest", fmt.Sprintf("%v: %d on record", e, n), 0)
 	}
 	owed := map[entry]int{} // refusals that have no record of their own
 	debtors := map[entry][]*attempt{}
@@ -283,40 +289,32 @@ func (l *ledger) settle() error {
 		if e.verdict == "refused" {
 			owed[e] += n - bulk[e]
 		} else if bulk[e] != n {
-			l.missed("repeated", fmt.Sprintf("%v: %d on record, want %d", e, bulk[e], n), e, n-bulk[e])
+			l.missed("repeated", fmt.Sprintf("%v: %d on record, want %d", e, bulk[e], n), n-bulk[e])
 		}
 	}
 	for e, n := range bulk {
 		if l.due[e] == 0 {
-			l.missed("repeated", fmt.Sprintf("%v: %d on record, want none", e, n), e, 0)
+			l.missed("repeated", fmt.Sprintf("%v: %d on record, want none", e, n), 0)
 		}
 	}
-	// What has no record of its own must be in a roll-up of its event and reason, or in one of those that stand for several.
-	several := rolledUp[entry{"any", "refused", "any"}]
-	delete(rolledUp, entry{"any", "refused", "any"})
-	total, unnamed := several, several
+	// What has no record of its own must be in a roll-up.
+	total := 0
 	for _, n := range rolledUp {
 		total += n
 	}
 	for _, e := range slices.SortedFunc(maps.Keys(owed), compareEntries) {
-		rest := owed[e] - rolledUp[e]
-		delete(rolledUp, e)
-		if rest < 0 || rest > several {
-			l.missed("rolled up", fmt.Sprintf("%v: %d are in no record, of which a roll-up must tell", e, rest), e, max(rest, 0))
+		if rest := owed[e] - rolledUp[e]; rest != 0 {
+			l.missed("rolled up", fmt.Sprintf("%v: %d are in no record, of which a roll-up must tell", e, rest), max(rest, 0))
 			for _, a := range debtors[e][:min(3, len(debtors[e]))] {
 				l.said = append(l.said, "     such as "+a.of.class+"/"+a.of.name)
 			}
-			continue
 		}
-		several -= rest
+		delete(rolledUp, e)
 	}
 	for e, n := range rolledUp {
-		l.missed("rolled up", fmt.Sprintf("%v: %d more than were tried", e, n), e, 0)
+		l.missed("rolled up", fmt.Sprintf("%v: %d more than were tried", e, n), 0)
 	}
-	if several != 0 {
-		l.missed("rolled up", fmt.Sprintf("%d refusals of several kinds more than were tried", several), entry{}, 0)
-	}
-	l.said = append(l.said, fmt.Sprintf("%d records, of which roll-ups tell of %d refusals, %d of these without their reason", len(records), total, unnamed))
+	l.said = append(l.said, fmt.Sprintf("%d records, of which roll-ups tell of %d refusals", len(records), total))
 	return nil
 }
 
@@ -325,7 +323,7 @@ func compareEntries(a, b entry) int {
 }
 
 // missed takes n attempts back whose records do not add up. The caller holds mu.
-func (l *ledger) missed(class, what string, _ entry, n int) {
+func (l *ledger) missed(class, what string, n int) {
 	s := l.class(class)
 	s.misses++
 	s.recorded -= n

@@ -212,8 +212,7 @@ func (l *ledger) firstPass(ctx context.Context, cases []*testCase, p plan) {
 	waiting.Wait()
 }
 
-// repeat tries cases again until there were enough attempts, class by class: so few events and reasons are at work at a time that roll-ups can
-// name each. All come from one address, and keep their connections where they can.
+// repeat tries cases again until there were enough attempts, class by class. All come from one address, and keep their connections where they can.
 func (l *ledger) repeat(ctx context.Context, cases []*testCase, p plan) {
 	groups := map[string][]*testCase{}
 	var names []string
