@@ -1,15 +1,19 @@
 package web_test
 
 import (
+	"compress/gzip"
 	"errors"
 	"io/fs"
 	"regexp"
+	"slices"
 	"testing"
 
 	"sightline/web"
 )
 
-func TestFiles_HoldEverythingThePageAsksFor(t *testing.T) {
+// page gives the built files, index.html, and the names of the assets that it asks for.
+func page(t *testing.T) (files fs.FS, html []byte, assets []string) {
+	t.Helper()
 	files, err := web.Files()
 	if errors.Is(err, web.ErrNotBuilt) {
 		t.Skip(err)
@@ -17,19 +21,62 @@ func TestFiles_HoldEverythingThePageAsksFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := fs.ReadFile(files, "index.html")
+	html, err = fs.ReadFile(files, "index.html")
 	if err != nil {
 		t.Fatal(err)
 	}
-	asked := regexp.MustCompile(`"/assets/([^"]+)"`).FindAllSubmatch(page, -1)
-	if len(asked) == 0 {
+	for _, m := range regexp.MustCompile(`"/assets/([^"]+)"`).FindAllSubmatch(html, -1) {
+		if name := string(m[1]); !slices.Contains(assets, name) {
+			assets = append(assets, name)
+		}
+	}
+	if len(assets) == 0 {
 		t.Fatal("index.html asks for no asset")
 	}
-	names := []string{"worker.js", "graphs.js", "publisher.js"} // asked for by app.js
-	for _, m := range asked {
-		names = append(names, string(m[1]))
+	return files, html, assets
+}
+
+// firstLoad is how many bytes /watch may take to load, compressed as httpd compresses them.
+const firstLoad = 60_000
+
+func TestFiles_FirstLoadIsSmall(t *testing.T) {
+	files, _, assets := page(t)
+	all, parts := 0, map[string]int{}
+	for _, name := range append(assets, "index.html", "worker.js") {
+		body, err := fs.ReadFile(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n counter
+		z, err := gzip.NewWriterLevel(&n, gzip.BestCompression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := z.Write(body); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		parts[name] = int(n)
+		all += int(n)
 	}
-	for _, name := range names {
+	if all > firstLoad {
+		t.Errorf("/watch loads %d bytes at first, want %d at most: import what is not needed for the first picture when it is: %v", all, firstLoad, parts)
+	}
+	t.Logf("%d bytes: %v", all, parts)
+}
+
+type counter int
+
+func (c *counter) Write(b []byte) (int, error) {
+	*c += counter(len(b))
+	return len(b), nil
+}
+
+func TestFiles_HoldEverythingThePageAsksFor(t *testing.T) {
+	files, page, assets := page(t)
+	for _, name := range append(assets, "worker.js", "graphs.js", "publish.js", "publisher.js") { // asked for by app.js
 		if info, err := fs.Stat(files, name); err != nil || info.Size() == 0 {
 			t.Errorf("%s: missing or empty (%v)", name, err)
 		}

@@ -195,6 +195,22 @@ for (const engine of engines) {
       await server?.stop();
     });
 
+    test("to a hidden page no picture is sent, and when it is seen again the next one is there", async () => {
+      await setVisibility(page, "hidden");
+      await player.state("paused");
+      const from = link.deliveries;
+      await eventually("what was on the way is there, and then only answers about the time, each 2 s", async () => link.deliveries > from + 3);
+      const [bytes, deliveries] = [link.bytes, link.deliveries];
+      const before = await player.stats();
+      await eventually("three more of those", async () => link.deliveries >= deliveries + 3, 20_000);
+      assert.ok(link.bytes - bytes < 2_000, `${link.bytes - bytes} bytes`);
+      const after = await player.stats();
+      assert.equal(after.decoded_total, before.decoded_total);
+      await setVisibility(page, "visible");
+      await eventually("pictures", async () => (await player.stats()).painted_total > before.painted_total);
+      await player.state("live");
+    });
+
     // A page of Firefox hangs when it reads a worker's canvas that nothing is drawn on; which pictures are shown is decided alike.
     test("after an outage nothing old is shown that the link still held", { skip: engine === "firefox" }, async () => {
       await eventually("pictures", async () => (await player.stats()).painted_total > 30);

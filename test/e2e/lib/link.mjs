@@ -55,6 +55,9 @@ export class Link {
     }
   }
 
+  /** How much came from the server: bytes, and how often. */
+  bytes = 0;
+  deliveries = 0;
   /** How many connections were ever made. */
   connections = 0;
 
@@ -66,6 +69,8 @@ export class Link {
     client.on("data", (data) => pair.muted || server.write(data));
     server.on("data", (data) => {
       if (pair.muted) return;
+      this.bytes += data.length;
+      this.deliveries++;
       if (this.#bitsPerSecond === Infinity && pair.waiting.length === 0) return client.write(data);
       pair.waiting.push(data);
       server.pause(); // until there is room: the kernels hold the rest, as a slow path does
