@@ -5,7 +5,6 @@ import { definePlayer, warmUp } from "../player/element.ts";
 import { APIError, login, type Credentials } from "./api.ts";
 import { Door, SetUp, type Entrance } from "./door.ts";
 import type { Navigation, Page } from "./page.ts";
-import { Publish } from "./publish.ts";
 import { codeIn, routeOf, setUpCodeIn } from "./route.ts";
 import { Wall } from "./wall.ts";
 import { Watch } from "./watch.ts";
@@ -59,7 +58,7 @@ function showRoute(): void {
     lastWatched = route.stream;
     show(new Watch(navigation, route.stream));
   } else if (route.page === "publish") {
-    show(new Publish(navigation, route.stream));
+    void showPublish(route.stream);
   } else if (route.page === "admin") {
     void showAdmin(route.path);
   } else {
@@ -67,7 +66,14 @@ function showRoute(): void {
   }
 }
 
-/** Few come for this page: it is a file of its own, which nobody else waits for. */
+// Few come for these pages: each is a file of its own, which nobody else waits for.
+
+async function showPublish(stream: string): Promise<void> {
+  const { Publish } = await import("./publish.ts");
+  const route = routeOf(location.pathname);
+  if (route.page === "publish" && route.stream === stream) show(new Publish(navigation, stream));
+}
+
 async function showAdmin(path: string): Promise<void> {
   const { Admin } = await import("./admin.ts");
   const route = routeOf(location.pathname);
