@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sightline/internal/hub"
 	"sightline/internal/media"
 	"sightline/internal/viewer"
 	"sightline/internal/wire"
@@ -368,6 +369,41 @@ func TestServe_AThirdOfTheJPEGsEvenly(t *testing.T) {
 		}
 		if rates := p.pub.Demand().FrameRates[jpeg]; rates > 10_000 || rates < 7_000 {
 			t.Errorf("%d pictures in 1000 s are asked for", rates)
+		}
+		p.leave()
+	})
+}
+
+func TestServe_AViewerWhomOthersLimitIsToldWhenTheyComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := connect(t, viewer.Options{})
+		p.pub.SetRenditions(ranged()[:1])
+		p.send(hello("h264"))
+		link := slowLink(p, 20e6)
+		link.run(3 * time.Second)
+		var others []*hub.Subscription
+		for range 2 { // the better half of three
+			other, err := p.hub.Subscribe("door")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := other.Select(1); err != nil {
+				t.Fatal(err)
+			}
+			other.Hold(true) // nobody takes what it gets
+			other.Needs(hub.Needs{CarriesBps: 1_000_000})
+			others = append(others, other)
+		}
+		link.run(2 * time.Second)
+		if s := p.status(); s.Limit != wire.LimitShared {
+			t.Errorf("limit %q while others have it lowered", s.Limit)
+		}
+		for _, other := range others {
+			other.Close()
+		}
+		link.run(2 * time.Second)
+		if s := p.status(); s.Limit != wire.LimitNone {
+			t.Errorf("limit %q when they have left", s.Limit)
 		}
 		p.leave()
 	})

@@ -357,6 +357,7 @@ func (s *session) write(ctx context.Context) error {
 		case <-s.rethink:
 			err = w.look(true)
 		case <-status.C:
+			w.view.Shared = w.sub.Look().Shared // others come and go, and their networks change
 			if err = w.tellNews(); err == nil {
 				err = w.adjust()
 			}
@@ -467,7 +468,7 @@ func (w *writer) look(force bool) error {
 	case ok && choice.Stills && view.Status.State == media.StateLive:
 		detail = "Your network carries no moving picture now: still pictures come as fast as it takes them."
 	}
-	if !changed && detail == w.told.detail {
+	if limit, _ := w.limits(); !changed && detail == w.told.detail && limit == w.told.limit {
 		return nil
 	}
 	w.told.detail = detail

@@ -141,12 +141,15 @@ func (p *player) Close(code transport.Code, reason string) error {
 	return nil
 }
 
+// places is how many viewers there may be at once.
+const places = 3
+
 func connect(t testing.TB, opts viewer.Options) *player {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	opts.Epoch = media.NewEpoch()
 	p := &player{
-		t: t, hub: hub.New(hub.Options{MaxViewers: 2}, opts.Epoch.Now), epoch: opts.Epoch,
+		t: t, hub: hub.New(hub.Options{MaxViewers: places}, opts.Epoch.Now), epoch: opts.Epoch,
 		ended: make(chan error, 1), stop: cancel, in: make(chan []byte), done: make(chan struct{}),
 	}
 	p.hub.Declare("door")
@@ -707,14 +710,20 @@ func TestServe_CannotJoin(t *testing.T) {
 		if q, err := join("nowhere"); !errors.Is(err, hub.ErrNoStream) || q.code != transport.CodeNoStream {
 			t.Errorf("no stream: %v, code %d", err, q.code)
 		}
-		other, err := p.hub.Subscribe("door") // the last place
-		if err != nil {
-			t.Fatal(err)
+		var others []*hub.Subscription
+		for range places - 1 {
+			other, err := p.hub.Subscribe("door")
+			if err != nil {
+				t.Fatal(err)
+			}
+			others = append(others, other)
 		}
 		if q, err := join("door"); !errors.Is(err, hub.ErrFull) || q.code != transport.CodePolicy {
 			t.Errorf("full: %v, code %d", err, q.code)
 		}
-		other.Close()
+		for _, other := range others {
+			other.Close()
+		}
 		p.leave()
 	})
 }
