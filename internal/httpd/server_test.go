@@ -88,7 +88,7 @@ func (rec *recorder) attempts() (list []audit.Record) {
 
 // site is a server that runs until its test ends.
 type site struct {
-	t        *testing.T
+	t        testing.TB
 	dir      string
 	server   *Server
 	auth     *auth.Authenticator
@@ -122,7 +122,7 @@ func (s *site) secret(text string) string {
 	return text
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), audit: &recorder{ended: make(chan audit.Record, 100)}, epoch: media.NewEpoch()}
 	var err error
