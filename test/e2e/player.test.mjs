@@ -135,6 +135,70 @@ for (const engine of engines) {
       await page.$eval("sightline-player", (p) => p.setAttribute("stats", ""));
     });
 
+    const use = (tools) => page.$eval("sightline-player", (p, names) => p.setAttribute("tools", names), tools);
+    const click = (text) => inside((_, root, words) => [...root.querySelectorAll(".tool button")].find((b) => b.textContent === words).click(), text);
+    const framed = async (what) => await eventually(what, async () => ((shot) => (shot.picture?.strip === undefined ? undefined : shot))(await snapshot()));
+
+    test("a frozen picture stays, says that it is not live, and stands beside the one that goes on", async () => {
+      await inside((_, root) => [...root.querySelectorAll(".item")].find((b) => b.textContent === "Freeze and compare").click());
+      await eventually("a badge", () => inside((_, root) => /^Not live · Frozen \d\d:\d\d:\d\d\.\d{3}$/.test(root.querySelector(".badge")?.innerText ?? "")));
+      // All of it over the live one: that is not called live.
+      await inside((_, root) => {
+        const d = root.querySelector(".divider");
+        d.value = "100";
+        d.dispatchEvent(new Event("input"));
+      });
+      await eventually("the word", () => inside((_, root) => root.querySelector(".pill").innerText === "Frozen"));
+      const held = await framed("the frozen picture");
+      const live = await player.nextPicture("a later live picture", (p) => p.strip !== undefined && p.strip.counter !== held.picture.strip.counter);
+      assert.equal((await framed("the frozen picture again")).picture.strip.counter, held.picture.strip.counter);
+      assert.notEqual(live.strip.counter, held.picture.strip.counter);
+      await click("Side by side");
+      const both = await snapshot();
+      assert.ok(both.width / both.height > 1.9 * (held.width / held.height), `${both.width} × ${both.height} beside each other`);
+      assert.equal(await inside((_, root) => root.querySelector(".pill").innerText !== "Frozen"), true);
+      await click("Done");
+      assert.equal(await page.$eval("sightline-player", (p) => p.hasAttribute("tools")), false);
+    });
+
+    test("the ruler measures pixels, by keys too, and millimetres once it was calibrated, for this camera from then on", async () => {
+      await use("ruler");
+      const value = () => inside((_, root) => root.querySelector(".tool .value")?.innerText ?? "");
+      const before = parseFloat(await eventually("a length", value));
+      await inside((_, root) => root.querySelector(".end:nth-of-type(2)").focus());
+      await press("ArrowRight", "ArrowRight", "ArrowRight");
+      assert.ok(Math.abs(parseFloat(await value()) - before - 3) < 0.15, `${before} px became ${await value()}`);
+      await click("Calibrate");
+      await page.keyboard.type("80");
+      await press("Enter");
+      assert.match(await value(), /^80\.0 mm · /);
+      await page.reload();
+      await player.state("live", 20_000);
+      await use("ruler");
+      assert.match(await eventually("a length in millimetres", async () => ((v) => (v.includes("mm") ? v : undefined))(await value())), /^\d+\.\d mm · \d+\.\d px$/);
+      await click("Forget the calibration");
+      assert.match(await value(), /^\d+\.\d px$/);
+      await click("Done");
+    });
+
+    test("brightness and contrast change what is seen and what is saved, and say so", async () => {
+      await use("adjust");
+      const mean = (shot) => shot.picture.luma.reduce((a, b) => a + b) / shot.picture.luma.length;
+      await eventually("a slider", () => inside((_, root) => root.querySelector(".tool input") !== null));
+      const plain = mean(await snapshot());
+      await inside((_, root) => {
+        const i = root.querySelector(".tool input");
+        i.value = "0.5";
+        i.dispatchEvent(new Event("input"));
+      });
+      await eventually("a darker picture", async () => (await inside((p) => getComputedStyle(p.surface).filter)) === "brightness(0.5) contrast(1)");
+      const darker = mean(await snapshot());
+      assert.ok(Math.abs(darker / plain - 0.5) < 0.08, `${plain} became ${darker}`);
+      assert.match(await inside((_, root) => root.querySelector(".tool").innerText), /Adjusted/);
+      await click("Done");
+      await eventually("the picture as it is", async () => (await inside((p) => getComputedStyle(p.surface).filter)) === "none");
+    });
+
     test("controls hide when nobody moves, and come back for keys", async () => {
       await inside((p) => p.shadowRoot.activeElement?.blur());
       await eventually("hidden controls", () => inside((_, root) => getComputedStyle(root.querySelector(".controls")).opacity === "0"));

@@ -45,6 +45,7 @@ func buildPages(dir string) error {
 		{InputPath: filepath.Join(src, "app", "app.css"), OutputPath: "app"},
 		{InputPath: filepath.Join(src, "player", "worker.ts"), OutputPath: "worker"},
 		{InputPath: filepath.Join(src, "player", "graphs.ts"), OutputPath: "graphs"},
+		{InputPath: filepath.Join(src, "player", "tools.ts"), OutputPath: "tools"},
 		{InputPath: filepath.Join(src, "publisher", "worker.ts"), OutputPath: "publisher"},
 	}))
 	if err != nil {
@@ -63,6 +64,7 @@ func buildPackage(dir, out string) error {
 		{InputPath: filepath.Join(src, "player", "main.ts"), OutputPath: "index"},
 		{InputPath: filepath.Join(src, "player", "worker.ts"), OutputPath: "worker"},
 		{InputPath: filepath.Join(src, "player", "graphs.ts"), OutputPath: "graphs"},
+		{InputPath: filepath.Join(src, "player", "tools.ts"), OutputPath: "tools"},
 	}))
 	if err != nil {
 		return err

@@ -3,7 +3,7 @@
 
 import { pickLanguage } from "../language.ts";
 import { el } from "./dom.ts";
-import { Face } from "./face.ts";
+import { Face, toolNames, type ToolName } from "./face.ts";
 import { figuresOf } from "./figures.ts";
 import type { Graphs } from "./graphs.ts";
 import { History } from "./history.ts";
@@ -21,6 +21,7 @@ import { stringsIn, why } from "./strings.ts";
 import { style } from "./style.ts";
 import { bestRenderer, decoders, newShown, transferable, type Shown } from "./surface.ts";
 import { localNow, micros, toMillis, type Micros } from "./units.ts";
+import type { Tools } from "./tools.ts";
 import { mirrored, rotated, type Turns } from "./view.ts";
 import { lines, worthTelling } from "./viewport.ts";
 import { canLeave, PictureInPicture } from "./window-apart.ts";
@@ -62,7 +63,7 @@ const unheard: Report = {
 };
 
 export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer {
-  static readonly observedAttributes = ["src", "renderer", "decoder", "stats", "controls", "quality", "mode", "rotate", "mirror", "lang"];
+  static readonly observedAttributes = ["src", "renderer", "decoder", "stats", "controls", "quality", "mode", "rotate", "mirror", "tools", "lang"];
 
   /**
    * Gets a single-use ticket for the stream; called before each connection and before leave to watch ends. Not set: ticket-url
@@ -81,6 +82,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
   #held = false;
   readonly #history = new History();
   #graphs: Graphs | undefined;
+  #tools: Tools | undefined;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #stills: ((still: Still | undefined) => void)[] = [];
 
@@ -139,7 +141,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
 
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (name === "controls" && after === null) this.#release();
-    if (name === "stats" || name === "controls" || name === "rotate" || name === "mirror") {
+    if (name === "stats" || name === "controls" || name === "rotate" || name === "mirror" || name === "tools") {
       this.#showAttributes();
     } else if (name === "quality" || name === "mode") {
       this.#choose();
@@ -190,7 +192,8 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     if (still === undefined) throw new DOMException("There is no picture yet.", "InvalidStateError");
     const { image, capture } = still;
     this.#stage.picture = image;
-    const canvas = draw(image, this.#stage.view, this.#stage.matrix, this.#stage.box, image, () => undefined);
+    const panes = this.#tools?.panes(image) ?? [{ image, left: 0, from: 0, to: 1 }];
+    const canvas = draw(panes, this.#stage.view, this.#stage.matrix, this.#stage.box, image, this.#tools?.overlay ?? (() => undefined));
     image.close();
     const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, "image/png"));
     if (blob === null) throw new DOMException("The browser makes no PNG of this picture.", "EncodingError");
@@ -317,7 +320,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#former = this.#shown;
     this.#shown = shown;
     shown.element.part.add("surface");
-    this.#stage.element.prepend(shown.element);
+    this.#stage.live.prepend(shown.element);
     return shown.surface;
   }
 
@@ -440,6 +443,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
   /** Takes back what people did by the controls that are gone. */
   #release(): void {
     this.#face.elsewhere([]);
+    this.removeAttribute("tools");
     this.#stage.reset();
     this.#hold(false);
   }
@@ -515,6 +519,8 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#strings = strings;
     this.#face.close();
     this.#graphs = undefined;
+    this.#tools?.close();
+    this.#tools = undefined;
     this.#face = this.#newFace();
   }
 
@@ -539,6 +545,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
       rotate: () => this.#turn(rotated),
       mirror: () => this.#turn(mirrored),
       pictureInPicture: canLeave() ? () => void this.#leave() : undefined,
+      tool: (name) => this.#useTool(name, !this.#toolsWanted().has(name)),
       fullScreen: document.fullscreenEnabled ? () => this.toggleFullScreen() : undefined,
     });
     this.#root.replaceChildren(this.#stage.element, ...face.elements);
@@ -552,6 +559,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
   #showAttributes(): void {
     this.#face.showStatistics(this.hasAttribute("stats"));
     void this.#showGraphs();
+    void this.#showTools();
     this.#face.showControls(this.hasAttribute("controls"));
     this.#root.classList.toggle("controlled", this.hasAttribute("controls"));
     const turns = (Math.round(Number(this.getAttribute("rotate") ?? 0) / 90) & 3) as Turns;
@@ -577,6 +585,39 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     this.#face.figures.expand(this.#graphs.element);
   }
 
+  #toolsWanted(): ReadonlySet<ToolName> {
+    const named = this.getAttribute("tools")?.split(/\s+/) ?? [];
+    return new Set(toolNames.filter((n) => named.includes(n)));
+  }
+
+  #useTool(name: ToolName, on: boolean): void {
+    const others = [...this.#toolsWanted()].filter((n) => n !== name);
+    const wanted = on ? [...others, name] : others;
+    if (wanted.length === 0) this.removeAttribute("tools");
+    else this.setAttribute("tools", wanted.join(" "));
+  }
+
+  async #showTools(): Promise<void> {
+    this.#face.showTools(this.#toolsWanted());
+    if (this.#tools === undefined && this.#toolsWanted().size > 0 && this.isConnected) {
+      try {
+        const { Tools } = await import("./tools.ts");
+        this.#tools ??= new Tools({
+          stage: this.#stage,
+          strings: this.#strings,
+          stream: () => this.#report.server?.stream ?? "",
+          still: () => this.#still(),
+          taken: (capture) => this.#taken(capture),
+          done: (name) => this.#useTool(name, false),
+        });
+      } catch {
+        return this.#face.note(this.#strings.partMissing);
+      }
+      this.#face.lay(this.#tools.element);
+    }
+    this.#tools?.use(this.#toolsWanted());
+  }
+
   async #copy(): Promise<boolean> {
     const all = { at: new Date().toISOString(), browser: navigator.userAgent, stats: this.stats(), last_minute: this.#history.samples };
     try {
@@ -589,6 +630,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
 
   #viewChanged(): void {
     this.#face.showZoom(this.#stage.view.zoom);
+    this.#tools?.layOut();
   }
 
   #tell(): void {
@@ -597,8 +639,8 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     const before = this.#told;
     this.#told = told;
     const phase = this.#report.phase;
-    this.#face.tell(told, phase.name === "denied" || phase.name === "ended");
-    this.#root.dataset["state"] = told.state;
+    this.#face.tell(told, phase.name === "denied" || phase.name === "ended", this.#tools?.covered === true);
+    this.#root.dataset["state"] = this.#tools?.covered === true ? "frozen" : told.state;
     this.#root.classList.toggle("old", told.age !== undefined && told.state !== "stills" && told.state !== "paused");
     this.#root.classList.toggle("empty", this.#report.lastPaintAt === undefined);
     const limit = this.#held ? "" : limitWords(this.#strings, this.#report.limit);

@@ -7,6 +7,9 @@ import { Settings, type SettingsEvents } from "./settings.ts";
 import { ageWords, type Told } from "./state.ts";
 import type { Strings } from "./strings.ts";
 
+export const toolNames = ["compare", "ruler", "adjust"] as const;
+export type ToolName = (typeof toolNames)[number];
+
 export interface Actions extends SettingsEvents {
   again(): void;
   pauseOrPlay(): void;
@@ -22,6 +25,7 @@ export interface Actions extends SettingsEvents {
   mirror(): void;
   /** Missing where the browser has no such windows. */
   readonly pictureInPicture: (() => void) | undefined;
+  tool(name: ToolName): void;
   /** Missing where the browser has no full screen. */
   readonly fullScreen: (() => void) | undefined;
 }
@@ -39,6 +43,9 @@ const icons = {
   rotate: "M19 12a7 7 0 1 1-2.5-5.360M19.500 3.500V8H15",
   mirror: "M12 3v18M8.500 7 3 17h5.500zM15.500 7l5.500 10h-5.500z",
   pictureInPicture: "M3 5h18v14H3zM12.500 12.500H18V16h-5.500z",
+  compare: "M3 5h18v14H3zM12 3v18M15 12h3",
+  ruler: "M3 15.500 15.500 3 21 8.500 8.500 21zM7 11.500l2 2M10 8.500l2.500 2.500M13 5.500l2 2",
+  adjust: "M12 3v3M12 18v3M3 12h3M18 12h3M5.600 5.600l2 2M16.400 16.400l2 2M18.400 5.600l-2 2M7.600 16.400l-2 2M12 15.500a3.500 3.500 0 1 0 0-7z",
 } as const;
 
 /** How long a note stands. */
@@ -62,6 +69,8 @@ export class Face {
   readonly #full: HTMLButtonElement | undefined;
   readonly #view: Popup;
   readonly #mirror: HTMLButtonElement;
+  readonly #tools = new Map<ToolName, HTMLButtonElement>();
+  readonly #dock = el("div", "dock");
   #noteTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(s: Strings, actions: Actions) {
@@ -94,6 +103,12 @@ export class Face {
     this.#view.element.append(this.#zoomRow(s, button, actions), item(button(s.view.rotate, "rotate", () => actions.rotate())), this.#mirror);
     const { pictureInPicture, fullScreen } = actions;
     if (pictureInPicture !== undefined) this.#view.element.append(item(button(s.view.pictureInPicture, "pictureInPicture", () => this.#leave(pictureInPicture))));
+    this.#view.element.append(el("h2", "", s.tools.title));
+    for (const name of toolNames) {
+      const b = item(button(s.tools[name], name, () => this.#leave(() => actions.tool(name))));
+      this.#tools.set(name, b);
+      this.#view.element.append(b);
+    }
     if (fullScreen !== undefined) this.#full = button(s.controls.fullScreen, "fullScreen", fullScreen);
 
     this.#controls.part.add("controls");
@@ -103,9 +118,8 @@ export class Face {
     this.#controls.append(this.#play, shot, this.#statistics, this.settings.button, this.#view.button, ...(this.#full === undefined ? [] : [this.#full]));
     for (const b of this.#controls.querySelectorAll("button")) b.part.add("button");
     // The age counts on each second, so it stands outside of what is read aloud.
-    const dock = el("div", "dock");
-    dock.append(this.figures.element, said, this.#note, this.#age, this.#again, this.#zoom, this.#controls);
-    this.elements = [dock, this.settings.element, this.#view.element];
+    this.#dock.append(this.figures.element, said, this.#note, this.#age, this.#again, this.#zoom, this.#controls);
+    this.elements = [this.#dock, this.settings.element, this.#view.element];
   }
 
   /** Whether a panel is open. */
@@ -118,9 +132,9 @@ export class Face {
     this.#view.elsewhere(path);
   }
 
-  /** age is left out of the words where it would say nothing new. */
-  tell(told: Told, ended: boolean): void {
-    setText(this.#pill, told.title);
+  /** ended: there is no more to come by itself. covered: the live picture is not seen. */
+  tell(told: Told, ended: boolean, covered: boolean): void {
+    setText(this.#pill, covered ? this.#strings.state.frozen : told.title);
     setText(this.#detail, told.detail);
     const words = told.age === undefined ? "" : ageWords(told.age);
     setText(this.#age, words === "" ? "" : told.state === "stills" ? this.#strings.newestAge(words) : this.#strings.age(words));
@@ -156,6 +170,15 @@ export class Face {
 
   showMirrored(on: boolean): void {
     this.#mirror.setAttribute("aria-pressed", String(on));
+  }
+
+  showTools(on: ReadonlySet<ToolName>): void {
+    for (const [name, b] of this.#tools) b.setAttribute("aria-pressed", String(on.has(name)));
+  }
+
+  /** Puts the rows of the tools among the controls. */
+  lay(tools: HTMLElement): void {
+    this.#dock.prepend(tools);
   }
 
   showFullScreen(on: boolean): void {

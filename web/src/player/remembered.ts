@@ -1,35 +1,36 @@
-// What a person chose, kept by their browser for all streams of this site.
+// What a person chose, kept by their browser for this site.
 
 import { isQuality, type Quality } from "./quality.ts";
 import { modes, type Mode } from "./playout.ts";
 
-const qualityKey = "sightline.quality";
-const modeKey = "sightline.mode";
+const prefix = "sightline.";
 
 export function rememberedQuality(): Quality | undefined {
-  const text = read(qualityKey);
+  const text = recall("quality") ?? null;
   return isQuality(text) ? text : undefined;
 }
 
 export function rememberedMode(): Mode | undefined {
-  const text = read(modeKey);
+  const text = recall("mode");
   return modes.find((m) => m === text);
 }
 
-export const rememberQuality = (q: Quality): void => write(qualityKey, q);
-export const rememberMode = (m: Mode): void => write(modeKey, m);
+export const rememberQuality = (q: Quality): void => remember("quality", q);
+export const rememberMode = (m: Mode): void => remember("mode", m);
 
-function read(key: string): string | null {
+export function recall(key: string): string | undefined {
   try {
-    return localStorage.getItem(key);
+    return localStorage.getItem(prefix + key) ?? undefined;
   } catch {
-    return null; // a browser may keep nothing for this site
+    return undefined; // a browser may keep nothing for this site
   }
 }
 
-function write(key: string, value: string): void {
+/** undefined forgets. */
+export function remember(key: string, value: string | undefined): void {
   try {
-    localStorage.setItem(key, value);
+    if (value === undefined) localStorage.removeItem(prefix + key);
+    else localStorage.setItem(prefix + key, value);
   } catch {
     // It holds for this page then.
   }

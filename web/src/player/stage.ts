@@ -16,8 +16,11 @@ export interface StageEvents {
 
 export class Stage {
   readonly element = el("div", "stage");
+  /** Where the live picture is. */
+  readonly live = el("div", "live");
   readonly #events: StageEvents;
   #view = view.wholeView;
+  #split = false;
   #picture: view.Size = { width: 16, height: 9 };
   /** Where each finger is, in CSS pixels of the window. */
   readonly #pointers = new Map<number, view.Point>();
@@ -26,6 +29,7 @@ export class Stage {
   constructor(events: StageEvents) {
     this.#events = events;
     this.element.part.add("stage");
+    this.element.append(this.live);
     this.#resize.observe(this.element);
   }
 
@@ -52,8 +56,20 @@ export class Stage {
     this.#set(this.#view);
   }
 
+  /** Two pictures stand side by side, the live one on the right. */
+  get split(): boolean {
+    return this.#split;
+  }
+
+  set split(split: boolean) {
+    this.#split = split;
+    this.element.classList.toggle("split", split);
+    this.#set(this.#view);
+  }
+
+  /** What a picture is laid into. */
   get box(): view.Size {
-    return { width: this.element.clientWidth, height: this.element.clientHeight };
+    return { width: this.element.clientWidth / (this.#split ? 2 : 1), height: this.element.clientHeight };
   }
 
   get matrix(): view.Matrix {
@@ -146,7 +162,8 @@ export class Stage {
 
   #fromMiddle(p: view.Point): view.Point {
     const r = this.element.getBoundingClientRect();
-    return { x: p.x - r.left - r.width / 2, y: p.y - r.top - r.height / 2 };
+    const { width, height } = this.box;
+    return { x: ((p.x - r.left) % width) - width / 2, y: p.y - r.top - height / 2 };
   }
 }
 

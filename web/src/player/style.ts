@@ -23,6 +23,30 @@ export const style = `
 .controlled .stage.zoomed { touch-action: none; cursor: grab; }
 .controlled .stage.zoomed:active { cursor: grabbing; }
 .controlled.idle .stage { cursor: none; }
+.live { position: absolute; inset: 0; overflow: hidden; }
+.split .live { left: 50%; border-left: 2px solid #000; }
+.frozen { position: absolute; inset: 0; overflow: hidden; pointer-events: none; background: #000; }
+.split .frozen { right: 50%; }
+.frozen.over::after { content: ""; position: absolute; top: 0; bottom: 0; left: calc(var(--divider) - 2px); width: 2px; background: #ffd54d; }
+.badge {
+  position: absolute;
+  left: 0;
+  top: 0;
+  margin: 0;
+  padding: 3px 10px;
+  border-radius: 6px;
+  background: #ffd54d;
+  color: #1a1400;
+  font-size: 12px;
+  font-weight: 650;
+  font-variant-numeric: tabular-nums;
+  pointer-events: none;
+}
+.ruler { position: absolute; inset: 0 auto 0 0; pointer-events: none; }
+.ruler svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; stroke: #ffd54d; stroke-width: 2; filter: drop-shadow(0 0 1px #000) drop-shadow(0 0 1px #000); }
+.end { position: absolute; left: -22px; top: -22px; width: 44px; height: 44px; padding: 0; border-radius: 50%; background: none; pointer-events: auto; cursor: move; touch-action: none; }
+.end::before { content: ""; position: absolute; inset: 13px; border: 2px solid #ffd54d; border-radius: 50%; box-shadow: 0 0 0 1px #000, inset 0 0 0 1px #000; }
+.end::after { content: ""; position: absolute; inset: 20px; border-radius: 50%; background: #ffd54d; }
 .surface {
   position: absolute;
   inset: 0;
@@ -30,9 +54,10 @@ export const style = `
   height: 100%;
   object-fit: contain;
   transform: var(--view, none);
+  filter: var(--adjust, none);
   transition: filter 240ms ease;
 }
-.old .surface { filter: grayscale(0.85) brightness(0.42); }
+.old .live .surface { filter: grayscale(0.85) brightness(0.42); }
 /* Everything laid over the picture stays at its lower edge: cameras write their clocks at the upper one. */
 .dock {
   position: absolute;
@@ -93,7 +118,7 @@ export const style = `
 }
 .root { --tone: var(--quiet); position: absolute; inset: 0; }
 .root[data-state="live"] { --tone: var(--good); }
-.root[data-state="stills"], .root[data-state="stale"], .root[data-state="lost"] { --tone: var(--warn); }
+.root[data-state="frozen"], .root[data-state="stills"], .root[data-state="stale"], .root[data-state="lost"] { --tone: var(--warn); }
 .root[data-state="denied"], .root[data-state="unsupported"] { --tone: var(--bad); }
 .root[data-state="connecting"] .pill::before { animation: breathe 1.4s ease-in-out infinite; }
 @keyframes breathe { 50% { opacity: 0.25; } }
@@ -128,6 +153,30 @@ button:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
   font-weight: 600;
   font-size: 13px;
 }
+.tools { display: contents; }
+.tool {
+  order: 0;
+  display: flex;
+  flex-wrap: wrap;
+  justify-content: flex-end;
+  align-items: center;
+  gap: 6px 12px;
+  padding: 8px 8px 8px 14px;
+  border-radius: 12px;
+  background: rgb(10 13 17 / 0.82);
+  font-size: 13px;
+  pointer-events: auto;
+}
+.tool strong { font-weight: 600; color: #a7b2c0; }
+.tool .again { order: 0; }
+.tool label { display: inline-flex; align-items: center; gap: 8px; }
+.tool input[type="range"] { width: 130px; height: 24px; accent-color: #ffd54d; }
+.tool input[type="number"] { width: 6em; padding: 5px 8px; border: 1px solid #7b8694; border-radius: 7px; background: #0b0e12; color: inherit; font: inherit; }
+.tool input:focus-visible { outline: 2px solid #7db8ff; outline-offset: 2px; }
+.tool .value { font-weight: 650; font-variant-numeric: tabular-nums; color: #ffd54d; }
+.tool .value:empty { display: none; }
+.tool .hint { margin: 0; color: #a7b2c0; font-size: 12px; }
+.calibration { display: flex; flex-wrap: wrap; gap: 6px 10px; align-items: center; justify-content: flex-end; }
 .again:hover { background: rgb(255 255 255 / 0.22); }
 [hidden] { display: none !important; }
 

@@ -176,8 +176,14 @@ class ShownTrack implements Shown {
     this.element.play().catch(() => undefined); // autoplay tries again when it may
   }
 
-  still(): Promise<Still | undefined> {
-    return this.#paints.still();
+  async still(): Promise<Still | undefined> {
+    if (this.element.videoWidth === 0) return undefined;
+    const frame = new VideoFrame(this.element); // it has the timestamp that the worker gave it: its capture time
+    try {
+      return { image: await createImageBitmap(frame), capture: micros(frame.timestamp) };
+    } finally {
+      frame.close();
+    }
   }
 
   close(): void {
