@@ -70,7 +70,7 @@ func (s *Server) providerCallback(w http.ResponseWriter, r *http.Request, _ call
 var refusedPage = template.Must( //nolint:gochecknoglobals // a template nobody writes to
 	template.New("refused").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Sightline</title>
-<link rel="stylesheet" href="/assets/app.css"><main class="door"><p>{{.}}</p><p><a href="/">Back to the login</a></p></main></html>
+<link rel="stylesheet" href="/assets/app.css"><main class="door"><div class="card"><p>{{.}}</p><a class="elsewhere" href="/">Back to the login</a></div></main></html>
 `))
 
 // failPage tells a person who came by a link why they were refused.
