@@ -4,6 +4,7 @@ PEBBLE := v2.10.1
 GOVULNCHECK := v1.9.0
 FUZZTIME ?= 30s
 MEDIATIME ?= 5m
+MINUTES ?= 20
 
 # The packages whose tests need nothing but Go and FFmpeg's libraries; test/ drives browsers and measures.
 UNIT = $(shell go list ./... | grep -v '^sightline/test/')
@@ -110,7 +111,10 @@ v4l2: build ## try cameras of this machine against a real driver, in an emulated
 bench-networks: build test/e2e/node_modules ## measure viewers behind bad networks, in network namespaces, as root; the last line is JSON
 	go run ./test/networks
 
-screens: build test/e2e/node_modules ## take the pictures of the README anew
+soak-wall: build test/e2e/node_modules ## watch a wall whose cameras, logins and server come and go for MINUTES (20); the last line is JSON
+	node test/bench/soak-wall.mjs $(MINUTES)
+
+screens: build test/e2e/node_modules ## take the pictures of every page anew, into docs/screens
 	node scripts/screens.mjs
 
 check: ## run all that guards the main branch, as CI does

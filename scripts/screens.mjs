@@ -1,31 +1,110 @@
-// Takes the README's pictures of the pages anew, from the real programs in bin and a real browser, into docs/screens.
+// Takes the pictures of every page anew, on a phone, a laptop and a wall's screen, from the real programs in bin and a real browser, into
+// docs/screens. The cameras are parts of the bundled clip.
 
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch } from "../test/e2e/lib/browser.mjs";
 import { Player } from "../test/e2e/lib/page.mjs";
-import { Server } from "../test/e2e/lib/server.mjs";
+import { visit } from "../test/e2e/lib/people.mjs";
+import { repository, scratch, Server } from "../test/e2e/lib/server.mjs";
 import { eventually } from "../test/e2e/lib/wait.mjs";
 
 const folder = fileURLToPath(new URL("../docs/screens/", import.meta.url));
+const most = 3e6; // bytes, of all pictures
+const sizes = {
+  phone: { width: 390, height: 844, deviceScaleFactor: 1 },
+  laptop: { width: 1440, height: 900, deviceScaleFactor: 0.7 },
+  wall: { width: 1920, height: 1080, deviceScaleFactor: 0.6 },
+};
 
-/** Long enough for the figures to be those of a stream that runs. */
-const running = (player) => eventually("pictures on the screen", async () => (await player.stats())?.painted_total > 60, 30_000);
+/** Cameras by name: the part of the clip that each shows (width:height:x:y), and from which second on. */
+const cameras = {
+  "gate": ["768:432:0:0", 0],
+  "house/door": ["320:180:80:20", 11],
+  "house/drive": ["400:225:368:0", 23],
+  "lawn": ["640:360:0:216", 31],
+  "road": ["480:270:288:110", 5],
+};
 
-const server = await Server.start();
-const browser = await launch("chromium", { authorities: [server.ca], width: 960, height: 340 });
+const room = scratch();
+const ffmpeg = (...args) => execFileSync("ffmpeg", ["-loglevel", "error", "-y", ...args]);
+for (const [name, [crop, from]] of Object.entries(cameras)) {
+  const filter = `crop=${crop},scale=640:368`;
+  ffmpeg("-stream_loop", "1", "-ss", String(from), "-t", "30", "-i", join(repository, "internal/demo/street.mp4"), "-vf", filter, "-an", "-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "10", "-crf", "20", file(name));
+}
+function file(name) {
+  return join(room.dir, `${name.replace("/", "-")}.mp4`);
+}
+
+const config = `streams:
+  test: {source: "test:?size=1280x720&fps=15"}
+${Object.keys(cameras).map((name) => `  ${name}: {source: "file:${file(name)}", renditions: [{name: source, codec: source}]}\n`).join("")}`;
+
+const [server, empty] = await Promise.all([Server.start({ config }), Server.start({ demo: false })]);
+const browser = await launch("chromium", {
+  authorities: [server.ca, empty.ca],
+  flags: ["--use-fake-device-for-media-stream=fps=30", "--use-fake-ui-for-media-stream", "--hide-scrollbars"],
+});
+
+/** Takes a page at all sizes, or at those that are named. */
+async function take(page, name, at = Object.keys(sizes)) {
+  for (const size of at) {
+    await page.setViewport(sizes[size]);
+    await page.evaluate(() => new Promise((done) => setTimeout(done, 2_500))); // tiles ask for what they show now
+    const raw = join(room.dir, "raw.png");
+    await page.screenshot({ path: raw });
+    ffmpeg("-i", raw, "-vf", "split[a][b];[a]palettegen=max_colors=160[p];[b][p]paletteuse=dither=bayer:bayer_scale=4", "-compression_level", "9", "-pred", "mixed", join(folder, `${name}-${size}.png`));
+    console.log(`${name} on a ${size}`);
+  }
+}
+
+const settled = (page, streams) => Promise.all(streams.map((s) => eventually(`pictures of ${s}`, async () => (await new Player(page, s).stats())?.painted_total > 30, 60_000)));
+
 try {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  const door = await visit(server, browser, "/");
+  await door.waitForSelector("main.door #username");
+  await take(door, "login");
+  await door.close();
+
+  const fresh = await visit(empty, browser, empty.link);
+  await fresh.waitForSelector(".welcome", { visible: true });
+  await settled(fresh, ["test"]);
+  await take(fresh, "welcome");
+  await fresh.close();
+
+  await browser.setCookie(await server.logIn());
   const page = await browser.newPage();
-  await page.goto(server.link);
-  await Promise.all(["test", "street"].map((name) => new Player(page, name).state("live")));
-  await running(new Player(page, "test"));
-  await page.screenshot({ path: `${folder}wall.png` });
-  await page.setViewport({ width: 900, height: 600, deviceScaleFactor: 0.7 });
-  await page.goto(`${server.origin}/watch/street`);
-  const player = new Player(page);
-  await player.state("live");
-  await running(player);
-  await page.screenshot({ path: `${folder}watch.png` });
+  await page.goto(server.origin);
+  await page.waitForSelector(".cell");
+  await settled(page, ["test", ...Object.keys(cameras)]);
+  await take(page, "wall");
+  await page.setViewport(sizes.laptop);
+  await page.$eval("#view .entry", (b) => b.click());
+  await page.focus('.cell[data-stream="house/drive"] a');
+  for (const key of ["ArrowLeft", "ArrowLeft", "+"]) await page.keyboard.press(key);
+  await take(page, "arranging", ["laptop"]);
+  await page.goto(`${server.origin}/?kiosk&layout=1%2B5`);
+  await page.waitForSelector(".cell");
+  await settled(page, ["gate", "road"]);
+  await take(page, "kiosk", ["wall"]);
+  for (const [name, path, ready] of [
+    ["watch", "/watch/gate", () => eventually("pictures", async () => (await new Player(page).stats())?.painted_total > 90, 60_000)],
+    ["publish", "/publish/phone", () => eventually("a preview", () => page.$eval("video", (v) => v.videoWidth > 0))],
+    ["admin", "/admin", () => page.waitForSelector("main.admin section", { visible: true })],
+  ]) {
+    await page.goto(server.origin + path);
+    await ready();
+    await take(page, name);
+  }
 } finally {
   await browser.close();
-  await server.stop();
+  await Promise.all([server.stop(), empty.stop()]);
+  room.close();
 }
+const total = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
+console.log(`${total} bytes in all`);
+if (total > most) throw new Error(`the pictures take ${total} bytes: ${most} are the most`);

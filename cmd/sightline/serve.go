@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -37,7 +38,8 @@ A configuration file that changes is read again, at once on SIGHUP and else with
 while the others go on, and who is let in is judged by it. One with a fault, with a change that needs a new start, or
 whose policy tests fail changes nothing, and the log says why.
 
-With --demo it also shows a test pattern (stream test), a street (stream street) and every camera of this machine (video0 ...).`,
+Without a configuration file and without cameras it shows a test pattern (stream test).
+With --demo it also shows that test pattern (stream test), a street (stream street) and every camera of this machine (video0 ...).`,
 		Example: `  sightline serve --demo
   sightline serve --config sightline.yaml
   sightline serve --demo --listen 127.0.0.1:0 --data-dir /tmp/sightline`,
@@ -45,8 +47,12 @@ With --demo it also shows a test pattern (stream test), a street (stream street)
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			load := func() (config.Config, error) {
 				cfg, err := config.Load(config.Options{File: file, Getenv: os.Getenv, Listen: listen, DataDir: dataDir, LogLevel: logLevel})
-				if err == nil && withDemo {
+				switch _, missing := app.FindCapture(); {
+				case err != nil:
+				case withDemo:
 					err = addDemo(&cfg)
+				case file == "" && len(cfg.Streams) == 0 && missing == nil:
+					err = addStream(&cfg, "test", testPattern) // so that a first start has something to show
 				}
 				return cfg, err
 			}
@@ -164,32 +170,32 @@ func addDemo(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	taken := map[media.StreamID]bool{}
-	for _, s := range cfg.Streams {
-		taken[s.ID] = true
-	}
-	add := func(name, source string) error {
-		id, err := media.ParseStreamID(name)
-		if err != nil || taken[id] {
-			return err
-		}
-		src, err := config.ParseSource(source)
-		if err != nil {
-			return fmt.Errorf("demo stream %s: %w", name, err)
-		}
-		cfg.Streams = append(cfg.Streams, config.Stream{ID: id, Source: src})
-		return nil
-	}
-	if err := add("test", "test:?size=1280x720&fps=30000/1001"); err != nil {
+	if err := addStream(cfg, "test", testPattern); err != nil {
 		return err
 	}
-	if err := add("street", "file:"+clip); err != nil {
+	if err := addStream(cfg, "street", "file:"+clip); err != nil {
 		return err
 	}
 	for _, device := range demo.Devices() {
-		if err := add(filepath.Base(device), "v4l2:"+device); err != nil {
+		if err := addStream(cfg, filepath.Base(device), "v4l2:"+device); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+const testPattern = "test:?size=1280x720&fps=30000/1001"
+
+// addStream adds a stream, unless there is one of its name.
+func addStream(cfg *config.Config, name, source string) error {
+	id, err := media.ParseStreamID(name)
+	if err != nil || slices.ContainsFunc(cfg.Streams, func(s config.Stream) bool { return s.ID == id }) {
+		return err
+	}
+	src, err := config.ParseSource(source)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", name, err)
+	}
+	cfg.Streams = append(cfg.Streams, config.Stream{ID: id, Source: src})
 	return nil
 }

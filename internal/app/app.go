@@ -380,6 +380,11 @@ func captureProgram(streams []config.Stream) (string, error) {
 	if !needed {
 		return "", nil
 	}
+	return FindCapture()
+}
+
+// FindCapture gives the path of the program that reads cameras. The error says what to do where there is none.
+func FindCapture() (string, error) {
 	const name = "sightline-capture"
 	if self, err := os.Executable(); err == nil {
 		beside := filepath.Join(filepath.Dir(self), name)

@@ -1,10 +1,11 @@
-// The printed link leads to a wall with both demonstration cameras, live, each showing its own pictures.
+// The printed link leads to a wall with both demonstration cameras, live, each showing its own pictures; and a wall of many cameras is
+// arranged, searched and turned by pages as its person likes it, without a new connection.
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { engines, launch } from "./lib/browser.mjs";
 import { contrast, difference, Player } from "./lib/page.mjs";
-import { Server } from "./lib/server.mjs";
+import { Running, Server } from "./lib/server.mjs";
 import { eventually } from "./lib/wait.mjs";
 
 for (const engine of engines) {
@@ -93,6 +94,187 @@ for (const engine of engines) {
       await eventually("the camera alone", () => page.evaluate((path) => location.pathname === path && document.querySelector(".cell.large") !== null, second));
       await page.keyboard.press("Escape");
       await eventually("the wall, with the focus where it was", async () => (await focused()) === second);
+    });
+  });
+}
+
+// Cameras that nobody publishes cost nothing; the two that have pictures are enough to see that these go on.
+const names = ["a1", "a2", "a3", "garden/gate", "garden/shed", "hall", "site/yard", "site/door"];
+const many = `streams:
+  test: {source: "test:?size=640x360&fps=10", groups: [inside]}
+${names.map((name) => `  ${name}: {publish: true}\n`).join("")}`;
+
+for (const engine of engines) {
+  describe(`a wall of many, ${engine}`, () => {
+    let server, browser, page;
+    before(async () => {
+      server = await Server.start({ config: many });
+      browser = await launch(engine, { authorities: [server.ca], width: 1440, height: 900 });
+      await browser.setCookie(await server.logIn());
+      page = await browser.newPage();
+      await page.goto(server.origin);
+      await shows(9);
+      await new Player(page, "test").state("live", 30_000);
+    });
+    after(async () => {
+      await browser?.close();
+      await server?.stop();
+    });
+
+    /** The streams whose tiles are shown, in the order in which they are read. */
+    const shown = (of = page) => of.$$eval(".cell", (cells) => cells.filter((c) => c.checkVisibility() && !c.inert).map((c) => c.dataset.stream));
+    const shows = (count) => eventually(`${count} tiles`, async () => (await shown()).length === count);
+    const choose = (layout) => page.$eval(`#view input[value="${layout}"]`, (input) => input.click());
+    const width = (stream) => page.$eval(`.cell[data-stream="${stream}"]`, (c) => c.getBoundingClientRect().width);
+    const watched = () => server.auditRecords().filter((r) => r.event === "watch" && r.verdict === "granted").length;
+    const say = (selector, pattern) => eventually(`${selector} says ${pattern}`, async () => pattern.test(await page.$eval(selector, (e) => e.innerText)));
+    const kept = (what, accept) =>
+      eventually(`${what} is kept`, async () => accept(await page.evaluate(async () => (await (await fetch("/api/v1/preferences")).json()).wall)));
+
+    test("a layout by name has its places, and what does not fit is on the next page", async () => {
+      await choose("2x2");
+      await shows(4);
+      await say(".pager span", /1 \/ 3/);
+      const first = await shown();
+      await page.keyboard.press("PageDown");
+      await say(".pager span", /2 \/ 3/);
+      assert.deepEqual((await shown()).filter((s) => first.includes(s)), [], "other cameras are on the next page");
+      await choose("1+5");
+      await shows(6);
+      const [large, small] = await Promise.all((await shown()).slice(0, 2).map(width));
+      assert.ok(large > 1.9 * small, `the first is ${large} wide, the second ${small}`);
+      await kept("the layout", (wall) => wall?.layout === "1+5");
+      await choose("auto");
+      await shows(9);
+      assert.equal(await page.$eval(".pager", (e) => e.checkVisibility()), false);
+    });
+
+    test("the search shows what matches", async () => {
+      await page.keyboard.press("/");
+      await page.keyboard.type("garden");
+      await shows(2);
+      await say(".count", /2 of 9/);
+      await page.$eval(".find input", (input) => {
+        input.value = "";
+        input.dispatchEvent(new Event("input"));
+        input.blur();
+      });
+      await shows(9);
+    });
+
+    test("groups come from names and from the configuration, and stand in the address", async () => {
+      assert.deepEqual(await page.$$eval(".find option", (all) => all.map((o) => o.value)), ["", "garden", "inside", "site"]);
+      await page.select(".find select", "site");
+      await eventually("the group", async () => (await shown()).join() === "site/door,site/yard");
+      assert.equal(new URL(page.url()).search, "?group=site");
+      await page.reload();
+      await eventually("the same group", async () => (await shown()).join() === "site/door,site/yard");
+      await page.select(".find select", "");
+      await shows(9);
+      await new Player(page, "test").state("live", 30_000);
+    });
+
+    test("tiles are dragged to their places and their sizes, by pointer and by keys; it is kept, and no picture is lost", async () => {
+      const before = watched();
+      const player = new Player(page, "test");
+      const painted = (await player.stats()).painted_total;
+      await page.$$eval("#view .entry", (entries) => entries[0].click());
+      await page.focus('.cell[data-stream="a1"] a');
+      await page.keyboard.press("ArrowRight");
+      await eventually("the second before the first", async () => (await shown()).slice(0, 3).join() === "a2,a1,a3");
+      await say(".unseen[role=status]", /a1 is number 2 of 9/);
+      await page.keyboard.press("+");
+      await eventually("a tile of twice the width", async () => (await width("a1")) > 1.9 * (await width("a2")));
+
+      const middle = (stream) => page.$eval(`.cell[data-stream="${stream}"]`, (c) => {
+        const { left, top, width, height } = c.getBoundingClientRect();
+        return [left + width / 2, top + height / 2];
+      });
+      await page.mouse.move(...(await middle("test")));
+      await page.mouse.down();
+      await page.mouse.move(...(await middle("a2")), { steps: 5 });
+      await page.mouse.up();
+      await eventually("the dragged one first", async () => (await shown())[0] === "test");
+
+      const corner = await page.$eval('.cell[data-stream="test"] .corner', (c) => c.getBoundingClientRect().toJSON());
+      await page.mouse.move(corner.x + 20, corner.y + 20);
+      await page.mouse.down();
+      await page.mouse.move(corner.x + corner.width + (await width("test")) * 0.8, corner.y + 20, { steps: 5 });
+      await page.mouse.up();
+      await eventually("it is as large as the other large one", async () => Math.abs((await width("test")) - (await width("a1"))) < 2);
+
+      await kept("the order", (wall) => wall?.order?.[0] === "test" && wall.spans?.a1 === 2 && wall.spans?.test === 2);
+      await page.keyboard.press("Escape");
+      await eventually("pictures went on", async () => (await player.stats()).painted_total > painted);
+      assert.equal(watched(), before, "nothing was connected anew");
+
+      const elsewhere = await browser.newPage();
+      await elsewhere.goto(server.origin);
+      await eventually("the same order elsewhere", async () => (await shown(elsewhere))[0] === "test");
+      await elsewhere.close();
+      await page.bringToFront();
+      await page.$eval(".banner .plain", (b) => b.click());
+      await eventually("the order by name again", async () => (await shown())[0] === "a1");
+    });
+
+    test("a double click shows a camera large, and Escape the wall again, on the same connection", async () => {
+      const player = new Player(page, "test");
+      await player.state("live", 30_000);
+      const before = watched();
+      const marked = () => page.$eval('.cell[data-stream="test"] sightline-player', (p) => p.marked === true && p.getBoundingClientRect().width);
+      await page.$eval('.cell[data-stream="test"] sightline-player', (p) => (p.marked = true));
+      const small = await marked();
+      const painted = (await player.stats()).painted_total;
+      await page.click('.cell[data-stream="test"] sightline-player', { count: 2 });
+      await eventually("it fills the window", async () => (await marked()) === 1440);
+      assert.equal(new URL(page.url()).pathname, "/watch/test");
+      assert.equal(await page.title(), "test · Sightline");
+      await eventually("pictures went on", async () => (await player.stats()).painted_total > painted + 5);
+      await page.keyboard.press("Escape");
+      await eventually("the wall", async () => (await marked()) === small && (await shown()).length === 9);
+      assert.equal(new URL(page.url()).pathname, "/");
+      await page.goBack();
+      await eventually("it fills the window again", async () => (await marked()) === 1440);
+      await page.goForward();
+      await eventually("the wall again", async () => (await shown()).length === 9);
+      await player.state("live");
+      assert.equal(watched(), before, "nothing was connected anew");
+    });
+
+    test("a camera that is lost and comes back is told of", async () => {
+      const env = { SIGHTLINE_TOKEN: await server.token({ stream: "hall", action: "publish" }) };
+      const agent = () => new Running("sightline-capture", ["--source", "test:?size=320x180&fps=5", "--publish", `wss://${server.host}/ws/publish/hall`, "--ca", server.ca], env);
+      const told = (count) => eventually(`${count} events`, async () => (await page.$$("#events li")).length === count, 40_000);
+      const player = new Player(page, "hall");
+      const first = agent();
+      try {
+        await player.state("live", 30_000);
+        // What the wall was told, it is told again within seconds: until then the camera has not been there.
+        await eventually("the wall knows that it is live", () => page.$eval('.cell[data-stream="hall"] .meta', (m) => /180p/.test(m.innerText)));
+      } finally {
+        await first.stop();
+      }
+      await told(1);
+      const second = agent();
+      try {
+        await told(2);
+        assert.deepEqual(await page.$$eval("#events li strong", (all) => all.map((s) => s.textContent)), ["hall", "hall"]);
+        assert.match((await page.$$eval("#events li span", (all) => all.map((s) => s.textContent))).join(), /^Back after \d+ s,Signal lost$/);
+        assert.match(await page.$eval('.cell[data-stream="hall"] .badge', (b) => b.innerText), /Back after/);
+        assert.equal(await page.$eval(".mark-count", (m) => m.innerText), "2");
+        await player.state("live", 30_000);
+      } finally {
+        await second.stop();
+      }
+    });
+
+    test("pages turn by themselves", async () => {
+      await page.mouse.move(5, 5); // nobody is at a tile
+      await page.goto(`${server.origin}/?layout=2x2&turn=2`);
+      await shows(4);
+      const first = await shown();
+      await eventually("the next page", async () => (await shown()).every((s) => !first.includes(s)), 20_000);
+      await eventually("the first page again, after the last", async () => (await shown()).join() === first.join(), 30_000);
     });
   });
 }

@@ -9,6 +9,7 @@ import { APIError, streams } from "./api.ts";
 import { el, link, setText } from "./dom.ts";
 import type { Navigation, Page } from "./page.ts";
 import { nameProblem, publishSocketPath, watchPath } from "./route.ts";
+import { words } from "./publish-strings.ts";
 import { t } from "./strings.ts";
 
 /** What the camera is asked for; it gives the nearest that it has. */
@@ -33,16 +34,16 @@ export class Publish implements Page {
 
   readonly #stage = el("div", "stage");
   readonly #video = el("video", "");
-  readonly #absent = el("p", "", t.publish.absent);
+  readonly #absent = el("p", "", words.absent);
   readonly #told = el("div", "told");
   readonly #words = el("h2", "");
   readonly #detail = el("p", "");
-  readonly #button = el("button", "primary", t.publish.start);
+  readonly #button = el("button", "primary", words.start);
   readonly #again = el("button", "primary", t.tryAgain);
   readonly #cameras = el("select", "");
   readonly #sizes = el("select", "");
   readonly #figures = new Map<string, HTMLElement>();
-  readonly #copy = el("button", "plain", t.publish.copy);
+  readonly #copy = el("button", "plain", words.copy);
 
   #camera: CameraState = { name: "asking" };
   #media: MediaStream | undefined;
@@ -61,13 +62,13 @@ export class Publish implements Page {
   constructor(navigation: Navigation, stream: string) {
     this.#navigation = navigation;
     this.#stream = stream;
-    this.title = `${t.publish.title(stream)} · Sightline`;
+    this.title = `${words.title(stream)} · Sightline`;
     const back = link(navigation, "back", t.cameras, "/");
 
     this.#video.muted = true;
     this.#video.autoplay = true;
     this.#video.playsInline = true;
-    this.#video.setAttribute("aria-label", t.publish.preview);
+    this.#video.setAttribute("aria-label", words.preview);
     // The stage takes the picture's shape, which changes when a phone is turned.
     this.#video.addEventListener("resize", () => {
       const { videoWidth, videoHeight } = this.#video;
@@ -81,7 +82,7 @@ export class Publish implements Page {
     this.#button.addEventListener("click", () => (this.#worker === undefined ? this.#start() : this.#stop()));
     this.#again.addEventListener("click", () => this.#tryAgain());
     this.#copy.addEventListener("click", () => void this.#copyLink());
-    this.#cameras.append(new Option(t.publish.anyCamera, ""));
+    this.#cameras.append(new Option(words.anyCamera, ""));
     for (const { label } of sizes) this.#sizes.append(new Option(label, label, label === defaultSize, label === defaultSize));
     for (const choice of [this.#cameras, this.#sizes]) choice.addEventListener("change", () => void this.#open());
 
@@ -89,20 +90,20 @@ export class Publish implements Page {
     for (const name of ["sent", "picture", "encoded", "skipped"] as const) {
       const value = el("dd", "", "–");
       this.#figures.set(name, value);
-      list.append(el("dt", "", t.publish[name]), value);
+      list.append(el("dt", "", words[name]), value);
     }
     const address = el("a", "", this.#link);
     address.href = watchPath(stream);
     address.target = "_blank";
     address.rel = "noopener";
-    const share = el("section", "share", el("h2", "", t.publish.watchAt), el("div", "row", address, this.#copy));
+    const share = el("section", "share", el("h2", "", words.watchAt), el("div", "row", address, this.#copy));
 
     const panel = el(
       "div",
       "panel",
       this.#told,
       el("div", "actions", this.#again, this.#button),
-      el("div", "choices", field("camera", t.camera, this.#cameras), field("resolution", t.publish.resolution, this.#sizes)),
+      el("div", "choices", field("camera", t.camera, this.#cameras), field("resolution", words.resolution, this.#sizes)),
       list,
       share,
     );
@@ -115,7 +116,7 @@ export class Publish implements Page {
 
   shown(): void {
     const problem = nameProblem(this.#stream);
-    if (problem !== "") return this.#failed(t.publish.badName(this.#stream, problem), false);
+    if (problem !== "") return this.#failed(words.badName(this.#stream, problem), false);
     navigator.mediaDevices?.addEventListener("devicechange", this.#onDevices);
     document.addEventListener("visibilitychange", this.#onVisibility);
     void this.#open();
@@ -160,7 +161,7 @@ export class Publish implements Page {
     }
     track.contentHint = "motion";
     track.addEventListener("ended", () => {
-      if (media === this.#media) this.#failed(t.publish.gone);
+      if (media === this.#media) this.#failed(words.gone);
     });
     this.#media = media;
     this.#video.srcObject = media;
@@ -185,9 +186,9 @@ export class Publish implements Page {
     const current = this.#media?.getVideoTracks()[0]?.getSettings().deviceId ?? this.#cameras.value;
     const cameras = devices.filter((d) => d.kind === "videoinput" && d.deviceId !== "");
     this.#cameras.replaceChildren(
-      ...cameras.map((d, i) => new Option(d.label || t.publish.nth(i + 1), d.deviceId, false, d.deviceId === current)),
+      ...cameras.map((d, i) => new Option(d.label || words.nth(i + 1), d.deviceId, false, d.deviceId === current)),
     );
-    if (cameras.length === 0) this.#cameras.append(new Option(t.publish.anyCamera, ""));
+    if (cameras.length === 0) this.#cameras.append(new Option(words.anyCamera, ""));
   }
 
   async #devicesChanged(): Promise<void> {
@@ -224,7 +225,7 @@ export class Publish implements Page {
     worker.onerror = () => {
       if (worker !== this.#worker) return;
       this.#stop();
-      this.#failed(t.publish.broken, false);
+      this.#failed(words.broken, false);
     };
     const url = new URL(publishSocketPath(this.#stream), location.href);
     url.protocol = "wss:";
@@ -322,7 +323,7 @@ export class Publish implements Page {
     setText(this.#words, told.title);
     setText(this.#detail, told.detail);
     const publishing = this.#worker !== undefined;
-    setText(this.#button, publishing ? t.publish.stop : t.publish.start);
+    setText(this.#button, publishing ? words.stop : words.start);
     this.#button.classList.toggle("stop", publishing);
     this.#button.disabled = !publishing && this.#camera.name !== "open";
     this.#again.hidden = told.state !== "blocked" && told.state !== "denied";
@@ -345,14 +346,14 @@ export class Publish implements Page {
   }
 
   async #copyLink(): Promise<void> {
-    let said = t.publish.copied;
+    let said = words.copied;
     try {
       await navigator.clipboard.writeText(this.#link);
     } catch {
-      said = t.publish.notAllowed; // the link beside it can be copied by hand
+      said = words.notAllowed; // the link beside it can be copied by hand
     }
     setText(this.#copy, said);
-    setTimeout(() => setText(this.#copy, t.publish.copy), copiedFor);
+    setTimeout(() => setText(this.#copy, words.copy), copiedFor);
   }
 }
 

@@ -138,7 +138,7 @@ export class Wall implements Page {
       this.#events.element,
       account(navigation),
     );
-    this.element = el("main", "wall", header, this.#banner, this.#problem, this.#grid, this.#note, this.#name.element, this.#said);
+    this.element = el("main", "wall", el("h1", "unseen", t.cameras), header, this.#banner, this.#problem, this.#grid, this.#note, this.#name.element, this.#said);
     if (this.#kiosk !== undefined) this.element.classList.add("kiosk");
   }
 
