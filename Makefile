@@ -137,4 +137,4 @@ bin/vuln/$(GOVULNCHECK)/govulncheck:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick tls-check vulncheck screens check clean
+.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick tls-check vulncheck soak-wall screens check clean
