@@ -1,12 +1,17 @@
 // What a person does with the picture, on the page of one camera.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { after, before, describe, test } from "node:test";
 import { engines, launch } from "./lib/browser.mjs";
 import { Player, readShot } from "./lib/page.mjs";
 import { Server } from "./lib/server.mjs";
 import { ageMillis } from "./lib/strip.mjs";
 import { eventually } from "./lib/wait.mjs";
+
+/** Rules of WCAG 2.2 AA and of good practice, run in the page. */
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 for (const engine of engines) {
   describe(engine, () => {
@@ -197,6 +202,53 @@ for (const engine of engines) {
       assert.match(await inside((_, root) => root.querySelector(".tool").innerText), /Adjusted/);
       await click("Done");
       await eventually("the picture as it is", async () => (await inside((p) => getComputedStyle(p.surface).filter)) === "none");
+    });
+
+    test("nothing keeps people out: axe finds no fault with controls, panels, graphs and tools open", async () => {
+      await page.evaluate(`${axe}; undefined`);
+      const faults = () => page.evaluate(async () => {
+        const { violations } = await globalThis.axe.run(document.querySelector("sightline-player"), { resultTypes: ["violations"] });
+        return violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html).join(" ")}`);
+      });
+      const open = (name) => inside((_, root, label) => root.querySelector(`.controls button[aria-label="${label}"]`).click(), name);
+      assert.deepEqual(await faults(), [], "the controls");
+      await open("Quality");
+      assert.deepEqual(await faults(), [], "the choice of quality");
+      await press("Escape");
+      await open("View and tools");
+      assert.deepEqual(await faults(), [], "the menu");
+      await press("Escape");
+      await page.$eval("sightline-player", (p) => p.setAttribute("stats", "graphs"));
+      await use("compare ruler adjust");
+      await eventually("graphs and tools", () => inside((_, root) => root.querySelector(".graphs") !== null && root.querySelectorAll(".tool").length === 3));
+      await click("Calibrate");
+      assert.deepEqual(await faults(), [], "graphs and tools");
+      await page.$eval("sightline-player", (p) => p.removeAttribute("tools"));
+      await page.$eval("sightline-player", (p) => p.setAttribute("stats", ""));
+    });
+
+    test("a window apart has the picture with its words, and gives it back", async (t) => {
+      if (!(await page.evaluate(() => "documentPictureInPicture" in window))) {
+        const items = await inside((_, root) => [...root.querySelectorAll(".item")].map((b) => b.textContent));
+        assert.ok(!items.includes("Picture in picture"), items.join());
+        return t.diagnostic("this browser has no such windows, and the menu does not offer one");
+      }
+      const button = await page.evaluateHandle(() => [...document.querySelector("sightline-player").shadowRoot.querySelectorAll(".item")].find((b) => b.textContent === "Picture in picture"));
+      await inside((_, root) => root.querySelector('.controls button[aria-label="View and tools"]').click());
+      await button.click();
+      const apart = (f) => page.evaluate((source) => {
+        const w = globalThis.documentPictureInPicture.window;
+        const root = w?.document.querySelector("div")?.shadowRoot;
+        return root === undefined || root === null ? undefined : new Function("root", `return (${source})(root)`)(root);
+      }, f.toString());
+      await eventually("the picture in its window", () => apart((root) => root.querySelector(".surface") !== null && root.querySelector(".pill").innerText !== ""));
+      const before = (await player.stats()).painted_total;
+      await eventually("pictures there", async () => (await player.stats()).painted_total > before);
+      assert.equal(await inside((_, root) => root.querySelector(".place p").innerText), "The picture is in a window of its own.");
+      await inside((_, root) => root.querySelector(".place button").click());
+      await eventually("the picture in its place", () => inside((_, root) => root.querySelector(".surface") !== null && root.querySelector(".place") === null));
+      const back = (await player.stats()).painted_total;
+      await eventually("pictures here", async () => (await player.stats()).painted_total > back);
     });
 
     test("controls hide when nobody moves, and come back for keys", async () => {
