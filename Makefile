@@ -84,6 +84,13 @@ bench-padding: build ## measure what padding costs and what sizes still tell (a 
 bench-restart: build test/e2e/node_modules ## measure how long a killed capture process is away; the last line is JSON
 	node test/bench/restart.mjs
 
+soak-player: MINUTES = 10
+soak-player: build test/e2e/node_modules ## watch the player's memory for MINUTES (10); the last line is JSON
+	node test/bench/soak-player.mjs $(MINUTES)
+
+bench-wall: build test/e2e/node_modules ## measure a wall of sixteen cameras in Chromium; the last line is JSON
+	node test/bench/wall.mjs
+
 bench-cameras: build ## measure what one bad camera does to nineteen others (seven minutes); the last line is JSON
 	go run ./test/bench/cameras
 
@@ -137,4 +144,4 @@ bin/vuln/$(GOVULNCHECK)/govulncheck:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick tls-check vulncheck soak-wall screens check clean
+.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart soak-player bench-wall bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick tls-check vulncheck soak-wall screens check clean

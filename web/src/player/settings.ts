@@ -61,6 +61,8 @@ class Group {
   readonly element = el("fieldset");
   readonly #name: string;
   readonly #legend: HTMLLegendElement;
+  /** All that were ever offered, by their value: Chromium keeps radio buttons that were thrown away. */
+  readonly #options = new Map<string, { readonly label: HTMLLabelElement; readonly title: HTMLElement; readonly hint: HTMLElement }>();
 
   constructor(name: string, legend: string, chosen: (value: string) => void) {
     this.#name = name;
@@ -76,16 +78,24 @@ class Group {
     this.element.replaceChildren(
       this.#legend,
       ...options.map((o) => {
-        const label = el("label");
-        const radio = el("input");
-        radio.type = "radio";
-        radio.name = this.#name;
-        radio.value = o.value;
-        label.append(radio, el("span", "title", o.title), el("span", "hint", o.hint));
-        return label;
+        const option = this.#options.get(o.value) ?? this.#newOption(o.value);
+        setText(option.title, o.title);
+        setText(option.hint, o.hint);
+        return option.label;
       }),
     );
     if (focused) this.focus();
+  }
+
+  #newOption(value: string): { readonly label: HTMLLabelElement; readonly title: HTMLElement; readonly hint: HTMLElement } {
+    const option = { label: el("label"), title: el("span", "title"), hint: el("span", "hint") };
+    const radio = el("input");
+    radio.type = "radio";
+    radio.name = this.#name;
+    radio.value = value;
+    option.label.append(radio, option.title, option.hint);
+    this.#options.set(value, option);
+    return option;
   }
 
   check(value: string): void {
