@@ -29,9 +29,14 @@ import (
 // envToken is where watch looks for a view token.
 const envToken = "SIGHTLINE_TOKEN"
 
+// preferences are what --prefer takes.
+var preferences = map[string]wire.Preference{ //nolint:gochecknoglobals // a table nobody writes to
+	"auto": wire.PreferAuto, "high": wire.PreferHigh, "low": wire.PreferLow, "saver": wire.PreferSaver, "detail": wire.PreferDetail,
+}
+
 type watchFlags struct {
 	tokenFile, ca, out, codec string
-	pictures                  string
+	pictures, prefer          string
 	maxHeight                 int
 	duration                  time.Duration
 	asJSON                    bool
@@ -64,6 +69,7 @@ The view token is read from --token-file or from $SIGHTLINE_TOKEN.`,
 	fs.StringVar(&f.ca, "ca", "", "PEM file with the server's certificate authority; default: those the system trusts")
 	fs.StringVar(&f.out, "out", "", "file to write the video to; - for standard output")
 	fs.StringVar(&f.codec, "codec", "", "h264 or jpeg; default: h264 if there is one")
+	fs.StringVar(&f.prefer, "prefer", "auto", "what to have where the network does not carry everything: auto, high, low, saver or detail")
 	fs.StringVar(&f.pictures, "pictures", "", "file to write one JSON line for each picture to: when it came, how old it was, its size")
 	fs.IntVar(&f.maxHeight, "max-height", 0, "lines wanted at most; 0 for no limit")
 	fs.DurationVar(&f.duration, "duration", 0, "stop after so long; 0 for never")
@@ -91,6 +97,10 @@ func (f *watchFlags) run(cmd *cobra.Command, address string) error {
 		opts.Codecs = []string{f.codec}
 	default:
 		return usagef("--codec %q: want h264 or jpeg", f.codec)
+	}
+	var known bool
+	if opts.Prefer, known = preferences[f.prefer]; !known {
+		return usagef("--prefer %q: want auto, high, low, saver or detail", f.prefer)
 	}
 	report := cmd.OutOrStdout()
 	closeOut := func() error { return nil }

@@ -73,6 +73,11 @@ func (l *link) run(ctx context.Context) error {
 	if err := l.conn.WriteMessage(wire.AppendJSON(nil, wire.TypeHello, hello)); err != nil {
 		return err
 	}
+	if l.opts.Prefer != wire.PreferAuto {
+		if err := l.conn.WriteMessage(wire.AppendCtrl(nil, wire.Ctrl{Op: wire.CtrlPrefer, Arg: uint16(l.opts.Prefer)})); err != nil {
+			return err
+		}
+	}
 	goodbye := func(error) (transport.Code, string) { return transport.CodeNormal, "" }
 	return transport.Converse(ctx, l.conn, goodbye, l.read, l.talk)
 }

@@ -19,6 +19,7 @@ type Options struct {
 	Player    string   // how the viewer calls itself
 	Codecs    []string // best first; empty: h264, jpeg
 	MaxHeight int      // lines; 0: no limit
+	Prefer    wire.Preference
 	// Sink, if not nil, takes each whole access unit that can be decoded. The bytes are its own to keep.
 	Sink func(wire.Config, wire.MediaHeader, []byte) error
 	// Observe, if not nil, is told of each picture that can be decoded. It is called by the goroutine that reads.

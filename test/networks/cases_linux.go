@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -174,6 +175,7 @@ func scenarios() []scenario {
 		{name: "steady 1 Mbit/s", run: steady1M},
 		{name: "steady 300 kbit/s", quick: true, run: steady300k},
 		{name: "64 kbit/s", run: starved},
+		{name: "1 Mbit/s, detail preferred", run: detail},
 		{name: "1 % loss", run: lossy(0.01, 300, 500)},
 		{name: "3 % loss", run: lossy(0.03, 600, 1200)},
 		{name: "0.8 s blackout", run: shortBlackout},
@@ -253,6 +255,23 @@ func steady300k(ctx context.Context, b *bench) ([]figure, int, error) {
 	return []figure{
 		most("p95_ms", r.between(warmUp, end).age(0.95), 350), least("fps", r.fps(warmUp, end), 10),
 		report("kbps", r.kbps(warmUp, end)), report("freeze_ms", r.freeze(warmUp, end)),
+	}, r.undecodable, err
+}
+
+// detail is for who prefers sharp pictures to many: all the lines, each picture with 60 % of the bits it has at best, and
+// fewer of them, which come evenly.
+func detail(ctx context.Context, b *bench) ([]figure, int, error) {
+	const end, best = 20 * time.Second, 2_500_000 / 30 / 8 // bytes
+	r, err := b.one(ctx, b.straight(), end, []step{b.at(0, mega)}, "--prefer", "detail")
+	settled := r.between(warmUp, end)
+	lines, bytes := math.MaxInt, 0
+	for _, p := range settled.pictures {
+		lines, bytes = min(lines, p.Height), bytes+p.Bytes
+	}
+	return []figure{
+		most("p95_ms", settled.age(0.95), 250), least("lines", float64(lines), 720), least("fps", r.fps(warmUp, end), 9),
+		least("percent_of_best", 100*float64(bytes)/float64(max(1, len(settled.pictures)))/best, 60),
+		report("kbps", r.kbps(warmUp, end)), most("freeze_ms", r.freeze(warmUp, end), 350),
 	}, r.undecodable, err
 }
 

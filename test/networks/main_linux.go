@@ -187,11 +187,12 @@ type seen struct {
 // door is where a viewer comes in: straight to the server, or through a proxy.
 type door struct{ origin, ca string }
 
-// watch watches a stream from a viewer's namespace for so long.
-func (b *bench) watch(ctx context.Context, at door, stream, from, name string, d time.Duration) (seen, error) {
+// watch watches a stream from a viewer's namespace for so long, with more arguments for the viewer.
+func (b *bench) watch(ctx context.Context, at door, stream, from, name string, d time.Duration, more ...string) (seen, error) {
 	file := filepath.Join(b.dir, name+".jsonl")
-	cmd := exec.CommandContext(ctx, "ip", "netns", "exec", b.net.ns(from), program("sightline"), "watch",
-		at.origin+"/watch/"+stream, "--ca", at.ca, "--json", "--duration", d.String(), "--pictures", file)
+	args := []string{"netns", "exec", b.net.ns(from), program("sightline"), "watch", at.origin + "/watch/" + stream,
+		"--ca", at.ca, "--json", "--duration", d.String(), "--pictures", file}
+	cmd := exec.CommandContext(ctx, "ip", append(args, more...)...)
 	cmd.Env = append(os.Environ(), "SIGHTLINE_TOKEN="+b.token)
 	cmd.WaitDelay = time.Second
 	var problems bytes.Buffer
@@ -234,10 +235,10 @@ func play(ctx context.Context, start time.Time, steps []step) error {
 }
 
 // one watches from the slow viewer's place while steps are played. The pictures' times count from its start.
-func (b *bench) one(ctx context.Context, at door, d time.Duration, steps []step) (run, error) {
+func (b *bench) one(ctx context.Context, at door, d time.Duration, steps []step, more ...string) (run, error) {
 	var s seen
 	start, err := b.beside(ctx, steps, func(ctx context.Context) (err error) {
-		s, err = b.watch(ctx, at, "test", slow, "slow", d)
+		s, err = b.watch(ctx, at, "test", slow, "slow", d, more...)
 		return err
 	})
 	r := newRun(start, s)
