@@ -190,8 +190,10 @@ type door struct{ origin, ca string }
 // watch watches a stream from a viewer's namespace for so long, with more arguments for the viewer.
 func (b *bench) watch(ctx context.Context, at door, stream, from, name string, d time.Duration, more ...string) (seen, error) {
 	file := filepath.Join(b.dir, name+".jsonl")
-	args := []string{"netns", "exec", b.net.ns(from), program("sightline"), "watch", at.origin + "/watch/" + stream,
-		"--ca", at.ca, "--json", "--duration", d.String(), "--pictures", file}
+	args := []string{
+		"netns", "exec", b.net.ns(from), program("sightline"), "watch", at.origin + "/watch/" + stream,
+		"--ca", at.ca, "--json", "--duration", d.String(), "--pictures", file,
+	}
 	cmd := exec.CommandContext(ctx, "ip", append(args, more...)...)
 	cmd.Env = append(os.Environ(), "SIGHTLINE_TOKEN="+b.token)
 	cmd.WaitDelay = time.Second
