@@ -20,6 +20,8 @@ const (
 	cutTo = 0.85
 	// growth is how much faster a second of calm makes it.
 	growth = 1.08
+	// grownFrom is the share of the rate that must be used for it to grow: what others, or the encoder, leave unused is not tried.
+	grownFrom = 0.8
 	// restAfterCut is how long nothing is tried after a cut.
 	restAfterCut = 500 * time.Millisecond
 	// drainOver sets how hard a standing queue is drained: one of so long halves what is sent.
@@ -102,7 +104,7 @@ func (r *Rate) Update(p *Path, most int, now media.Timestamp) {
 	r.judge(p, now)
 	if r.bps > 0 && r.calmSince != 0 && now.Sub(r.cutAt) > restAfterCut {
 		// What is not tried cannot be known: an idle stream does not make the network better.
-		if delivered, _ := p.Goodput(); float64(delivered) > r.bps/2 {
+		if delivered, _ := p.Goodput(); float64(delivered) > grownFrom*r.bps {
 			r.bps *= math.Pow(growth, elapsed.Seconds())
 		}
 	}

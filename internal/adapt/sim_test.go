@@ -101,11 +101,12 @@ func outages(rate float64) func(time.Duration, *rand.Rand) float64 {
 
 // sent is an access unit on its way.
 type sent struct {
-	seq      uint32
-	capture  time.Duration
-	left     float64 // bytes that the bottleneck has still to carry; padding has no capture
-	bytes    int
-	key, pad bool
+	rendition media.RenditionID // all rungs have one numbering where a viewer is alone
+	seq       uint32
+	capture   time.Duration
+	left      float64 // bytes that the bottleneck has still to carry; padding has no capture
+	bytes     int
+	key, pad  bool
 }
 
 // answer is an acknowledgement on its way back.
@@ -136,10 +137,122 @@ func worth(bps float64) float64 { return math.Log2(1 + bps/50_000) }
 
 func at(d time.Duration) media.Timestamp { return media.Timestamp(0).Add(d) }
 
+// lane is a link with what is on it, the viewer at its end, and what that one got.
+type lane struct {
+	link
+	r       *rand.Rand
+	wire    []sent // in the bottleneck
+	inWire  float64
+	stalled time.Duration
+	answers []answer
+
+	lastShown, ackTick, least time.Duration
+	received                  uint32
+	pending                   *adapt.Ack
+	score                     score
+	perSecond, oracle, second float64
+}
+
+// carry has the bottleneck carry what it can in a tick, and the viewer acknowledge it.
+func (l *lane) carry(now time.Duration) {
+	capacity := l.rate(now, l.r)
+	l.oracle += worth(min(makes*most, capacity*overhead)) * tick.Seconds()
+	budget := capacity / 8 * tick.Seconds()
+	for len(l.wire) > 0 && budget > 0 {
+		u := &l.wire[0]
+		n := min(budget, u.left)
+		u.left -= n
+		budget -= n
+		l.inWire -= n
+		if u.left > 0.5 {
+			break
+		}
+		arrives := now + l.rtt/2
+		if packets := float64(u.bytes)/1400 + 1; l.r.Float64() < 1-math.Pow(1-l.loss, packets) {
+			l.stalled = max(l.stalled, arrives+l.rtt+time.Duration(l.r.ExpFloat64()*float64(l.rtt/4)))
+		}
+		l.arrived(*u, max(arrives, l.stalled))
+		l.wire = l.wire[1:]
+	}
+	if now >= l.ackTick {
+		l.ackTick += 100 * time.Millisecond
+		if l.pending != nil {
+			l.answers = append(l.answers, answer{max(now, time.Duration(l.pending.Arrival)*time.Microsecond) + l.rtt/2, *l.pending})
+			l.pending = nil
+		}
+	}
+}
+
+func (l *lane) arrived(u sent, arrives time.Duration) {
+	l.received += uint32(u.bytes + header)
+	if u.pad {
+		return
+	}
+	way := arrives - u.capture
+	l.least = min(l.least, way)
+	l.score.delays = append(l.score.delays, float64(way)/1e6)
+	l.shown(arrives)
+	l.perSecond += float64(u.bytes) * 8
+	l.pending = &adapt.Ack{Rendition: u.rendition, Seq: u.seq, Arrival: at(arrives), Error: l.rtt / 2, Received: l.received}
+	if way-l.least > 15*time.Millisecond || u.key || u.seq < 10 {
+		l.answers = append(l.answers, answer{arrives + l.rtt/2, *l.pending})
+		l.pending = nil
+	}
+}
+
+// shown takes in that a picture was shown, or that it is over.
+func (l *lane) shown(t time.Duration) {
+	if gap := t - l.lastShown; gap > 200*time.Millisecond {
+		l.score.frozen += gap - 200*time.Millisecond
+	}
+	l.lastShown = t
+}
+
+// answer takes the oldest acknowledgement that has come back.
+func (l *lane) answer(now time.Duration) (ack adapt.Ack, ok bool) {
+	if len(l.answers) == 0 || l.answers[0].at > now {
+		return ack, false
+	}
+	ack = l.answers[0].ack
+	l.answers = l.answers[1:]
+	return ack, true
+}
+
+// room reports whether the bottleneck's buffer takes more.
+func (l *lane) room() bool { return l.inWire < float64(l.buffer) }
+
+// put has u go out to the bottleneck.
+func (l *lane) put(u sent, path *adapt.Path, now time.Duration) {
+	u.left = float64(u.bytes) / overhead
+	l.wire = append(l.wire, u)
+	l.inWire += u.left
+	path.Sent(u.bytes + header)
+	if !u.pad {
+		path.SentUnit(u.rendition, u.seq, u.bytes, at(now), at(now))
+	}
+}
+
+// passed takes in that a tick is over.
+func (l *lane) passed() {
+	if l.second += tick.Seconds(); l.second >= 1 {
+		l.score.quality += worth(l.perSecond)
+		l.perSecond, l.second = 0, 0
+	}
+}
+
+// result is what the viewer got until d.
+func (l *lane) result(d time.Duration) score {
+	l.shown(d)
+	l.score.over = d
+	l.score.quality /= l.oracle
+	return l.score
+}
+
 // simulate has one viewer watch alone over l for d.
 func simulate(l link, d time.Duration, seed uint64) score {
 	var (
 		r       = rand.New(rand.NewPCG(seed, 1))
+		way     = lane{link: l, r: r, least: time.Hour}
 		path    adapt.Path
 		rate    adapt.Rate
 		chooser adapt.Chooser
@@ -147,7 +260,6 @@ func simulate(l link, d time.Duration, seed uint64) score {
 		wishes  = adapt.Wishes{Codecs: []string{"h264"}}
 		best    = adapt.Best(wishes, offers)
 		choice  = adapt.Choice{Rendition: 1}
-		sc      = score{over: d}
 
 		// The encoder.
 		seq      uint32
@@ -157,71 +269,18 @@ func simulate(l link, d time.Duration, seed uint64) score {
 		needKey  = true
 		keyAsked = -keyEvery
 		stillAt  time.Duration
-		// The queue before the socket, and the bottleneck behind it.
-		queue, wire []sent
-		inWire      float64
-		// The viewer.
-		stalled, lastShown, ackTick time.Duration
-		least                       = time.Hour
-		received                    uint32
-		pending                     *adapt.Ack
-		answers                     []answer
-		perSecond, oracle, secondAt float64
+		// The queue before the socket.
+		queue []sent
 	)
 	for i := range targets {
 		targets[i] = most
 	}
 	for now := time.Duration(0); now < d; now += tick {
-		capacity := l.rate(now, r)
-		oracle += worth(min(makes*most, capacity*overhead)) * tick.Seconds()
-
-		// The bottleneck carries what it can.
-		budget := capacity / 8 * tick.Seconds()
-		for len(wire) > 0 && budget > 0 {
-			u := &wire[0]
-			n := min(budget, u.left)
-			u.left -= n
-			budget -= n
-			inWire -= n
-			if u.left > 0.5 {
-				break
-			}
-			arrives := now + l.rtt/2
-			if packets := float64(u.bytes)/1400 + 1; r.Float64() < 1-math.Pow(1-l.loss, packets) {
-				stalled = max(stalled, arrives+l.rtt+time.Duration(r.ExpFloat64()*float64(l.rtt/4)))
-			}
-			arrives = max(arrives, stalled)
-			received += uint32(u.bytes + header)
-			if !u.pad {
-				way := arrives - u.capture
-				least = min(least, way)
-				sc.delays = append(sc.delays, float64(way)/1e6)
-				if gap := arrives - lastShown; gap > 200*time.Millisecond {
-					sc.frozen += gap - 200*time.Millisecond
-				}
-				lastShown = arrives
-				perSecond += float64(u.bytes) * 8
-				pending = &adapt.Ack{Rendition: choice.Rendition, Seq: u.seq, Arrival: at(arrives), Error: l.rtt / 2, Received: received}
-				pending.Rendition = 1 // one numbering for all rungs
-				if way-least > 15*time.Millisecond || u.key || u.seq < 10 {
-					answers = append(answers, answer{arrives + l.rtt/2, *pending})
-					pending = nil
-				}
-			}
-			wire = wire[1:]
-		}
-		if now >= ackTick {
-			ackTick += 100 * time.Millisecond
-			if pending != nil {
-				answers = append(answers, answer{max(now, time.Duration(pending.Arrival)*time.Microsecond) + l.rtt/2, *pending})
-				pending = nil
-			}
-		}
+		way.carry(now)
 
 		// The session takes acknowledgements.
-		for len(answers) > 0 && answers[0].at <= now {
-			path.Acked(answers[0].ack, at(now))
-			answers = answers[1:]
+		for ack, ok := way.answer(now); ok; ack, ok = way.answer(now) {
+			path.Acked(ack, at(now))
 			if choice.Stills {
 				rate.Still(&path, best, at(now))
 			} else {
@@ -229,7 +288,7 @@ func simulate(l link, d time.Duration, seed uint64) score {
 			}
 			if next, _ := chooser.Choose(wishes, rate.Carries(), offers, at(now)); next != choice {
 				if next.Rendition != choice.Rendition {
-					sc.changes++
+					way.score.changes++
 				}
 				choice, needKey = next, true
 			}
@@ -254,7 +313,7 @@ func simulate(l link, d time.Duration, seed uint64) score {
 			if key {
 				size *= keyTimes
 			}
-			u := sent{seq: seq, capture: now, left: size, bytes: int(size) + 1, key: key}
+			u := sent{rendition: 1, seq: seq, capture: now, left: size, bytes: int(size) + 1, key: key}
 			seq++
 			if len(queue) > 0 && now-queue[0].capture > queueAge {
 				queue, needKey = nil, true
@@ -270,30 +329,16 @@ func simulate(l link, d time.Duration, seed uint64) score {
 		}
 
 		// The session sends: what the window lets through and the bottleneck's buffer takes.
-		for len(queue) > 0 && path.Room(rate.Carries(), at(now)) && inWire < float64(l.buffer) {
-			u := queue[0]
+		for len(queue) > 0 && path.Room(rate.Carries(), at(now)) && way.room() {
+			way.put(queue[0], &path, now)
 			queue = queue[1:]
-			u.left = float64(u.bytes) / overhead
-			wire = append(wire, u)
-			inWire += u.left
-			path.Sent(u.bytes + header)
-			path.SentUnit(1, u.seq, u.bytes, at(now), at(now))
 		}
 		if n := rate.Padding(&path, best, at(now)); n > 0 && !choice.Stills {
-			wire = append(wire, sent{left: float64(n) / overhead, bytes: n, pad: true})
-			inWire += float64(n) / overhead
-			path.Sent(n + header)
+			way.put(sent{bytes: n, pad: true}, &path, now)
 		}
-		if secondAt += tick.Seconds(); secondAt >= 1 {
-			sc.quality += worth(perSecond)
-			perSecond, secondAt = 0, 0
-		}
+		way.passed()
 	}
-	if gap := d - lastShown; gap > 200*time.Millisecond {
-		sc.frozen += gap - 200*time.Millisecond
-	}
-	sc.quality /= oracle
-	return sc
+	return way.result(d)
 }
 
 func traces() map[string]func() func(time.Duration, *rand.Rand) float64 {
@@ -350,22 +395,28 @@ func TestSimulator(t *testing.T) {
 	}
 	_ = group.Wait() // none of them fails
 	table.WriteString(strings.Join(lines, ""))
+	record(t, "scores.txt", table.String())
+}
+
+// record compares a table of scores with the one on record, or writes it anew.
+func record(t *testing.T, name, table string) {
+	t.Helper()
 	if *minutes != 1 {
-		t.Log("\n" + table.String())
+		t.Log("\n" + table)
 		return
 	}
-	file := filepath.Join("testdata", "scores.txt")
+	file := filepath.Join("testdata", name)
 	if *update {
-		if err := os.WriteFile(file, []byte(table.String()), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(table), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	record, err := os.ReadFile(file)
+	before, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	compare(t, strings.Split(string(record), "\n"), strings.Split(table.String(), "\n"))
+	compare(t, strings.Split(string(before), "\n"), strings.Split(table, "\n"))
 }
 
 // compare reports scores that are worse than those on record: later, longer frozen, less of the picture, more changes.

@@ -128,10 +128,10 @@ func TestDemand_Targets(t *testing.T) {
 		{"one viewer is followed", []int{mega}, map[media.RenditionID]int{tall: mega}},
 		{"not below the range", []int{20_000}, map[media.RenditionID]int{tall: 150_000}},
 		{"nor above", []int{3 * mega}, nil},
-		{"of two the better", []int{mega, 2 * mega}, map[media.RenditionID]int{tall: 2 * mega}},
+		{"of two the better, with something to spare", []int{mega, 2 * mega}, map[media.RenditionID]int{tall: 1.5 * mega}},
 		{"one weak viewer lowers nobody", []int{0, mega, 0, 0}, nil},
-		{"a minority lowers nobody", []int{mega, mega, 2 * mega, 2 * mega, 2 * mega}, map[media.RenditionID]int{tall: 2 * mega}},
-		{"a majority is served", []int{mega, mega, mega, 2 * mega}, map[media.RenditionID]int{tall: mega}},
+		{"a minority lowers nobody", []int{mega, mega, 2 * mega, 2 * mega, 2 * mega}, map[media.RenditionID]int{tall: 1.5 * mega}},
+		{"a majority is served", []int{mega, mega, mega, 2 * mega}, map[media.RenditionID]int{tall: 0.75 * mega}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			h, c := newHub(hub.Options{})
@@ -185,7 +185,7 @@ func TestLook_Shared(t *testing.T) {
 	sub.Needs(hub.Needs{CarriesBps: 1_000_000})
 	other.Needs(hub.Needs{CarriesBps: 800_000})
 	cam.pub.Demand()
-	want(t, "with another", sub.Look().Shared, map[media.RenditionID]int{tall: 1_000_000})
+	want(t, "with another", sub.Look().Shared, map[media.RenditionID]int{tall: 750_000})
 	other.Pause(true)
 	want(t, "who is paused", sub.Look().Shared, map[media.RenditionID]int(nil))
 }

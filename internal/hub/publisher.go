@@ -255,8 +255,13 @@ func (p *Publisher) Demand() Demand {
 	return d
 }
 
-// target is the bit rate at which r serves its viewers best, 0 for its most: what at least half of them can take, so that
-// one viewer alone is followed and no minority lowers the others, and no more than anybody wants. s.mu is held.
+// sharedPart is how much of what the better half of several viewers can take a rendition is encoded at for them: what each
+// network is believed to carry goes up and down, and who cannot take a rendition leaves it.
+const sharedPart = 0.75
+
+// target is the bit rate at which r serves its viewers best, 0 for its most: what at least half of them can take with
+// something to spare, so that no minority lowers the others, and no more than anybody wants. One viewer alone is followed.
+// s.mu is held.
 func (s *stream) target(r *rendition) int {
 	carries := make([]int, 0, 16)
 	wanted := 0
@@ -276,7 +281,11 @@ func (s *stream) target(r *rendition) int {
 		return 0
 	}
 	slices.Sort(carries)
-	bps := max(min(carries[len(carries)/2], wanted), r.info.MinBitrateBps)
+	takes := carries[len(carries)/2]
+	if len(carries) > 1 {
+		takes = int(sharedPart * float64(takes))
+	}
+	bps := max(min(takes, wanted), r.info.MinBitrateBps)
 	if bps >= r.info.MaxBitrateBps {
 		return 0
 	}
