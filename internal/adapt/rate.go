@@ -111,6 +111,11 @@ func (r *Rate) Update(p *Path, most int, now media.Timestamp) {
 	r.limit(most)
 }
 
+// Settled reports whether Update would change nothing: the network is not known to be limited, and shows no sign of it.
+func (r *Rate) Settled(p *Path) bool {
+	return r.bps == 0 && r.overSince == 0 && r.calmSince != 0 && r.probe.began == 0 && p.Standing() <= calm
+}
+
 // limit keeps the rate from growing far beyond what could ever be used, and so from being tried.
 func (r *Rate) limit(most int) {
 	if limit := 1.5 * float64(most); most > 0 && r.bps > limit {

@@ -18,7 +18,7 @@ var levels = [][]string{ //nolint:gochecknoglobals // a table nobody writes to
 	{"clock", "witness", "supervise", "ingest", "viewer", "mjpeg", "detect", "rtsp/rtsptest", "auth/authtest", "revocation", "sessions", "accounts", "invitations", "issuer", "preferences"},
 	{"oidc", "alerts"},
 	{"capture", "watch", "httpd", "config"},
-	{"app"},
+	{"app", "load"},
 }
 
 // pkg is what the go command tells of a package.

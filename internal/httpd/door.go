@@ -226,6 +226,9 @@ func (g *guest) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// NetConn is the connection that came through the door.
+func (g *guest) NetConn() net.Conn { return g.Conn }
+
 // Write implements net.Conn.
 func (g *guest) Write(p []byte) (int, error) {
 	g.release()

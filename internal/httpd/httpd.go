@@ -35,6 +35,7 @@ import (
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
 	"sightline/internal/transport/ws"
+	"sightline/internal/viewer"
 )
 
 // Recorder writes audit records; *audit.Log is one. Append returns nil only when the record is durable.
@@ -110,6 +111,7 @@ type Server struct {
 	log    *slog.Logger
 	files  *files
 	access atomic.Pointer[Access]
+	fan    *viewer.Fan
 
 	auditReading, auditVerifying sync.Mutex // held by the one caller at a time that does so
 
@@ -129,7 +131,7 @@ func New(opts Options, log *slog.Logger) (*Server, error) {
 			return nil, fmt.Errorf("route %s has no rule that says who may use it", r.pattern)
 		}
 	}
-	s := &Server{opts: opts, log: log, files: files}
+	s := &Server{opts: opts, log: log, files: files, fan: viewer.NewFan()}
 	s.SetAccess(opts.Access)
 	return s, nil
 }
@@ -167,6 +169,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var told sync.WaitGroup
 	telling, hush := context.WithCancel(context.WithoutCancel(ctx)) // until the last connection is closed
 	told.Go(func() { crowd.tell(telling, s.opts.Audit, s.log) })
+	told.Go(func() { s.fan.Run(telling) })
 	defer told.Wait()
 	defer hush()
 	defer crowd.open.Wait()

@@ -51,7 +51,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
 	log := s.log.With("stream", c.stream, "viewer", c.principal.Subject)
 	log.Info("viewer joined", "remote", s.remote(r))
 	err = viewer.Serve(ctx, c.stream, conn, s.opts.Hub, viewer.Options{
-		Epoch: s.opts.Epoch, Until: s.until(c.principal),
+		Epoch: s.opts.Epoch, Fan: s.fan, Until: s.until(c.principal),
 		Renew: func(ticket string) (media.Timestamp, error) { return s.renew(r, c, id, ticket) },
 		Tell:  func(f viewer.Figures) { s.note(id, f) },
 	}, log)

@@ -26,8 +26,9 @@ const (
 // Subscription is one viewer's place at a stream. Its methods are safe for concurrent use; only one goroutine takes
 // what Next gives, since the order counts. Nothing may be called after Close but Close.
 type Subscription struct {
-	s     *stream
-	ready chan struct{}
+	s      *stream
+	ready  chan struct{}
+	notify func() // instead of ready, if not nil
 
 	// Guarded by s.mu.
 	rendition *rendition // the one this subscription is attached to
@@ -61,10 +62,24 @@ type queued struct {
 	since media.Timestamp
 }
 
+// Notify has f called when Ready would be signalled, and Ready not signalled any more. f is called with locks of the hub held, so that it must be quick,
+// must not wait and must not call the hub. Call it once, before anything else.
+func (sub *Subscription) Notify(f func()) {
+	sub.s.mu.Lock()
+	defer sub.s.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	sub.notify = f
+}
+
 // Ready is signalled when Next may have something, or when Status or Renditions changed.
 func (sub *Subscription) Ready() <-chan struct{} { return sub.ready }
 
 func (sub *Subscription) wake() {
+	if sub.notify != nil {
+		sub.notify()
+		return
+	}
 	select {
 	case sub.ready <- struct{}{}:
 	default:

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sightline/internal/adapt"
@@ -24,6 +25,11 @@ type Conn interface {
 	transport.Conn
 	// WriteFramed writes whole messages that carry their frame headers already. It neither changes nor keeps p.
 	WriteFramed(p []byte) error
+	// TryWriteFramed does the same for one message if it need not wait for that, or else nothing: sent is false then. Where whole is false a part
+	// is left, which goes with the next write, or with Flush.
+	TryWriteFramed(p []byte) (sent, whole bool)
+	// Flush waits until what TryWriteFramed left is on its way.
+	Flush() error
 }
 
 const (
@@ -45,6 +51,8 @@ const (
 // Options describe a session.
 type Options struct {
 	Epoch media.Epoch
+	// Fan sends pictures ahead of the session's own goroutine where that need not wait. Nil: none does.
+	Fan *Fan
 	// Until is when the viewer's leave ends, for the viewer to know; 0 where it does not. Whoever gave it ends the session.
 	Until media.Timestamp
 	// Renew takes a new ticket of the viewer's, and gives until when its leave is then. Nil where leave is never renewed.
@@ -77,7 +85,8 @@ type session struct {
 	hello   chan struct{} // closed by the reader once wishes are known
 	control chan []byte   // messages from the reader to the writer, ahead of media
 	rethink chan struct{} // the wishes changed
-	acked   chan struct{} // path took in an acknowledgement
+	acked   chan struct{} // path took in an acknowledgement that matters
+	ready   chan struct{} // there is something to send, or the stream is another
 
 	mu     sync.Mutex
 	wishes adapt.Wishes    // guarded by mu
@@ -87,6 +96,8 @@ type session struct {
 	stills bool            // the same; guarded by mu
 
 	renewed time.Time // when leave was last to be renewed; owned by the reader
+
+	writer *writer
 }
 
 // Serve runs the session of a viewer of stream id over conn until either side ends it or ctx is done, and
@@ -107,7 +118,14 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 	s := &session{
 		conn: conn, sub: sub, id: id, opts: opts, log: log, until: opts.Until,
 		hello: make(chan struct{}), control: make(chan []byte, 8), rethink: make(chan struct{}, 1),
-		acked: make(chan struct{}, 1),
+		acked: make(chan struct{}, 1), ready: make(chan struct{}, 1),
+	}
+	s.writer = &writer{session: s}
+	if opts.Fan != nil {
+		b := opts.Fan.blade()
+		sub.Notify(func() { b.add(s.writer) })
+	} else {
+		sub.Notify(func() { wake(s.ready) })
 	}
 	return fmt.Errorf("watch %s: %w", id, transport.Converse(ctx, conn, goodbye, s.read, s.write))
 }
@@ -289,7 +307,21 @@ func (s *session) acknowledged(f wire.Feedback) {
 		Received: f.Received,
 	}, now)
 	s.mu.Unlock()
+	if s.writer.turn.TryLock() {
+		idle := s.writer.idle()
+		s.writer.turn.Unlock()
+		if idle {
+			return
+		}
+	}
 	wake(s.acked)
+}
+
+// idle tells whether an acknowledgement can change nothing: pictures go out as they come, and all of them. w.turn is held.
+func (w *writer) idle() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.live && !w.held && !w.choice.Stills && w.rate.Settled(&w.path)
 }
 
 func wake(c chan struct{}) {
@@ -339,10 +371,11 @@ func (s *session) write(ctx context.Context) error {
 	defer status.Stop()
 	again := time.NewTimer(0) // to look at the window again, or to send padding
 	defer again.Stop()
-	w := writer{session: s}
-	if err := w.look(true); err != nil {
+	w := s.writer
+	if err := w.take(func() error { w.live = true; return w.look(true) }); err != nil {
 		return err
 	}
+	defer w.end()
 	// A viewer that is always behind must not keep the rest from its turn: one access unit at a time, and select is fair.
 	always := make(chan struct{})
 	close(always)
@@ -353,40 +386,98 @@ func (s *session) write(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case b := <-s.control:
-			err = s.writeControl(b)
+			err = w.take(func() error { return w.writeControl(b) })
 		case <-s.rethink:
-			err = w.look(true)
+			err = w.take(func() error { return w.look(true) })
 		case <-status.C:
-			w.view.Shared = w.sub.Look().Shared // others come and go, and their networks change
-			if err = w.tellNews(); err == nil {
-				err = w.adjust()
-			}
+			err = w.take(w.news)
 		case <-s.acked:
 			more = always
-			if err = w.adjust(); err == nil {
-				err = w.pad(again)
-			}
+			err = w.take(func() error { return w.ponder(again) })
 		case <-again.C:
 			more = always
-			err = w.pad(again)
-		case <-s.sub.Ready():
+			err = w.take(func() error { return w.pad(again) })
+		case <-s.ready:
 			more = always
-			if s.sub.Version() != w.view.Version {
-				err = w.look(false)
-			}
+			err = w.take(w.flush)
 		case <-more:
 			more = nil
-			if !w.room() {
-				again.Reset(roomAgain)
-			} else if au := s.sub.Next(); au != nil {
-				more = always
-				err = w.media(au)
-			}
+			err = w.take(func() error {
+				sent, err := w.one(again)
+				if sent {
+					more = always
+				}
+				return err
+			})
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// take has the session's goroutine do something that its fan must keep out of.
+func (w *writer) take(f func() error) error {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	return f()
+}
+
+// end keeps the fan out for good.
+func (w *writer) end() {
+	w.turn.Lock()
+	defer w.turn.Unlock()
+	w.live = false
+}
+
+// news tells the viewer what is new each second, whatever comes from it.
+func (w *writer) news() error {
+	w.view.Shared = w.sub.Look().Shared // others come and go, and their networks change
+	if err := w.tellNews(); err != nil {
+		return err
+	}
+	return w.adjust()
+}
+
+// ponder draws the conclusions from an acknowledgement.
+func (w *writer) ponder(again *time.Timer) error {
+	if err := w.adjust(); err != nil {
+		return err
+	}
+	return w.pad(again)
+}
+
+// flush sends what the fan left, and looks at the stream if it is another.
+func (w *writer) flush() error {
+	if w.unflushed {
+		w.unflushed = false
+		if err := w.conn.Flush(); err != nil {
+			return err
+		}
+	}
+	if au := w.left; au != nil {
+		w.left = nil
+		if err := w.media(au); err != nil {
+			return err
+		}
+	}
+	if w.sub.Version() == w.view.Version {
+		return nil
+	}
+	return w.look(false)
+}
+
+// one sends one access unit, if there is one and room for it; if there is no room, again is set for another look.
+func (w *writer) one(again *time.Timer) (sent bool, err error) {
+	if !w.room() {
+		again.Reset(roomAgain)
+		return false, nil
+	}
+	au := w.sub.Next()
+	if au == nil {
+		return false, nil
+	}
+	return true, w.media(au)
 }
 
 // writeControl sends b; a TIME_RESP gets its departure time now.
@@ -412,9 +503,17 @@ func (s *session) writeFramed(b []byte) error {
 	return s.conn.WriteFramed(b)
 }
 
-// writer is what only the writing goroutine knows.
+// writer is what whoever sends knows: the session's goroutine, or its fan.
 type writer struct {
 	*session
+	due atomic.Bool // the fan is to look
+
+	// The rest belongs to who holds turn, and so does the right to send pictures.
+	turn      sync.Mutex
+	live      bool            // the fan may send
+	left      *hub.AccessUnit // taken from the queue by the fan, which could not send it
+	unflushed bool            // the fan's last picture is not on its way in whole
+
 	view    hub.View
 	config  *hub.Config // the last one sent
 	told    told

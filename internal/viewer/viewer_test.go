@@ -45,6 +45,7 @@ type player struct {
 	reason string
 	// before, if not nil, runs on the session's goroutine before a message is taken; it may block.
 	before func(message []byte)
+	tried  int // by the fan
 }
 
 func (p *player) ReadMessage() ([]byte, error) {
@@ -131,6 +132,20 @@ func (p *player) WriteFramed(b []byte) error {
 	return nil
 }
 
+// TryWriteFramed takes what comes, unless a test has the network wait; of every third message a part is left.
+func (p *player) TryWriteFramed(b []byte) (sent, whole bool) {
+	p.mu.Lock()
+	p.tried++
+	part, wait := p.tried%3 == 0, p.before != nil
+	p.mu.Unlock()
+	if wait || p.WriteFramed(b) != nil {
+		return false, false
+	}
+	return true, !part
+}
+
+func (p *player) Flush() error { return nil }
+
 func (p *player) Close(code transport.Code, reason string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,6 +175,8 @@ func connect(t testing.TB, opts viewer.Options) *player {
 	p.pub = pub
 	pub.SetRenditions(ladder())
 	pub.SetStatus(media.StateLive, "fine")
+	opts.Fan = viewer.NewFan()
+	go opts.Fan.Run(ctx)
 	go func() { p.ended <- viewer.Serve(ctx, "door", p, p.hub, opts, slog.New(slog.DiscardHandler)) }()
 	return p
 }

@@ -15,7 +15,7 @@ const (
 	firstExchanges = 5
 	firstSpacing   = 150 * time.Millisecond
 	laterSpacing   = 2 * time.Second
-	feedbackEvery  = 100 * time.Millisecond
+	overdueEvery   = 200 * time.Millisecond // looked for
 	// dialTrips is how many round trips it takes until a dial is known to be answered, by TCP; dialTakes is the most time that
 	// all of it may take.
 	dialTrips, dialTakes = 1, 5 * time.Second
@@ -30,19 +30,18 @@ type link struct {
 	// Owned by the reader.
 	partial []byte
 	head    wire.MediaHeader
-	pace    pace
 	next    uint16                       // chunk index expected, 0 when between access units
 	good    map[media.RenditionID]uint32 // the last one decodable that is not DISCARDABLE
 	configs map[media.RenditionID]wire.Config
 
-	hurry chan struct{} // from the reader: acknowledge now
-	ask   chan struct{} // from Run: ask for the time now
+	ask chan struct{} // from Run: ask for the time now
 
 	// Guarded by Viewer.mu.
 	sync     clock.Sync
 	status   wire.ViewerStatus
 	config   wire.Config
 	feedback wire.Feedback
+	pace     pace
 	fresh    bool          // media arrived since the last feedback
 	askedAt  time.Duration // when the time was asked for that came last
 	answered bool          // anything of the server's has come over it, of a second connection
@@ -51,7 +50,7 @@ type link struct {
 func (v *Viewer) newLink(conn transport.Conn) *link {
 	return &link{
 		Viewer: v, conn: conn, good: map[media.RenditionID]uint32{}, configs: map[media.RenditionID]wire.Config{},
-		hurry: make(chan struct{}, 1), ask: make(chan struct{}, 1),
+		ask: make(chan struct{}, 1),
 	}
 }
 
@@ -94,8 +93,8 @@ func (l *link) talk(ctx context.Context) error {
 	}
 	clockTimer := time.NewTimer(firstSpacing)
 	defer clockTimer.Stop()
-	feedback := time.NewTicker(feedbackEvery)
-	defer feedback.Stop()
+	overdue := time.NewTicker(overdueEvery)
+	defer overdue.Stop()
 	for {
 		var err error
 		select {
@@ -110,10 +109,10 @@ func (l *link) talk(ctx context.Context) error {
 			}
 		case <-l.ask:
 			err = ask()
-		case <-feedback.C:
-			err = l.acknowledge()
-		case <-l.hurry:
-			err = l.acknowledge()
+		case <-overdue.C:
+			if l.overdue() {
+				err = l.acknowledge()
+			}
 		}
 		if err != nil {
 			return err
@@ -131,6 +130,13 @@ func (l *link) acknowledge() error {
 		return nil
 	}
 	return l.conn.WriteMessage(wire.AppendFeedback(nil, f))
+}
+
+// overdue tells whether to acknowledge what arrived though nothing arrives now.
+func (l *link) overdue() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fresh && l.pace.Overdue(l.elapsed())
 }
 
 func (l *link) read() error {
@@ -233,21 +239,27 @@ func (l *link) takeMedia(b []byte) error {
 	}
 	l.sinking.Lock()
 	defer l.sinking.Unlock()
-	if !l.count(h, config, decodable) || l.opts.Sink == nil {
+	show, due := l.count(h, config, decodable)
+	if due {
+		if err := l.acknowledge(); err != nil {
+			return err
+		}
+	}
+	if !show || l.opts.Sink == nil {
 		return nil
 	}
 	return l.opts.Sink(config, h, l.partial)
 }
 
 // count takes in a whole access unit and reports whether it is to be shown: it can be decoded, and this is the connection
-// that is watched, if only from now on.
-func (l *link) count(h wire.MediaHeader, config wire.Config, decodable bool) bool {
+// that is watched, if only from now on; and whether it is to be acknowledged now.
+func (l *link) count(h wire.MediaHeader, config wire.Config, decodable bool) (show, due bool) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !decodable {
 		l.bad++
-		return false
+		return false, false
 	}
 	elapsed := l.elapsed()
 	t := elapsed.Microseconds()
@@ -256,11 +268,9 @@ func (l *link) count(h wire.MediaHeader, config wire.Config, decodable bool) boo
 	if synced {
 		l.feedback.Arrival, l.feedback.ClockError = at, uint32(bound.Microseconds())
 	}
-	if l.pace.Arrived(elapsed, elapsed-time.Duration(h.Capture)*time.Microsecond) {
-		wake(l.hurry)
-	}
+	due = l.pace.Arrived(elapsed, elapsed-time.Duration(h.Capture)*time.Microsecond)
 	if !l.settle(l) {
-		return false
+		return false, due
 	}
 	l.frames++
 	if !l.lastFrame.IsZero() {
@@ -275,7 +285,7 @@ func (l *link) count(h wire.MediaHeader, config wire.Config, decodable bool) boo
 	if l.opts.Observe != nil {
 		l.opts.Observe(picture)
 	}
-	return true
+	return true, due
 }
 
 func wake(c chan struct{}) {

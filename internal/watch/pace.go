@@ -11,11 +11,17 @@ const (
 	baseAge = 15 * time.Second
 	// firstUnits are acknowledged at once on a new connection, whose way nobody knows yet.
 	firstUnits = 10
+	// regular is how long the last acknowledgement must be ago for one when all is well: three pictures of 30 a second and a
+	// bit less. It goes with an arrival, not with a clock: the sender has just sent to all its viewers, and hears of all of them while it is awake.
+	regular = 95 * time.Millisecond
+	// overdue is how long something may stay unacknowledged when nothing else arrives.
+	overdue = 150 * time.Millisecond
 )
 
-// pace tells after each access unit whether to acknowledge it at once or with the next regular FEEDBACK. It is pure. The
-// zero value is ready.
+// pace tells after each access unit whether to acknowledge it now. It is pure. The zero value is ready.
 type pace struct {
+	acked time.Duration // when the last acknowledgement was due
+
 	seen     int
 	since    time.Duration // when the current least was begun
 	now, old time.Duration // the least since then, and of the time before
@@ -24,7 +30,7 @@ type pace struct {
 
 // Arrived takes in an access unit that was complete at now and took way since its capture, by a clock of whatever
 // offset.
-func (p *pace) Arrived(now, way time.Duration) (atOnce bool) {
+func (p *pace) Arrived(now, way time.Duration) (acknowledge bool) {
 	switch {
 	case p.seen == 0:
 		p.since, p.now = now, way
@@ -39,5 +45,18 @@ func (p *pace) Arrived(now, way time.Duration) (atOnce bool) {
 	if p.aged {
 		base = min(base, p.old)
 	}
-	return p.seen <= firstUnits || way-base > eager
+	if p.seen > firstUnits && way-base <= eager && now-p.acked < regular {
+		return false
+	}
+	p.acked = now
+	return true
+}
+
+// Overdue tells whether to acknowledge what arrived though nothing arrives now.
+func (p *pace) Overdue(now time.Duration) bool {
+	if now-p.acked < overdue {
+		return false
+	}
+	p.acked = now
+	return true
 }

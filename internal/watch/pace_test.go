@@ -27,7 +27,8 @@ func TestPace(t *testing.T) {
 	}{
 		{"the first", 0, 0, way, true},
 		{"the tenth", 9, frame, way, true},
-		{"a quiet one", 10, frame, way, false},
+		{"a quiet one", 11, frame, way, false},
+		{"a quiet one, the third since", 10, 3 * frame, way, true},
 		{"just within", 100, frame, way + eager, false},
 		{"late", 100, frame, way + eager + 1, true},
 		{"early", 100, frame, way - eager, false},
@@ -49,10 +50,12 @@ func TestPace_ANewRouteIsTheNewLeast(t *testing.T) {
 	end := quiet(&p, 100, 20*time.Millisecond)
 	longer := 60 * time.Millisecond
 	eagerFor := time.Duration(0)
-	for at := end; at < end+3*baseAge; at += frame {
-		if p.Arrived(at, longer) {
+	for at, before := end, false; at < end+3*baseAge; at += frame {
+		now := p.Arrived(at, longer)
+		if now && before {
 			eagerFor = at - end
 		}
+		before = now
 	}
 	if eagerFor < baseAge || eagerFor > 2*baseAge+frame {
 		t.Errorf("acknowledged at once for %s after the route changed, want between %s and %s", eagerFor, baseAge, 2*baseAge)
@@ -66,5 +69,20 @@ func TestPace_ClockOffsetDoesNotMatter(t *testing.T) {
 		if p.Arrived(end+frame, offset) || !p.Arrived(end+2*frame, offset+2*eager) {
 			t.Errorf("offset %s changes the outcome", offset)
 		}
+	}
+}
+
+func TestPace_WhatIsLeftIsOverdueAfterAWhile(t *testing.T) {
+	var p pace
+	end := quiet(&p, 50, 20*time.Millisecond) // the last but one was acknowledged
+	acked := end - frame
+	if p.Overdue(acked + overdue - 1) {
+		t.Error("overdue too soon")
+	}
+	if !p.Overdue(acked + overdue) {
+		t.Error("not overdue")
+	}
+	if p.Overdue(acked + overdue + frame) {
+		t.Error("overdue again at once")
 	}
 }

@@ -17,14 +17,15 @@ func dialTuned(ctx context.Context, network, addr string) (net.Conn, error) {
 	return conn, nil
 }
 
-// Listener tunes every connection it accepts.
+// Listener tunes every connection it accepts, and prepares it for Conn.TryWriteFramed.
 type Listener struct{ net.Listener }
 
 // Accept implements net.Listener.
 func (l Listener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
-	if err == nil {
-		Tune(conn)
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	Tune(conn)
+	return newEager(conn), nil
 }

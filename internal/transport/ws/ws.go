@@ -28,6 +28,13 @@ const closeTimeout = time.Second
 // readBuffer is how much is read at a time, in bytes.
 const readBuffer = 4 << 10
 
+// deadlineSlack is the part of a timeout by which a connection may live on beyond it: deadlines are set anew only when that much is gone of them, as
+// setting one costs more than reading the clock.
+const deadlineSlack = 16
+
+// maxRecord is as much as TLS writes at a time (RFC 8446 section 5.1), in bytes.
+const maxRecord = 16 << 10
+
 // drainLimit is how many bytes of a peer at fault are thrown away while it reads why it is cut.
 const drainLimit = 64 << 10
 
@@ -49,11 +56,15 @@ type Conn struct {
 	opts   Options
 	server bool
 
-	rbuf    []byte // owned by the reader
+	eager *eagerConn // below net, where writes need not wait; nil where they must; of a server
+
+	rbuf    []byte    // owned by the reader
+	touched time.Time // when the reading deadline was set; owned by the reader
 	readErr error
 
 	wmu     sync.Mutex
 	wbuf    []byte
+	limited time.Time // when the writing deadline was set; guarded by wmu
 	closed  atomic.Bool
 	cause   atomic.Pointer[transport.CloseError] // why the reader closed, for a writer that meets it; set before closed
 	pong    atomic.Pointer[[]byte]               // the newest ping not yet answered
@@ -74,6 +85,9 @@ func Upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, opts Op
 		return nil, fmt.Errorf("websocket handshake: %w", err)
 	}
 	c := newConn(conn, opts, true)
+	if c.eager = eagerBelow(c.net); c.eager != nil {
+		c.eager.setEager()
+	}
 	conn.SetPingHandler(func(data string) error { c.touch(); c.answer([]byte(data)); return nil })
 	return c, nil
 }
@@ -122,7 +136,11 @@ func newConn(conn *websocket.Conn, opts Options, server bool) *Conn {
 
 func (c *Conn) touch() {
 	if c.opts.IdleTimeout > 0 && !c.closed.Load() {
-		_ = c.net.SetReadDeadline(time.Now().Add(c.opts.IdleTimeout))
+		slack := c.opts.IdleTimeout / deadlineSlack
+		if now := time.Now(); now.Sub(c.touched) > slack {
+			c.touched = now
+			_ = c.net.SetReadDeadline(now.Add(c.opts.IdleTimeout + slack))
+		}
 	}
 }
 
@@ -255,13 +273,61 @@ func (c *Conn) write(p []byte) error {
 		return c.ended() // nothing follows the goodbye
 	}
 	c.limitWrite()
-	_, err := c.net.Write(p)
-	return c.writeError(err)
+	if c.eager == nil {
+		_, err := c.net.Write(p)
+		return c.writeError(err)
+	}
+	for len(p) > 0 {
+		part := p[:min(len(p), maxRecord)]
+		p = p[len(part):]
+		_, err := c.net.Write(part)
+		if err == nil {
+			err = c.eager.flush()
+		}
+		if err != nil {
+			return c.writeError(err)
+		}
+	}
+	return nil
+}
+
+// TryWriteFramed writes p as WriteFramed does, one message, if it need not wait for that: where somebody else is writing, the network has not taken
+// what was written before, or the connection has ended, sent is false and nothing was done. Where whole is false the network did not take all of p at
+// once: the rest goes with the next WriteFramed, WriteMessage or Flush, and until then nothing can be tried.
+func (c *Conn) TryWriteFramed(p []byte) (sent, whole bool) {
+	if c.eager == nil || !c.wmu.TryLock() {
+		return false, false
+	}
+	if !c.closed.Load() && !c.eager.kept() {
+		c.limitWrite()
+		_, err := c.net.Write(p)
+		sent = err == nil
+	}
+	c.leave(false)
+	return sent, sent && !c.eager.kept()
+}
+
+// Flush waits until the network has taken what TryWriteFramed left.
+func (c *Conn) Flush() error {
+	if c.eager == nil {
+		return nil
+	}
+	c.wmu.Lock()
+	defer c.unlock()
+	if c.closed.Load() {
+		return c.ended()
+	}
+	c.limitWrite()
+	return c.writeError(c.eager.flush())
 }
 
 func (c *Conn) limitWrite() {
 	if c.opts.WriteTimeout > 0 {
-		_ = c.net.SetWriteDeadline(time.Now().Add(c.opts.WriteTimeout))
+		slack := c.opts.WriteTimeout / deadlineSlack
+		if now := time.Now(); now.Sub(c.limited) > slack {
+			c.limited = now
+			_ = c.net.SetWriteDeadline(now.Add(c.opts.WriteTimeout + slack))
+		}
 	}
 }
 
@@ -289,15 +355,23 @@ func (c *Conn) answer(data []byte) {
 	}
 }
 
-// unlock ends a turn to write, with the pong and the goodbye that were left to it, and takes another turn for those that came too late for this one.
-func (c *Conn) unlock() {
+// unlock ends a turn to write.
+func (c *Conn) unlock() { c.leave(true) }
+
+// leave ends a turn to write, with the pong and the goodbye that were left to it, and takes another turn for those that came too late for this one.
+// Unless it may wait, what the network does not take at once of them is left to Flush.
+func (c *Conn) leave(wait bool) {
 	for {
 		if data := c.pong.Swap(nil); data != nil && !c.closed.Load() {
 			var b [2 + 125]byte
-			_ = c.write(append(appendHeader(b[:0], opPong, len(*data)), *data...))
+			c.limitWrite()
+			_, _ = c.net.Write(append(appendHeader(b[:0], opPong, len(*data)), *data...))
 		}
 		if p := c.goodbye.Swap(nil); p != nil {
 			_, _ = c.net.Write(*p)
+		}
+		if wait && c.eager != nil {
+			_ = c.eager.flush() // whoever writes next meets the error
 		}
 		c.wmu.Unlock()
 		if (c.pong.Load() == nil && c.goodbye.Load() == nil) || !c.wmu.TryLock() {

@@ -107,6 +107,11 @@ export class Connection {
     this.send(wire.timeReq(this.#timeId, localNow()));
   }
 
+  /** Whether something waits for too long to be acknowledged. */
+  overdue(now: Micros): boolean {
+    return this.unacknowledged !== undefined && this.#pace.overdue(now);
+  }
+
   /** Safe to call twice. */
   close(): void {
     this.#closed = true;

@@ -17,13 +17,20 @@ function quiet(n: number, way: number): { pace: Pace; end: number } {
   return { pace, end };
 }
 
-test("the first ten are acknowledged at once, and then none that takes no longer than usual", () => {
+test("the first ten are acknowledged at once, and then one in three of those that take no longer than usual", () => {
   const pace = new Pace();
   const answers = Array.from({ length: 30 }, (_, i) => pace.arrived(micros(i * frame), micros(i * frame - 20_000)));
   assert.deepEqual(
     answers,
-    Array.from({ length: 30 }, (_, i) => i < 10),
+    Array.from({ length: 30 }, (_, i) => i < 10 || (i - 9) % 3 === 0),
   );
+});
+
+test("what is left is overdue after 150 ms, once", () => {
+  const { pace, end } = quiet(50, 20_000); // the last but one was acknowledged
+  assert.equal(pace.overdue(micros(end - frame + 149_999)), false);
+  assert.equal(pace.overdue(micros(end - frame + 150_000)), true);
+  assert.equal(pace.overdue(micros(end + 150_000)), false);
 });
 
 test("one that takes 15 ms longer than the least is not, one that takes more is", () => {
@@ -43,8 +50,11 @@ test("the clocks' offset does not matter", () => {
 test("a longer route becomes the usual one within 15 to 30 s", () => {
   const { pace, end } = quiet(100, 20_000);
   let eagerUntil = end;
+  let before = false;
   for (let at = end; at < end + 45 * second; at += frame) {
-    if (pace.arrived(micros(at), micros(at - 60_000))) eagerUntil = at;
+    const now = pace.arrived(micros(at), micros(at - 60_000));
+    if (now && before) eagerUntil = at;
+    before = now;
   }
   assert.ok(eagerUntil - end >= 15 * second - frame && eagerUntil - end <= 30 * second + frame, `${eagerUntil - end}`);
 });

@@ -1,5 +1,5 @@
-// When to acknowledge what arrived. Normally with the regular FEEDBACK; at once while access units take longer than they
-// need to, since the sender then sends little and must know soon how little. Pure: times are arguments.
+// When to acknowledge what arrived. Normally ten times a second; at once while access units take longer than they need to,
+// since the sender then sends little and must know soon how little. Pure: times are arguments.
 
 import { Least } from "./least.ts";
 import { micros, type Micros } from "./units.ts";
@@ -8,19 +8,36 @@ import { micros, type Micros } from "./units.ts";
 const eager = micros(15_000);
 /** These are acknowledged at once on a new connection, whose way nobody knows yet. */
 const firstUnits = 10;
+/**
+ * How long the last acknowledgement must be ago for one when all is well: three pictures of 30 a second and a bit less. It goes with
+ * an arrival, not with a clock: the sender has just sent to all its viewers, and hears of all of them while it is awake.
+ */
+const regular = micros(95_000);
+/** How long something may stay unacknowledged when nothing else arrives. */
+const overdue = micros(150_000);
 
 export class Pace {
   #seen = 0;
+  #acked = micros(0);
   readonly #least = new Least();
 
   /**
    * Takes in an access unit that was complete at now, by this side's clock, and captured at capture, by a clock of
-   * whatever offset. Answers whether to acknowledge it at once.
+   * whatever offset. Answers whether to acknowledge it now.
    */
   arrived(now: Micros, capture: Micros): boolean {
     const way = now - capture;
     const least = this.#least.add(now, way);
     this.#seen++;
-    return this.#seen <= firstUnits || way - least > eager;
+    if (this.#seen > firstUnits && way - least <= eager && now - this.#acked < regular) return false;
+    this.#acked = now;
+    return true;
+  }
+
+  /** Whether to acknowledge what arrived though nothing arrives now. */
+  overdue(now: Micros): boolean {
+    if (now - this.#acked < overdue) return false;
+    this.#acked = now;
+    return true;
   }
 }

@@ -21,7 +21,7 @@ import { localNow, micros, type Micros } from "./units.ts";
 import { Window } from "./window.ts";
 import * as wire from "./wire.ts";
 
-const feedbackEvery = 100; // ms
+const lookEvery = 100; // ms
 const reportEvery = 250; // ms
 const statsEvery = 1_000; // ms
 const keyReqEvery = micros(500_000);
@@ -118,9 +118,9 @@ export class Session {
     this.#playout = new Playout(wishes.mode);
     this.#connect();
     setInterval(() => {
-      this.#sendFeedback();
+      if (this.#main?.overdue(localNow()) === true) this.#sendFeedback();
       this.#watchSilence();
-    }, feedbackEvery);
+    }, lookEvery);
     setInterval(() => this.#report(), reportEvery);
     setInterval(() => {
       this.#sendStats();
@@ -332,6 +332,10 @@ export class Session {
   #watchSilence(): void {
     const c = this.#main;
     if (c === undefined || this.#phase.name !== "open") return;
+    if (localNow() - c.heardAt > silenceLimit) {
+      void this.#lost(c, 1006, "");
+      return;
+    }
     const path = {
       expects: this.#wishes.visible && c.status?.state === "live",
       rtt: micros(2 * c.clock.error),
@@ -582,10 +586,6 @@ export class Session {
     const c = this.#main;
     if (c === undefined || this.#phase.name !== "open") return;
     const now = localNow();
-    if (now - c.heardAt > silenceLimit) {
-      void this.#lost(c, 1006, "");
-      return;
-    }
     const newest = c.unacknowledged;
     if (newest === undefined) return;
     c.unacknowledged = undefined;
