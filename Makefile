@@ -81,6 +81,9 @@ bench-admission: build ## measure what it costs to let viewers in, and how many 
 bench-padding: build ## measure what padding costs and what sizes still tell (a minute); the last line is JSON
 	go run ./test/bench/padding
 
+bench-fanout: build ## measure what one more viewer costs, against a bare TLS writer; the last line is JSON
+	go run ./test/bench/fanout
+
 bench-restart: build test/e2e/node_modules ## measure how long a killed capture process is away; the last line is JSON
 	node test/bench/restart.mjs
 
@@ -144,4 +147,4 @@ bin/vuln/$(GOVULNCHECK)/govulncheck:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart soak-player bench-wall bench-cameras bench-capture soak-capture v4l2 bench-networks attack attack-quick tls-check vulncheck soak-wall screens check clean
+.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart soak-player bench-wall bench-cameras bench-capture soak-capture v4l2 bench-networks bench-fanout attack attack-quick tls-check vulncheck soak-wall screens check clean
