@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"syscall"
@@ -64,6 +65,7 @@ With --demo it also shows that test pattern (stream test), a street (stream stre
 			level := new(slog.LevelVar)
 			level.Set(cfg.Log.Level)
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
+			warnOfReaders(file, cfg, log)
 			a, err := app.New(cfg, log)
 			if err != nil {
 				return err
@@ -86,6 +88,20 @@ With --demo it also shows that test pattern (stream test), a street (stream stre
 	f.StringVar(&logLevel, "log-level", "", "debug, info, warn or error (default info)")
 	f.BoolVar(&withDemo, "demo", false, "add the test pattern, the street and this machine's cameras")
 	return cmd
+}
+
+// warnOfReaders says so when other users may read the cameras' logins in the configuration file.
+func warnOfReaders(file string, cfg config.Config, log *slog.Logger) {
+	info, err := os.Stat(file)
+	if file == "" || err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o044 == 0 { // Windows has no such bits
+		return
+	}
+	for _, s := range cfg.Streams {
+		if s.Source.Reveal() != s.Source.String() {
+			log.Warn("the configuration file holds a camera's login, and other users may read it: run chmod 600 on it", "file", file, "stream", s.ID)
+			return
+		}
+	}
 }
 
 // reloadEvery is how often the configuration file is looked at.

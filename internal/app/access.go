@@ -3,13 +3,13 @@ package app
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
 
 	"sightline/internal/auth"
 	"sightline/internal/config"
+	"sightline/internal/datadir"
 	"sightline/internal/httpd"
 	"sightline/internal/issuer"
 	"sightline/internal/oidc"
@@ -58,7 +58,7 @@ func (a *App) newProvider(c config.OIDC) (*oidc.Flow, error) {
 	o.Audience = c.ClientID
 	var secret []byte
 	if c.SecretFile != "" {
-		if secret, err = os.ReadFile(c.SecretFile); err != nil {
+		if secret, err = datadir.ReadSecret(c.SecretFile); err != nil {
 			return nil, fmt.Errorf("auth.oidc.client-secret-file: %w", err)
 		}
 	}

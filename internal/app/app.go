@@ -169,7 +169,7 @@ func (a *App) openAlerts() error {
 	c := a.cfg.Alerts
 	var tell func([]byte)
 	if c.Webhook.URL != "" {
-		secret, err := os.ReadFile(c.Webhook.SecretFile)
+		secret, err := datadir.ReadSecret(c.Webhook.SecretFile)
 		if err != nil {
 			return fmt.Errorf("alerts.webhook.secret-file: %w", err)
 		}
