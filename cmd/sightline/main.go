@@ -62,6 +62,7 @@ without leave, and all of it on record.`,
 	}
 	root.AddCommand(
 		newAuditCmd(),
+		newBenchCmd(),
 		newConfigCmd(),
 		newKeysCmd(),
 		newLinkCmd(),
