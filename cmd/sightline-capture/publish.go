@@ -55,11 +55,13 @@ type flags struct {
 	sandbox           string
 	listEncoders      bool
 	listDevices, json bool
+	guard             bool
 }
 
 func (f *flags) register(cmd *cobra.Command) {
 	fs := cmd.Flags()
 	fs.StringVar(&f.source, "source", "", "where pictures come from; - reads it from standard input; default: $"+envSource)
+	fs.BoolVar(&f.guard, "guard", false, "refuse network sources that lead to this machine or to its own link")
 	fs.StringVar(&f.publish, "publish", "", "where they go: wss://HOST/ws/publish/STREAM, or fd:N for an inherited socket")
 	fs.StringVar(&f.tokenFile, "token-file", "", "file with the publish token; default: $"+envToken)
 	fs.StringVar(&f.ca, "ca", "", "PEM file with the certificate authority of the server; default: those the system trusts")
@@ -87,6 +89,9 @@ func (f *flags) capture(ctx context.Context, stdin io.Reader, stderr io.Writer) 
 	src, err := capture.ParseSource(address)
 	if err != nil {
 		return usageError{err}
+	}
+	if f.guard {
+		src = src.Guarded()
 	}
 	if src.Scheme() == "pipe" && f.source == "-" {
 		return usagef("standard input cannot hold both the source and its pictures; give --source pipe:… itself")

@@ -66,7 +66,7 @@ With --demo it also shows that test pattern (stream test), a street (stream stre
 			level.Set(cfg.Log.Level)
 			log := slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: level}))
 			warnOfReaders(file, cfg, log)
-			a, err := app.New(cfg, log)
+			a, err := app.New(cfg, load, log)
 			if err != nil {
 				return err
 			}

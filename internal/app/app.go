@@ -78,8 +78,9 @@ type App struct {
 }
 
 // New opens everything a server needs, its port included, so that what is wrong is known before it says that it runs.
-// Close an App that is not run.
-func New(cfg config.Config, log *slog.Logger) (*App, error) {
+// Close an App that is not run. load reads the configuration anew, for cameras that are added while the server runs; nil where none
+// can be.
+func New(cfg config.Config, load func() (config.Config, error), log *slog.Logger) (*App, error) {
 	if err := CheckPolicy(cfg); err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func New(cfg config.Config, log *slog.Logger) (*App, error) {
 	if err := a.openAudit(); err != nil {
 		return nil, err
 	}
-	if err := a.listen(source, files); err != nil {
+	if err := a.listen(source, files, &cameras{app: a, load: load}); err != nil {
 		return nil, errors.Join(err, a.audit.Close())
 	}
 	return a, nil
@@ -201,7 +202,7 @@ func site(c config.Alerts) detect.Options {
 const minSecret = 16
 
 // listen takes the port and makes the HTTP server for it.
-func (a *App) listen(source authority.Source, files fs.FS) error {
+func (a *App) listen(source authority.Source, files fs.FS, cameras httpd.Cameras) error {
 	hosts, err := authority.Hosts(slices.Concat(a.cfg.Hosts, a.cfg.TLS.ACME.Domains))
 	if err != nil {
 		return err
@@ -213,7 +214,7 @@ func (a *App) listen(source authority.Source, files fs.FS) error {
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Access: a.access, Padding: ingest.Padding(a.cfg.Padding), MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
-		NewCode: a.newCode, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts, Invitations: a.invited,
+		NewCode: a.newCode, Cameras: cameras, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts, Invitations: a.invited,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
 	}, a.log.With("room", "httpd"))
 	if err != nil {
@@ -346,6 +347,9 @@ func (a *App) Run(ctx context.Context) error {
 
 func captureArgs(s config.Stream, level slog.Level) []string {
 	args := []string{"--publish", "fd:3", "--log-level", strings.ToLower(level.String()), "--log-format", "json"}
+	if s.Added {
+		args = append(args, "--guard")
+	}
 	for _, r := range s.Renditions {
 		args = append(args, "--rendition", renditionSpec(r))
 	}

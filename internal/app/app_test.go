@@ -137,7 +137,7 @@ func configure(t *testing.T) config.Config {
 func TestApp_FromTheLinkToThePictures(t *testing.T) {
 	var logged log
 	cfg := configure(t)
-	a, err := app.New(cfg, slog.New(slog.NewTextHandler(&logged, nil)))
+	a, err := app.New(cfg, nil, slog.New(slog.NewTextHandler(&logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +326,7 @@ func TestNew_WhatIsWrongIsSaid(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			cfg := configure(t)
 			tc.change(t, &cfg)
-			a, err := app.New(cfg, slog.New(slog.DiscardHandler))
+			a, err := app.New(cfg, nil, slog.New(slog.DiscardHandler))
 			if err == nil {
 				_ = a.Close()
 				t.Fatal("no error")
@@ -341,7 +341,7 @@ func TestNew_WhatIsWrongIsSaid(t *testing.T) {
 func TestClose_FreesWhatNewTook(t *testing.T) {
 	cfg := configure(t)
 	for range 2 { // the audit file is locked: a second server is possible only when the first let go
-		a, err := app.New(cfg, slog.New(slog.DiscardHandler))
+		a, err := app.New(cfg, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

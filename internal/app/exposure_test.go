@@ -43,7 +43,7 @@ func weakened(t *testing.T, path string, n int) []string {
 func TestWeakening_IsOnRecordWhoeverChangedIt(t *testing.T) {
 	cfg := configure(t)
 	t.Run("while it runs", func(t *testing.T) {
-		a, err := app.New(cfg, slog.New(slog.DiscardHandler))
+		a, err := app.New(cfg, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestWeakening_IsOnRecordWhoeverChangedIt(t *testing.T) {
 			Name: "portal", Issuer: "https://id.example", JWKS: "https://id.example/keys", Audience: "me", Algorithms: []string{"ES256"},
 			RolesClaim: []string{"roles"}, Roles: []config.Role{{Name: "guards", Actions: []string{"view"}, Streams: []string{"**"}}},
 		}}
-		a, err := app.New(cfg, slog.New(slog.DiscardHandler))
+		a, err := app.New(cfg, nil, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

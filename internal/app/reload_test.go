@@ -52,7 +52,7 @@ func TestReload_StreamsComeAndGoWhileOthersGoOn(t *testing.T) {
 	var logged log
 	cfg := configure(t)
 	cfg.Streams = append(cfg.Streams, config.Stream{ID: "gate", Publish: true})
-	a, err := app.New(cfg, slog.New(slog.NewTextHandler(&logged, nil)))
+	a, err := app.New(cfg, nil, slog.New(slog.NewTextHandler(&logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func (s *site) streams() (names []string) {
 func TestReload_WhoIsLetIn(t *testing.T) {
 	var logged log
 	cfg := configure(t)
-	a, err := app.New(cfg, slog.New(slog.NewTextHandler(&logged, nil)))
+	a, err := app.New(cfg, nil, slog.New(slog.NewTextHandler(&logged, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +32,7 @@ type streams struct {
 	list     []config.Stream             // as configured now; guarded by mu
 	level    slog.Level                  // of the logs of processes that start; guarded by mu
 	running  map[media.StreamID]*process // guarded by mu
+	trials   map[media.StreamID]*process // of cameras that are tried out; guarded by mu
 	restarts map[media.StreamID]httpd.Restarts
 	ctx      context.Context //nolint:containedctx // of all processes: those of streams that come later too. Nil before run; guarded by mu
 }
@@ -45,7 +48,7 @@ func newStreams(a *App, cfg config.Config) *streams {
 		a.hub.Declare(s.ID)
 	}
 	return &streams{
-		app: a, list: cfg.Streams, level: cfg.Log.Level, running: map[media.StreamID]*process{}, restarts: map[media.StreamID]httpd.Restarts{},
+		app: a, list: cfg.Streams, level: cfg.Log.Level, running: map[media.StreamID]*process{}, trials: map[media.StreamID]*process{}, restarts: map[media.StreamID]httpd.Restarts{},
 	}
 }
 
@@ -59,8 +62,10 @@ func (m *streams) run(ctx context.Context) {
 	m.mu.Unlock()
 	<-ctx.Done()
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, p := range m.running {
+	ending := slices.Collect(maps.Values(m.running))
+	ending = slices.AppendSeq(ending, maps.Values(m.trials))
+	m.mu.Unlock()
+	for _, p := range ending { // nothing begins any more
 		<-p.done
 	}
 }
@@ -134,6 +139,9 @@ func (m *streams) change(cfg config.Config) {
 // mayPublish tells whether a stream is open to publishers over the network: those configured so, and any that is not
 // configured at all, for which a publish token is leave enough.
 func (m *streams) mayPublish(id media.StreamID) bool {
+	if strings.HasPrefix(string(id), httpd.TrialPrefix) {
+		return false
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range m.list {

@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
+	"sightline/internal/reach"
 	"sightline/internal/timestrip"
 )
 
@@ -27,6 +29,23 @@ type Source struct {
 	screen screenOptions
 	// trustAnyone leaves a camera's certificate unchecked.
 	trustAnyone bool
+	// guarded allows connections only where package reach does.
+	guarded bool
+}
+
+// Guarded is the same source, which may not lead to this machine or to its own link: for one that somebody named on a page. Sources
+// that are read by no connection are as they were.
+func (s Source) Guarded() Source {
+	s.guarded = true
+	return s
+}
+
+// control is what looks at the addresses of connections; nil allows all.
+func (s Source) control() func(network, address string, c syscall.RawConn) error {
+	if s.guarded {
+		return reach.Control
+	}
+	return nil
 }
 
 // testOptions are those of a test: source.

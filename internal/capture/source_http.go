@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sightline/internal/challenge"
+	"sightline/internal/reach"
 )
 
 const (
@@ -86,7 +87,7 @@ func newHTTPCamera(src Source) (*httpCamera, error) {
 	c.url = u
 	c.client = &http.Client{
 		Transport: &http.Transport{
-			DialContext:           (&net.Dialer{Timeout: httpTimeout}).DialContext,
+			DialContext:           (&net.Dialer{Timeout: httpTimeout, Control: src.control()}).DialContext,
 			TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: src.trustAnyone}, //nolint:gosec // the operator says so, of this camera alone
 			TLSHandshakeTimeout:   httpTimeout,
 			ResponseHeaderTimeout: httpTimeout,
@@ -169,6 +170,8 @@ func explainNetwork(src Source, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, reach.ErrForbidden):
+		return fmt.Errorf("the source %s leads to this machine or to its own link, where a camera that is added on a page may not be; add it in the configuration file", src)
 	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &invalid):
 		return fmt.Errorf("the source %s has a certificate that nobody vouches for; add #tls-verify=no to its address if you trust the network to it", src)
 	case errors.As(err, &timeout) && timeout.Timeout():

@@ -40,6 +40,9 @@ func openHTTP(ctx context.Context, src Source) (Feed, error) {
 		cancel()
 		_ = resp.Body.Close()
 		camera.close()
+		if src.guarded { // FFmpeg's libraries would connect wherever they are sent
+			return nil, fmt.Errorf("the source %s answers with %.40q and not with JPEGs; add it in the configuration file if it is to be read even so", src, kind)
+		}
 		return nil, nil
 	}
 	f := &httpFeed{camera: camera, cancel: cancel, hurry: make(chan struct{}, 1)}

@@ -49,7 +49,7 @@ func rtspClient(src Source) (rtsp.Options, error) {
 			return nil
 		}
 	}
-	return rtsp.Options{URL: u, UDP: src.rtsp.udp, TLS: config, Agent: "sightline-capture"}, nil
+	return rtsp.Options{URL: u, UDP: src.rtsp.udp, TLS: config, Agent: "sightline-capture", Control: src.control()}, nil
 }
 
 // errLosing is a camera of which too much is lost on the way to show anything.

@@ -112,6 +112,7 @@ type Stream struct {
 	Source     Source      // what a capture process of this server reads
 	Publish    bool        // a remote agent or browser publishes it
 	Groups     []string    // in which the pages show it; none: the part of its name before the last slash is one
+	Added      bool        // on the administrator\'s page: it stands in the cameras file
 	Renditions []Rendition // none: those that suit the source, which only its capture process knows
 }
 
@@ -258,6 +259,7 @@ func Load(o Options) (Config, error) {
 		errs = append(errs, err)
 	}
 	c.Audit.Path = resolve(c.DataDir, c.Audit.Path)
+	errs = append(errs, c.addCameras())
 	if err := errors.Join(errs...); err != nil {
 		return Config{}, err
 	}

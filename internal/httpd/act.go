@@ -9,10 +9,11 @@ import (
 	"sightline/internal/audit"
 )
 
-// inputError is what somebody asked for that cannot be done, in a sentence for them.
-type inputError struct{ sentence string }
+// InputError is what somebody asked for that cannot be done, in a sentence for them.
+type InputError struct{ Sentence string }
 
-func (e *inputError) Error() string { return e.sentence }
+// Error gives the sentence.
+func (e *InputError) Error() string { return e.Sentence }
 
 // effect is what is done once it is on record, and what it answers; nil for no content.
 type effect func() (answer any, err error)
@@ -55,7 +56,7 @@ func asInput(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &inputError{"This cannot be done: " + err.Error() + "."}
+	return &InputError{"This cannot be done: " + err.Error() + "."}
 }
 
 // asInputIf does so where err is one of those.

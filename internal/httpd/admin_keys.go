@@ -60,7 +60,7 @@ func (s *Server) removeKey(w http.ResponseWriter, r *http.Request, c caller) {
 			switch {
 			case k.ID != id:
 			case k.Retired.IsZero():
-				return nil, &inputError{"This key signs: make a new one first, then remove it."}
+				return nil, &InputError{"This key signs: make a new one first, then remove it."}
 			default:
 				rec.Action, rec.Reason = "remove", id
 				if err := s.opts.Auth.RemoveKey(id); err != nil {

@@ -74,7 +74,7 @@ func accountErrors(err error) error {
 	return asInputIf(err, accounts.ErrExists)
 }
 
-// roleAndStreams reads what an account may do. The error is an *inputError.
+// roleAndStreams reads what an account may do. The error is an *InputError.
 func roleAndStreams(role string, streams []string) (accounts.Role, []auth.Pattern, error) {
 	r, err := accounts.ParseRole(role)
 	if err != nil {
@@ -84,10 +84,10 @@ func roleAndStreams(role string, streams []string) (accounts.Role, []auth.Patter
 	return r, patterns, err
 }
 
-// parsePatterns reads the streams something is for. The error is an *inputError.
+// parsePatterns reads the streams something is for. The error is an *InputError.
 func parsePatterns(streams []string) ([]auth.Pattern, error) {
 	if len(streams) == 0 {
-		return nil, &inputError{"It is for no streams: name one, a group such as site/**, or ** for all."}
+		return nil, &InputError{"It is for no streams: name one, a group such as site/**, or ** for all."}
 	}
 	var patterns []auth.Pattern
 	for _, text := range streams {
@@ -112,7 +112,7 @@ func (s *Server) addUser(w http.ResponseWriter, r *http.Request, c caller) {
 			return nil, err
 		}
 		if !accounts.IsName(body.Name) {
-			return nil, &inputError{"That is no name for an account: want lower-case letters, digits and ._@+- after a letter or digit, at most 64."}
+			return nil, &InputError{"That is no name for an account: want lower-case letters, digits and ._@+- after a letter or digit, at most 64."}
 		}
 		role, streams, err := roleAndStreams(body.Role, body.Streams)
 		if err != nil {
@@ -164,7 +164,7 @@ func (s *Server) user(r *http.Request) (string, error) {
 func (s *Server) otherUser(r *http.Request, c caller) (string, error) {
 	name, err := s.user(r)
 	if err == nil && name == c.principal.Subject {
-		err = &inputError{"This is the account that you are logged in with: have another administrator do this."}
+		err = &InputError{"This is the account that you are logged in with: have another administrator do this."}
 	}
 	return name, err
 }

@@ -202,7 +202,7 @@ func viewOfRendition(r media.Rendition) renditionJSON {
 func (s *Server) streams(w http.ResponseWriter, _ *http.Request, c caller) {
 	list := []streamJSON{}
 	for _, info := range s.opts.Hub.Streams() {
-		if c.principal.Allows(auth.View, info.ID) != nil {
+		if c.principal.Allows(auth.View, info.ID) != nil || strings.HasPrefix(string(info.ID), TrialPrefix) {
 			continue
 		}
 		j := streamJSON{

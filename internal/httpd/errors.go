@@ -64,8 +64,8 @@ func find(err error) refusal {
 			return r
 		}
 	}
-	if input := (*inputError)(nil); errors.As(err, &input) {
-		return refusal{err, http.StatusBadRequest, "bad-input", input.sentence}
+	if input := (*InputError)(nil); errors.As(err, &input) {
+		return refusal{err, http.StatusBadRequest, "bad-input", input.Sentence}
 	}
 	if word := auth.Reason(err); word != "internal" {
 		return refusal{err, http.StatusUnauthorized, word, auth.Sentence(err)}

@@ -87,6 +87,8 @@ type Options struct {
 	Alerts *alerts.Center
 	// NewCode makes a one-time code that logs its holder in as the operator.
 	NewCode func() (string, error)
+	// Cameras are those of the configuration.
+	Cameras Cameras
 	// Restarts tells how often the capture process of a stream had to be started again.
 	Restarts func(media.StreamID) Restarts
 	// Groups names the groups that a stream stands in, by configuration or by its name.

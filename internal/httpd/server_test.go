@@ -168,6 +168,7 @@ func newSite(t testing.TB) *site {
 		Revoke:      s.revoked.Add,
 		Accounts:    s.accounts,
 		Invitations: invited,
+		Cameras:     &shelf{},
 		Restarts: func(id media.StreamID) Restarts {
 			if id == "yard" {
 				return Restarts{Count: 3, Last: time.Unix(1e9, 0), Why: "it fell over"}

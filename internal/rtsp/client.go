@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"sightline/internal/challenge"
@@ -33,6 +34,8 @@ type Options struct {
 	TLS *tls.Config
 	// Agent names this program to the camera.
 	Agent string
+	// Control looks at each address before a connection to it is made, as net.Dialer.Control does; nil allows all.
+	Control func(network, address string, c syscall.RawConn) error
 }
 
 // The errors that a caller chooses by, besides ErrMalformed, ErrNoVideo and those of package net and crypto/tls.
@@ -215,7 +218,7 @@ func (c *Client) dial(ctx context.Context) error {
 	if p := c.base.Port(); p != "" {
 		port = p
 	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(c.base.Hostname(), port))
+	conn, err := (&net.Dialer{Control: c.opts.Control}).DialContext(ctx, "tcp", net.JoinHostPort(c.base.Hostname(), port))
 	if err != nil {
 		return err
 	}

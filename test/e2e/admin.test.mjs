@@ -1,6 +1,8 @@
 // The administrator's page: what is seen of what runs, and what is done about it.
 
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { networkInterfaces } from "node:os";
 import { after, before, describe, test } from "node:test";
 import jsQR from "jsqr";
 import { engines, launch } from "./lib/browser.mjs";
@@ -70,7 +72,7 @@ for (const engine of engines) {
     const said = () => textOf(admin, ".admin .bar [role=status]");
 
     test("a viewer gets a sentence and no data, whichever part is asked for", async () => {
-      for (const path of ["/admin", "/admin/people", "/admin/keys", "/admin/record"]) {
+      for (const path of ["/admin", "/admin/cameras", "/admin/people", "/admin/keys", "/admin/record"]) {
         const page = await viewer.browserContext().newPage();
         await page.goto(`${server.origin}${path}`);
         await problem(page, /administrators/);
@@ -293,10 +295,72 @@ for (const engine of engines) {
       assert.equal(await ask(), 200, "a token of the old key is good");
       await admin.click(`button[aria-label="Remove key ${old}"]`);
       await press(admin, "dialog[open]", "Remove");
-      await admin.waitForSelector("main.door"); // it had signed this session too
+      await admin.waitForSelector("main.door").catch(async (e) => { console.error("DEBUG", await admin.evaluate(() => document.body.innerText), admin.url(), JSON.stringify(server.auditRecords().slice(-6))); throw e; }); // it had signed this session too
       assert.equal(await ask(), 401);
       await logIn(admin, "root");
       await eventually("one key", async () => (await rows("Signing keys")).length === 1);
+    });
+
+    test("a camera is tried, which says what is wrong with it, and is added and removed", async (t) => {
+      await go("/admin/cameras");
+      const jpeg = Buffer.from(await admin.evaluate(() => {
+        const canvas = Object.assign(document.createElement("canvas"), { width: 320, height: 176 });
+        const context = canvas.getContext("2d");
+        for (let x = 0; x < 320; x += 16) {
+          context.fillStyle = `hsl(${x} 80% 50%)`;
+          context.fillRect(x, 0, 16, 176);
+        }
+        return canvas.toDataURL("image/jpeg").split(",")[1];
+      }), "base64");
+      const address = Object.values(networkInterfaces()).flat().find((a) => a.family === "IPv4" && !a.internal && !a.address.startsWith("169.254."))?.address;
+      if (address === undefined) return t.skip("this machine has no address but its own loopback's");
+      const camera = createServer((request, response) => {
+        const known = request.headers.authorization === `Basic ${Buffer.from("operator:p@ss/word").toString("base64")}`;
+        if (known) response.writeHead(200, { "Content-Type": "image/jpeg" }).end(jpeg);
+        else response.writeHead(401, { "WWW-Authenticate": 'Basic realm="camera"' }).end();
+      });
+      await new Promise((ready) => camera.listen(0, "0.0.0.0", ready));
+      t.after(() => camera.close());
+      const { port } = camera.address();
+      const verdict = () => textOf(admin, ".trial [role=status]");
+      const tryIt = async (at, login = "", secret = "") => {
+        await fill("[name=camera-address]", at);
+        await fill("[name=camera-login]", login);
+        await fill("[name=camera-password]", secret);
+        await press(admin, ".board", "Try it");
+      };
+      for (const [at, login, secret, want] of [
+        [`http://127.0.0.1:${port}/snap.jpg`, "operator", "p@ss/word", /leads to this machine/],
+        [`http://${address}:1/snap.jpg`, "", "", /does not accept connections/],
+        [`http://${address}:${port}/snap.jpg`, "operator", "wrong", /refuse|credentials/],
+        ["http://nobody.invalid/snap.jpg", "", "", /name that is not known|does not answer/],
+      ]) {
+        await tryIt(at, login, secret);
+        await eventually(`${at}: ${want}`, async () => {
+          const said = await verdict();
+          assert.match(said, want);
+          assert.ok(!said.includes("p@ss") && !said.includes("p%40ss"));
+          return true;
+        }, 20_000);
+      }
+      await tryIt("file:/etc/passwd");
+      await problem(admin, /configuration file/);
+      await tryIt(`http://${address}:${port}/snap.jpg`, "operator", "p@ss/word");
+      await eventually("it works", async () => /^It works/.test(await verdict()), 20_000);
+      const token = await server.token();
+      const listed = async () => JSON.parse((await server.request("GET", "/api/v1/streams", { headers: { Authorization: `Bearer ${token}` } })).body).streams.map((s) => s.id);
+      assert.deepEqual(await listed(), ["street", "test"], "what is tried is on nobody's list");
+      await fill("[name=camera-name]", "site/gate");
+      await press(admin, ".board", "Add it");
+      const row = async () => (await rows("Configured cameras")).find((r) => r.Stream === "site/gate");
+      await eventually("it is configured", async () => (await row())?.From === "added here");
+      assert.equal((await row()).Source, `http://***@${address}:${port}/snap.jpg`);
+      assert.deepEqual(await listed(), ["site/gate", "street", "test"]);
+      assert.ok(!server.auditText().includes("p%40ss"));
+      await admin.click('button[aria-label="Remove site/gate"]');
+      await press(admin, "dialog[open]", "Remove");
+      await eventually("it is gone", async () => (await row()) === undefined);
+      assert.deepEqual(await listed(), ["street", "test"]);
     });
 
     test("the record is verified", async () => {

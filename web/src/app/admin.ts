@@ -2,6 +2,7 @@
 // its own, loaded only here.
 
 import { account } from "./account.ts";
+import { Cameras } from "./admin/cameras.ts";
 import { Now } from "./admin/now.ts";
 import { People } from "./admin/people.ts";
 import { Keys } from "./admin/keys.ts";
@@ -16,6 +17,7 @@ const lookEvery = 5_000; // ms
 
 const parts: readonly { readonly path: string; readonly name: string; readonly make: (desk: Desk) => Part }[] = [
   { path: "/admin", name: words.tabs.now, make: (desk) => new Now(desk) },
+  { path: "/admin/cameras", name: words.tabs.cameras, make: (desk) => new Cameras(desk) },
   { path: "/admin/people", name: words.tabs.people, make: (desk) => new People(desk) },
   { path: "/admin/keys", name: words.tabs.keys, make: (desk) => new Keys(desk) },
   { path: "/admin/record", name: words.tabs.record, make: (desk) => new Trail(desk) },

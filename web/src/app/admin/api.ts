@@ -183,3 +183,42 @@ export async function issueToken(subject: string, action: string, streams: reado
   const made = await send("POST", "/api/v1/tokens", { subject, action, streams, seconds });
   return { token: text(made, "token"), id: text(made, "id"), expires: time(made, "expires") };
 }
+
+/** A stream of the configuration. */
+export interface Camera {
+  readonly id: string;
+  /** Without its login. */
+  readonly source: string;
+  readonly publish: boolean;
+  /** On this page, where it can be removed too. */
+  readonly added: boolean;
+}
+
+const streamPath = (stream: string): string => stream.split("/").map(encodeURIComponent).join("/");
+
+export async function cameras(): Promise<Camera[]> {
+  return list(await read("/api/v1/cameras"), "cameras").map((c) => ({
+    id: text(c, "id"),
+    source: text(c, "source"),
+    publish: field(c, "publish") === true,
+    added: field(c, "added") === true,
+  }));
+}
+
+/** Shows a camera for a while, as the stream that it gives. */
+export const tryCamera = async (source: string): Promise<string> => text(await send("POST", "/api/v1/trials", { source }), "stream");
+
+/** Ends that. */
+export async function endTrial(stream: string): Promise<void> {
+  await request("DELETE", `/api/v1/trials/${encodeURIComponent(stream.replace(/^trial\//, ""))}`);
+}
+
+/** Makes a camera a stream of the configuration. */
+export async function addCamera(stream: string, source: string): Promise<void> {
+  await request("POST", "/api/v1/cameras", { stream, source });
+}
+
+/** Takes away one that was added so. */
+export async function removeCamera(stream: string): Promise<void> {
+  await request("DELETE", `/api/v1/cameras/${streamPath(stream)}`);
+}

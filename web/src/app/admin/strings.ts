@@ -8,7 +8,7 @@ const en = {
   parts: "Parts of this page",
   denied: "This page is for administrators of the whole server, and you are logged in as somebody who is none. Ask the operator for the role, or log in as one who has it.",
   whatToDo: "What to do",
-  tabs: { now: "Now", people: "People", keys: "Keys", record: "Record" },
+  tabs: { now: "Now", cameras: "Cameras", people: "People", keys: "Keys", record: "Record" },
 
   alerts: "Alerts",
   noAlerts: "Nothing needs attention.",
@@ -178,6 +178,27 @@ const en = {
   removeKey: (id: string) => `Remove key ${id}`,
   removeKeyHint: "Sessions and tokens that it signed end at once, yours too if it signed yours.",
   keyRemoved: "The key is removed, and what ran by it has ended.",
+
+  newCamera: "Add a camera",
+  newCameraHint: "Try it first: its picture appears here, or the reason why there is none.",
+  cameraAddress: "Address",
+  addressHint: "rtsp://, rtsps://, http://, https:// or v4l2:/dev/video0",
+  cameraLogin: "Its user name",
+  cameraPassword: "Its password",
+  cameraName: "Name of the stream",
+  nameHint: "Small letters and digits; a slash makes a group: garden/door.",
+  tryIt: "Try it",
+  addCamera: "Add it",
+  noAddress: "Give the camera's address first.",
+  preview: "The camera that is tried out",
+  trying: "Connecting to the camera…",
+  works: (what: string) => (what === "" ? "It works." : `It works: ${what}.`),
+  configured: "Configured cameras",
+  noCameras: "No cameras are configured.",
+  fromElsewhere: "published from elsewhere",
+  addedHere: "added here",
+  configurationFile: "configuration file",
+  removeCameraHint: "The stream ends at once, for all who watch it.",
 };
 
 const de: typeof en = {
@@ -186,7 +207,7 @@ const de: typeof en = {
   parts: "Teile dieser Seite",
   denied: "Diese Seite ist für Verwalter des ganzen Servers, und Sie sind als jemand angemeldet, der keiner ist. Bitten Sie den Betreiber um die Rolle, oder melden Sie sich als jemand an, der sie hat.",
   whatToDo: "Was zu tun ist",
-  tabs: { now: "Jetzt", people: "Personen", keys: "Schlüssel", record: "Protokoll" },
+  tabs: { now: "Jetzt", cameras: "Kameras", people: "Personen", keys: "Schlüssel", record: "Protokoll" },
 
   alerts: "Warnungen",
   noAlerts: "Nichts verlangt Aufmerksamkeit.",
@@ -356,6 +377,27 @@ const de: typeof en = {
   removeKey: (id) => `Schlüssel ${id} entfernen`,
   removeKeyHint: "Sitzungen und Token, die er unterschrieben hat, enden sofort, auch Ihre, wenn er sie unterschrieben hat.",
   keyRemoved: "Der Schlüssel ist entfernt, und was damit lief, ist beendet.",
+
+  newCamera: "Kamera hinzufügen",
+  newCameraHint: "Probieren Sie sie zuerst: hier erscheint ihr Bild, oder der Grund, warum keines kommt.",
+  cameraAddress: "Adresse",
+  addressHint: "rtsp://, rtsps://, http://, https:// oder v4l2:/dev/video0",
+  cameraLogin: "Ihr Benutzername",
+  cameraPassword: "Ihr Passwort",
+  cameraName: "Name des Streams",
+  nameHint: "Kleine Buchstaben und Ziffern; ein Schrägstrich macht eine Gruppe: garten/tor.",
+  tryIt: "Probieren",
+  addCamera: "Hinzufügen",
+  noAddress: "Geben Sie zuerst die Adresse der Kamera an.",
+  preview: "Die Kamera, die probiert wird",
+  trying: "Verbindung zur Kamera…",
+  works: (what) => (what === "" ? "Es geht." : `Es geht: ${what}.`),
+  configured: "Eingerichtete Kameras",
+  noCameras: "Keine Kameras sind eingerichtet.",
+  fromElsewhere: "von anderswo gesendet",
+  addedHere: "hier hinzugefügt",
+  configurationFile: "Konfigurationsdatei",
+  removeCameraHint: "Der Stream endet sofort, für alle, die ihn sehen.",
 };
 
 export const words = { en, de }[language];

@@ -1,0 +1,94 @@
+package httpd
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"sightline/internal/audit"
+	"sightline/internal/media"
+)
+
+// TrialPrefix begins the names of streams that show a camera which somebody tries out. They are on nobody's list.
+const TrialPrefix = "trial/"
+
+// Camera is a stream of the configuration as those who run the server see it.
+type Camera struct {
+	ID      media.StreamID `json:"id"`
+	Source  string         `json:"source"`  // without its login
+	Publish bool           `json:"publish"` // it is published from elsewhere
+	Added   bool           `json:"added"`   // on the page, where it can be removed too
+}
+
+// Cameras are what the page does with cameras. Errors that are for the person who asked are *InputError.
+type Cameras interface {
+	List() []Camera
+	// Try shows a camera for a while under a name of its own, which begins with TrialPrefix.
+	Try(source string) (media.StreamID, error)
+	// EndTrial ends that before its time.
+	EndTrial(id media.StreamID)
+	// Add makes a camera a stream of the configuration, and Remove takes one away again that was added so.
+	Add(ctx context.Context, id media.StreamID, source string) error
+	Remove(ctx context.Context, id media.StreamID) error
+}
+
+// cameras lists the streams of the configuration.
+func (s *Server) cameras(w http.ResponseWriter, _ *http.Request, _ caller) {
+	s.answer(w, http.StatusOK, map[string]any{"cameras": s.opts.Cameras.List()})
+}
+
+// tryCamera shows a camera for a while.
+func (s *Server) tryCamera(w http.ResponseWriter, r *http.Request, c caller) {
+	s.act(w, r, c, "camera", func(rec *audit.Record) (effect, error) {
+		var body struct {
+			Source string `json:"source"`
+		}
+		if err := decode(r, &body); err != nil {
+			return nil, err
+		}
+		rec.Action = "try"
+		id, err := s.opts.Cameras.Try(body.Source)
+		rec.Stream = string(id)
+		return done(map[string]any{"stream": id}), err
+	})
+}
+
+// endTrial ends that before its time.
+func (s *Server) endTrial(w http.ResponseWriter, r *http.Request, _ caller) {
+	s.opts.Cameras.EndTrial(media.StreamID(TrialPrefix + r.PathValue("id")))
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// addCamera makes a camera a stream of the configuration.
+func (s *Server) addCamera(w http.ResponseWriter, r *http.Request, c caller) {
+	s.act(w, r, c, "camera", func(rec *audit.Record) (effect, error) {
+		var body struct {
+			Stream string `json:"stream"`
+			Source string `json:"source"`
+		}
+		if err := decode(r, &body); err != nil {
+			return nil, err
+		}
+		id, err := media.ParseStreamID(body.Stream)
+		if err != nil {
+			return nil, asInput(err)
+		}
+		if strings.HasPrefix(string(id), TrialPrefix) {
+			return nil, &InputError{"Names under " + TrialPrefix + " are for cameras that are tried out: choose another."}
+		}
+		rec.Action, rec.Stream = "add", string(id)
+		return done(nil), s.opts.Cameras.Add(r.Context(), id, body.Source)
+	})
+}
+
+// removeCamera takes away one that was added so.
+func (s *Server) removeCamera(w http.ResponseWriter, r *http.Request, c caller) {
+	s.act(w, r, c, "camera", func(rec *audit.Record) (effect, error) {
+		id, err := media.ParseStreamID(r.PathValue("stream"))
+		if err != nil {
+			return nil, errStreamName
+		}
+		rec.Action, rec.Stream = "remove", string(id)
+		return done(nil), s.opts.Cameras.Remove(r.Context(), id)
+	})
+}

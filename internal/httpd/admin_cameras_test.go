@@ -1,0 +1,91 @@
+package httpd
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"sightline/internal/auth"
+	"sightline/internal/media"
+)
+
+// shelf is Cameras in memory: those it was told to add.
+type shelf struct {
+	mu    sync.Mutex
+	list  []Camera
+	tried []string
+}
+
+func (c *shelf) List() []Camera {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.list)
+}
+
+func (c *shelf) Try(source string) (media.StreamID, error) {
+	if !strings.HasPrefix(source, "rtsp:") {
+		return "", &InputError{"It is no camera."}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tried = append(c.tried, source)
+	return TrialPrefix + "abc", nil
+}
+
+func (c *shelf) EndTrial(id media.StreamID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tried = append(c.tried, "ended "+string(id))
+}
+
+func (c *shelf) Add(_ context.Context, id media.StreamID, source string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = append(c.list, Camera{ID: id, Source: source, Added: true})
+	return nil
+}
+
+func (c *shelf) Remove(_ context.Context, id media.StreamID) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.list)
+	if c.list = slices.DeleteFunc(c.list, func(x Camera) bool { return x.ID == id }); len(c.list) == n {
+		return &InputError{"It was not added here."}
+	}
+	return nil
+}
+
+func TestCameras_AreTriedAddedAndRemoved(t *testing.T) {
+	s := newSite(t)
+	source := "rtsp://admin:" + s.secret("pass-word") + "@192.0.2.5/a"
+	var trial struct{ Stream string }
+	if rec := s.ask(http.MethodPost, "/api/v1/trials", `{"source":"`+source+`"}`, &trial); rec.Event != "camera" || rec.Action != "try" || rec.Stream != "trial/abc" || trial.Stream != "trial/abc" {
+		t.Errorf("%+v, recorded as %+v", trial, rec)
+	}
+	if rec := s.ask(http.MethodPost, "/api/v1/cameras", `{"stream":"site/gate","source":"`+source+`"}`, nil); rec.Action != "add" || rec.Stream != "site/gate" {
+		t.Errorf("recorded as %+v", rec)
+	}
+	var list struct{ Cameras []Camera }
+	s.ask(http.MethodGet, "/api/v1/cameras", "", &list)
+	if len(list.Cameras) != 1 || list.Cameras[0].ID != "site/gate" {
+		t.Errorf("listed as %+v", list)
+	}
+	if rec := s.ask(http.MethodDelete, "/api/v1/cameras/site/gate", "", nil); rec.Action != "remove" || rec.Stream != "site/gate" {
+		t.Errorf("recorded as %+v", rec)
+	}
+	s.refused(http.MethodPost, "/api/v1/trials", `{"source":"file:/etc/passwd"}`, "bad-input", "no camera")
+	s.refused(http.MethodPost, "/api/v1/cameras", `{"stream":"trial/x","source":"test:"}`, "bad-input", "choose another")
+	s.refused(http.MethodPost, "/api/v1/cameras", `{"stream":"No Name","source":"test:"}`, "bad-input", "This cannot be done")
+	s.refused(http.MethodDelete, "/api/v1/cameras/site/gate", "", "bad-input", "not added")
+}
+
+func TestStreams_TrialsAreOnNobodysList(t *testing.T) {
+	s := newSite(t)
+	s.hub.Declare(TrialPrefix + "abc")
+	if a := s.as(s.token(auth.View, "**"), http.MethodGet, "/api/v1/streams", ""); strings.Contains(a.body, TrialPrefix) || !strings.Contains(a.body, `"door"`) {
+		t.Errorf("listed: %s", a.body)
+	}
+}
