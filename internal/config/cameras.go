@@ -25,6 +25,9 @@ var ErrCamera = errors.New("the cameras file stays as it is")
 
 // addCameras reads the cameras file, if there is one, and adds its streams to those of the configuration file.
 func (c *Config) addCameras() error {
+	if info, err := os.Stat(c.DataDir); err != nil || !info.IsDir() {
+		return nil // there is none yet, or whoever opens it says what is wrong
+	}
 	path := filepath.Join(c.DataDir, camerasFile)
 	root, err := readCameras(path)
 	if err != nil || root == nil {
