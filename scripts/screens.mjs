@@ -53,6 +53,8 @@ async function take(page, name, at = Object.keys(sizes)) {
   for (const size of at) {
     await page.setViewport(sizes[size]);
     await page.evaluate(() => new Promise((done) => setTimeout(done, 2_500))); // tiles ask for what they show now
+    const moving = () => page.$$eval("sightline-player", (all) => all.every((p) => !p.checkVisibility() || !["stills", "stale"].includes(p.state)));
+    await eventually("moving pictures", moving, 20_000).catch((cause) => console.log(`${name}: ${cause.message}`)); // a machine at its limit
     const raw = join(room.dir, "raw.png");
     await page.screenshot({ path: raw });
     ffmpeg("-i", raw, "-vf", "split[a][b];[a]palettegen=max_colors=160[p];[b][p]paletteuse=dither=bayer:bayer_scale=4", "-compression_level", "9", "-pred", "mixed", join(folder, `${name}-${size}.png`));

@@ -1,4 +1,4 @@
-// Watches a kiosk's wall for so many minutes (default 20) while its cameras come and go, its login is renewed every 20 s and its server
+// Watches a kiosk's wall for so many minutes (default 20) while its cameras come and go, its login is renewed every minute and its server
 // starts again: it has to go on by itself. The last line is JSON; the exit code tells whether all of it held.
 
 import { launch } from "../e2e/lib/browser.mjs";
@@ -10,7 +10,7 @@ import { eventually } from "../e2e/lib/wait.mjs";
 const minutes = Number(process.argv[2] ?? 20);
 const engine = process.argv[3] ?? "chromium";
 const comeAndGo = ["yard", "gate"];
-const config = `auth: {session-ttl: 1m}
+const config = `auth: {session-ttl: 3m}
 streams:
   test: {source: "test:?size=320x180&fps=5"}
   door: {source: "test:?size=320x180&fps=5&tag=1"}

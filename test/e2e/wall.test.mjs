@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { engines, launch } from "./lib/browser.mjs";
 import { contrast, difference, Player } from "./lib/page.mjs";
+import { addUser, logIn, visit } from "./lib/people.mjs";
 import { Running, Server } from "./lib/server.mjs";
 import { eventually } from "./lib/wait.mjs";
 
@@ -278,3 +279,40 @@ for (const engine of engines) {
     });
   });
 }
+
+describe("a first start, chromium", () => {
+  let server, browser, page;
+  before(async () => {
+    server = await Server.start({ demo: false });
+    browser = await launch("chromium", { authorities: [server.ca] });
+    page = await browser.newPage();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.stop();
+  });
+
+  test("it shows the test pattern and three next steps, and each leads somewhere", async () => {
+    await page.goto(server.link);
+    const player = new Player(page, "test");
+    await player.state("live", 30_000);
+    await player.nextPicture("the test pattern", (p) => p.strip?.tag === 0);
+    assert.equal((await page.$$(".welcome li")).length, 3);
+    assert.equal(await page.$eval(".welcome a", (a) => a.pathname), "/admin");
+    await page.$$eval(".welcome button", (all) => all[1].click());
+    const link = await eventually("a link", () => page.$eval(".made input", (i) => i.value));
+    const elsewhere = await visit(server, browser, link);
+    await elsewhere.waitForSelector(".welcome", { visible: true });
+    await page.$$eval(".welcome button", (all) => all[0].click());
+    await eventually("the name of a new camera", () => page.$eval("dialog #name", (i) => i.checkVisibility()));
+  });
+
+  test("who may only look is not told to add cameras", async () => {
+    addUser(server, "guest", "viewer");
+    const guest = await visit(server, browser, "/");
+    await logIn(guest, "guest");
+    await guest.waitForSelector('.cell[data-stream="test"]');
+    await eventually("the wall", () => guest.$eval(".count", (c) => c.innerText === "1 camera"));
+    assert.equal(await guest.$(".welcome"), null);
+  });
+});

@@ -1,7 +1,7 @@
 // The menu of what happened while the wall was open, with a mark for what nobody has looked at yet. Administrators are told there
 // of alerts too.
 
-import { alerts, APIError, self } from "./api.ts";
+import { alerts, APIError } from "./api.ts";
 import { button, dropdown, el, icon, link, setText } from "./dom.ts";
 import type { Happening } from "./happenings.ts";
 import type { Navigation } from "./page.ts";
@@ -43,9 +43,9 @@ export class EventsMenu {
     this.#show();
   }
 
-  /** Begins to look for alerts, where there is leave to. */
+  /** Begins to look for alerts, which administrators may. */
   start(): void {
-    void this.#look(true);
+    void this.#look();
   }
 
   close(): void {
@@ -67,18 +67,15 @@ export class EventsMenu {
     this.#show();
   }
 
-  async #look(first: boolean): Promise<void> {
+  async #look(): Promise<void> {
     try {
-      if (first && !(await self()).admin) return; // who may not is not asked again and again
       this.#alertCount = (await alerts()).alerts.filter((a) => a.level === "alert").length;
       this.#show();
-      first = false;
     } catch (cause) {
       if (!(cause instanceof APIError)) throw cause;
-      if (cause.status === 403) return;
       // The wall says what is wrong.
     }
-    if (!this.#closed) this.#timer = setTimeout(() => void this.#look(first), alertsEvery);
+    if (!this.#closed) this.#timer = setTimeout(() => void this.#look(), alertsEvery);
   }
 
   #show(): void {

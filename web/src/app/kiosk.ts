@@ -30,10 +30,12 @@ export class Kiosk {
     document.removeEventListener("visibilitychange", this.#onVisibility);
   }
 
-  /** Looks now whether there is another build: the server was away. */
+  /** The server was away: looks now whether it has another build, and renews a login that may not have long to go. */
   serverIsBack(): void {
     clearTimeout(this.#buildTimer);
+    clearTimeout(this.#loginTimer);
     void this.#watchBuild();
+    void this.#keepLogin();
   }
 
   async #watchBuild(): Promise<void> {
@@ -55,6 +57,7 @@ export class Kiosk {
       if (!(cause instanceof APIError)) throw cause;
       if (cause.status === 403 || cause.status === 401) return; // its leave has ended, and the wall shows the door
     }
+    clearTimeout(this.#loginTimer); // one that was begun meanwhile
     if (!this.#closed) this.#loginTimer = setTimeout(() => void this.#keepLogin(), wait);
   }
 

@@ -2,7 +2,7 @@
 // window then. ?kiosk is for a screen that nobody sits at; group, layout and turn in the address come before what was chosen.
 
 import { account } from "./account.ts";
-import { APIError, preferences, setPreferences, streams, ticket, type Stream } from "./api.ts";
+import { APIError, preferences, self, setPreferences, streams, ticket, type Self, type Stream } from "./api.ts";
 import { Arranging } from "./arranging.ts";
 import { choiceBy, choiceIn, inOrder, moved, untouched, type Choice } from "./choice.ts";
 import { brand, button, el, icon, place, setText } from "./dom.ts";
@@ -57,6 +57,7 @@ export class Wall implements Page {
   #list: readonly Stream[] = [];
   /** Whether the server has told the streams, and what was chosen. */
   #known = false;
+  #admin = false;
   /** All that the server keeps for this person. */
   #kept: object = {};
   #choice: Choice = choiceBy(this.#parameters, untouched);
@@ -150,8 +151,7 @@ export class Wall implements Page {
     this.#resize.observe(document.documentElement);
     this.#tickTimer = setInterval(() => this.#tick(), tickEvery);
     void this.#poll();
-    if (this.#kiosk === undefined) this.#events.start();
-    else this.#kiosk.start();
+    this.#kiosk?.start();
   }
 
   close(): void {
@@ -215,9 +215,9 @@ export class Wall implements Page {
   async #poll(): Promise<void> {
     clearTimeout(this.#pollTimer);
     try {
-      const [list, kept] = await Promise.all([streams(), this.#known ? undefined : preferences()]);
+      const [list, kept, me] = await Promise.all([streams(), ...(this.#known ? [] : [preferences(), self()] as const)]);
       if (this.#closed) return;
-      if (!this.#known) this.#learn(kept);
+      if (me !== undefined) this.#learn(kept, me);
       if (!this.#problem.hidden) this.#kiosk?.serverIsBack();
       this.#problem.hidden = true;
       this.#update(list);
@@ -230,8 +230,10 @@ export class Wall implements Page {
     this.#pollTimer = setTimeout(() => void this.#poll(), pollEvery);
   }
 
-  #learn(kept: unknown): void {
+  #learn(kept: unknown, me: Self): void {
     this.#known = true;
+    this.#admin = me.admin;
+    if (me.admin && this.#kiosk === undefined) this.#events.start();
     if (typeof kept === "object" && kept !== null) this.#kept = kept;
     this.#choice = choiceBy(this.#parameters, choiceIn(kept));
     this.#view.show(this.#choice);
@@ -554,7 +556,7 @@ export class Wall implements Page {
 
   /** Says what to do where there is no camera. */
   #showNote(): void {
-    const news = this.#list.length === 1 && this.#list[0]?.id === testPattern && this.#kiosk === undefined;
+    const news = this.#list.length === 1 && this.#list[0]?.id === testPattern && this.#admin && this.#kiosk === undefined;
     const empty = this.#list.length === 0;
     this.#note.hidden = !news && !empty;
     const what = news ? "welcome" : empty ? "empty" : "";
