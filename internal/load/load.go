@@ -194,7 +194,7 @@ func (c *Crowd) run(ctx context.Context, g *group, m *member) {
 
 // around draws a time that is mean on average.
 func around(mean time.Duration) time.Duration {
-	return time.Duration(rand.ExpFloat64() * float64(mean))
+	return time.Duration(rand.ExpFloat64() * float64(mean)) //nolint:gosec // no secret is drawn
 }
 
 // failed counts a session that ended for another reason than that it was to.

@@ -114,7 +114,7 @@ func (p *path) ReadMessage() ([]byte, error) {
 		p.free = p.free.Add(time.Duration(float64(len(b)) * 8 / p.trace.at(now.Sub(p.began)) * float64(time.Second)))
 	}
 	for range (len(b) + packet - 1) / packet {
-		if rand.Float64() < p.loss {
+		if rand.Float64() < p.loss { //nolint:gosec // no secret is drawn
 			p.free = p.free.Add(lossPause)
 		}
 	}
