@@ -2,13 +2,14 @@
 // of its own with sixteen test patterns, each in a rendition of a tile's size. Needs `npm ci` in test/e2e, and SIGHTLINE_BIN where the
 // programs are not in bin.
 //
-//   node test/bench/wall.mjs [FPS] [RENDERER]     30 pictures a second by default, and the way to the screen that the player chooses
+//   node test/bench/wall.mjs [FPS] [RENDERER]     15 pictures a second by default, and the way to the screen that the player chooses
 //
 // The last line is the figures as JSON:
 //
 //   fps                        what each camera gives
-//   painted_fps_min, _median   of the sixteen tiles, as the players read it over half a minute
+//   painted_fps_min, _median   of the sixteen tiles, as the players count it over half a minute
 //   p50_ms, p95_ms             capture to paint: the medians of the tiles' figures
+//   dropped_total, dropped_by_server_total   by all players, and on the way to them, in that time
 //   processors                 how many were busy: of the server, of capture processes, and of each kind of Chromium's processes
 //   renderer_threads           the same of the page's threads, the six busiest by name
 //   load                       how many programs wanted the processors over the last minute, this one's included
@@ -21,7 +22,7 @@ import { Server } from "../e2e/lib/server.mjs";
 import { eventually } from "../e2e/lib/wait.mjs";
 
 const tiles = 16;
-const fps = Number(process.argv[2] ?? 30);
+const fps = Number(process.argv[2] ?? 15);
 if (!(fps >= 1 && fps <= 60)) throw new Error(`pictures a second: "${process.argv[2]}", want a number from 1 to 60`);
 const renderer = process.argv[3];
 const settle = 15_000; // ms
