@@ -287,6 +287,31 @@ func TestHTTP_OtherMediaIsForTheLibraries(t *testing.T) {
 	}
 }
 
+// Who named a camera on a page must not learn what this machine alone can reach, and still less have FFmpeg's libraries connect to it.
+func TestGuarded_LeadsNeitherHereNorToTheLibraries(t *testing.T) {
+	asked := make(chan string, 10)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	t.Cleanup(server.Close)
+	for _, address := range []string{server.URL + "/x", strings.Replace(server.URL, "http", "rtsp", 1) + "/x"} {
+		src, err := ParseSource(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var feed Feed
+		if src.Scheme() == "http" {
+			feed, err = openHTTP(t.Context(), src.Guarded())
+		} else {
+			feed, err = openRTSP(t.Context(), src.Guarded())
+		}
+		if feed != nil || err == nil || !strings.Contains(err.Error(), "leads to this machine") {
+			t.Errorf("%s: %v, %v", address, feed, err)
+		}
+	}
+	if len(asked) > 0 {
+		t.Errorf("asked for %s", <-asked)
+	}
+}
+
 func TestHTTP_BadOptionsAreSentences(t *testing.T) {
 	for address, want := range map[string]string{
 		"http://h/x#fps=100":                      "at most 30",
