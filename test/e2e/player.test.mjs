@@ -24,7 +24,7 @@ for (const engine of engines) {
       page = await browser.newPage();
       await page.goto(`${server.origin}/watch/test`);
       player = new Player(page);
-      await player.state("live", 20_000);
+      await eventually("a picture", async () => (await player.stats())?.painted_total > 0, 20_000);
     });
     after(async () => {
       await browser?.close();
@@ -95,6 +95,27 @@ for (const engine of engines) {
       assert.equal(await page.evaluate(() => document.fullscreenElement), null);
     });
 
+    test("two fingers enlarge the picture", async (t) => {
+      if (engine !== "chromium") return t.diagnostic("not tried: no way to put two fingers on this browser from outside");
+      const cdp = await page.createCDPSession();
+      const touch = (type, ...points) => cdp.send("Input.dispatchTouchEvent", { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+      await touch("touchStart", [600, 360], [680, 360]);
+      for (const d of [20, 40, 60, 80]) await touch("touchMove", [600 - d, 360], [680 + d, 360]);
+      await touch("touchEnd");
+      const scale = Number(/^matrix\(([\d.]+)/.exec(await eventually("an enlarged picture", async () => ((m) => (m === "none" ? undefined : m))(await transform())))[1]);
+      assert.ok(Math.abs(scale - 3) < 0.2, `fingers three times as far apart made it ${scale} times as large`);
+      await press("0");
+      await cdp.detach();
+    });
+
+    test("f fills the screen and gives it back", async () => {
+      await press("f");
+      await eventually("full screen", () => page.evaluate(() => document.fullscreenElement?.localName === "sightline-player"));
+      await eventually("the way back", () => inside((_, root) => root.querySelector('.controls button[aria-label="Leave full screen"]') !== null));
+      await press("f");
+      await eventually("the page", () => page.evaluate(() => document.fullscreenElement === null));
+    });
+
     test("a paused picture says so and how old it is, nothing is sent meanwhile, and play goes on with the newest", async () => {
       await press("k");
       await player.state("paused");
@@ -106,7 +127,7 @@ for (const engine of engines) {
       const words = await inside((_, root) => [root.querySelector(".pill").innerText, root.querySelector(".controls button").title]);
       assert.deepEqual(words, ["Paused", "Play"]);
       await inside((_, root) => root.querySelector(".controls button").click());
-      await player.state("live");
+      await eventually("newer pictures", async () => ((f) => f.state !== "paused" && f.painted_total > held.painted_total)(await player.stats()));
     });
 
     test("pin stays with one rendition, and null leaves the choice again", async () => {
@@ -178,7 +199,7 @@ for (const engine of engines) {
       await press("Enter");
       assert.match(await value(), /^80\.0 mm · /);
       await page.reload();
-      await player.state("live", 20_000);
+      await eventually("a picture", async () => (await player.stats())?.painted_total > 0, 20_000);
       await use("ruler");
       assert.match(await eventually("a length in millimetres", async () => ((v) => (v.includes("mm") ? v : undefined))(await value())), /^\d+\.\d mm · \d+\.\d px$/);
       await click("Forget the calibration");

@@ -89,7 +89,6 @@ const en = {
     view: "View and tools",
     fullScreen: "Full screen",
     leaveFullScreen: "Leave full screen",
-    close: "Close",
   },
   view: {
     zoomIn: "Zoom in",
@@ -141,7 +140,6 @@ const en = {
     adjust: "Brightness and contrast",
     frozenAt: (time: string) => `Frozen ${time}`,
     notLive: "Not live",
-    live: "Live",
     divider: "How much of the frozen picture is seen",
     beside: "Side by side",
     over: "One over the other",
@@ -261,7 +259,6 @@ const de: Strings = {
     view: "Ansicht und Werkzeuge",
     fullScreen: "Vollbild",
     leaveFullScreen: "Vollbild verlassen",
-    close: "Schließen",
   },
   view: {
     zoomIn: "Vergrößern",
@@ -313,7 +310,6 @@ const de: Strings = {
     adjust: "Helligkeit und Kontrast",
     frozenAt: (time) => `Eingefroren ${time}`,
     notLive: "Nicht live",
-    live: "Live",
     divider: "Wie viel vom eingefrorenen Bild zu sehen ist",
     beside: "Nebeneinander",
     over: "Übereinander",

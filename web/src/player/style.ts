@@ -320,6 +320,10 @@ svg { width: 20px; height: 20px; fill: none; stroke: currentColor; stroke-width:
 
 /* On a phone there is no room beside anything: the figures stand above the words. */
 @container (max-width: 480px) and (min-height: 481px) {
+  .tool { flex: 0 0 100%; box-sizing: border-box; padding: 6px 6px 6px 12px; }
+  .tool strong { order: -2; flex: 1; text-align: left; }
+  .tool .done { order: -1; }
+  .tool .hint { flex-basis: 100%; order: 1; }
   .root:not(.empty) .stats { position: static; flex: 0 0 100%; box-sizing: border-box; }
   .root:not(.empty) .stats .limit { max-width: none; }
   .root[data-state="stills"] .controls { order: 0; flex-basis: 100%; justify-content: flex-end; }

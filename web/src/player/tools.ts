@@ -394,7 +394,9 @@ function newRow(name: string, content: readonly HTMLElement[], bench: Bench, too
   const row = el("div", "tool");
   row.setAttribute("role", "group");
   row.setAttribute("aria-label", name);
-  row.append(el("strong", "", name), ...content, textButton(bench.strings.tools.done, () => bench.done(tool)));
+  const done = textButton(bench.strings.tools.done, () => bench.done(tool));
+  done.classList.add("done");
+  row.append(el("strong", "", name), ...content, done);
   return row;
 }
 
