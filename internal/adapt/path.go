@@ -33,8 +33,9 @@ const (
 	// which TCP mends a loss; where access units are further apart than goodputOver it is from one to the next, up to
 	// goodputMost.
 	goodputOver, goodputLeast, goodputMost = 500 * time.Millisecond, 40 * time.Millisecond, 5 * time.Second
-	// startTrips is how many round trips TCP may take over the first access unit on a link that carries far more.
-	startTrips = 4
+	// startTrips is how many round trips TCP may take over the first access unit on a link that carries far more, and
+	// startLeast how long a page may that begins.
+	startTrips, startLeast = 4, time.Second
 )
 
 // Path is what is known of the way to one viewer, from what was sent and what the viewer acknowledged. It sees through
@@ -219,7 +220,7 @@ func (p *Path) rate(shortest, longest time.Duration, busy bool) int {
 		first = a
 	}
 	over, bytes := last.at.Sub(first.at), last.end-first.end
-	if began := p.queue(first); busy && over < shortest && first.alone && began > startTrips*2*p.empty {
+	if began := p.queue(first); busy && over < shortest && first.alone && p.empty > 0 && began > max(startTrips*2*p.empty, startLeast) {
 		over += began // the link was busy with the first one as well, and with nothing else
 		bytes += uint32(first.bytes)
 	}
