@@ -34,6 +34,7 @@ type link struct {
 	good    map[media.RenditionID]uint32 // the last one decodable that is not DISCARDABLE
 	configs map[media.RenditionID]wire.Config
 
+	due chan struct{} // from the reader, which must not wait for a server that waits for it: acknowledge now
 	ask chan struct{} // from Run: ask for the time now
 
 	// Guarded by Viewer.mu.
@@ -50,7 +51,7 @@ type link struct {
 func (v *Viewer) newLink(conn transport.Conn) *link {
 	return &link{
 		Viewer: v, conn: conn, good: map[media.RenditionID]uint32{}, configs: map[media.RenditionID]wire.Config{},
-		ask: make(chan struct{}, 1),
+		due: make(chan struct{}, 1), ask: make(chan struct{}, 1),
 	}
 }
 
@@ -109,6 +110,8 @@ func (l *link) talk(ctx context.Context) error {
 			}
 		case <-l.ask:
 			err = ask()
+		case <-l.due:
+			err = l.acknowledge()
 		case <-overdue.C:
 			if l.overdue() {
 				err = l.acknowledge()
@@ -239,27 +242,21 @@ func (l *link) takeMedia(b []byte) error {
 	}
 	l.sinking.Lock()
 	defer l.sinking.Unlock()
-	show, due := l.count(h, config, decodable)
-	if due {
-		if err := l.acknowledge(); err != nil {
-			return err
-		}
-	}
-	if !show || l.opts.Sink == nil {
+	if !l.count(h, config, decodable) || l.opts.Sink == nil {
 		return nil
 	}
 	return l.opts.Sink(config, h, l.partial)
 }
 
 // count takes in a whole access unit and reports whether it is to be shown: it can be decoded, and this is the connection
-// that is watched, if only from now on; and whether it is to be acknowledged now.
-func (l *link) count(h wire.MediaHeader, config wire.Config, decodable bool) (show, due bool) {
+// that is watched, if only from now on.
+func (l *link) count(h wire.MediaHeader, config wire.Config, decodable bool) bool {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !decodable {
 		l.bad++
-		return false, false
+		return false
 	}
 	elapsed := l.elapsed()
 	t := elapsed.Microseconds()
@@ -268,9 +265,11 @@ func (l *link) count(h wire.MediaHeader, config wire.Config, decodable bool) (sh
 	if synced {
 		l.feedback.Arrival, l.feedback.ClockError = at, uint32(bound.Microseconds())
 	}
-	due = l.pace.Arrived(elapsed, elapsed-time.Duration(h.Capture)*time.Microsecond)
+	if l.pace.Arrived(elapsed, elapsed-time.Duration(h.Capture)*time.Microsecond) {
+		wake(l.due)
+	}
 	if !l.settle(l) {
-		return false, due
+		return false
 	}
 	l.frames++
 	if !l.lastFrame.IsZero() {
@@ -285,7 +284,7 @@ func (l *link) count(h wire.MediaHeader, config wire.Config, decodable bool) (sh
 	if l.opts.Observe != nil {
 		l.opts.Observe(picture)
 	}
-	return true, due
+	return true
 }
 
 func wake(c chan struct{}) {
