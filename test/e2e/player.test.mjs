@@ -122,9 +122,9 @@ for (const engine of engines) {
       await press("k");
       await player.state("paused");
       const age = async () => Number(/picture (\d+) s old/.exec(await inside((_, root) => root.querySelector(".age").innerText))?.[1] ?? 0);
-      await eventually("an old picture", async () => (await age()) >= 1);
+      await eventually("an old picture", async () => (await age()) >= 3);
       const held = await player.stats();
-      await eventually("an older one", async () => (await age()) >= 3);
+      await eventually("an older one", async () => (await age()) >= 5);
       assert.deepEqual([(await player.stats()).painted_total, (await player.stats()).decoded_total], [held.painted_total, held.decoded_total]);
       const words = await inside((_, root) => [root.querySelector(".pill").innerText, root.querySelector(".controls button").title]);
       assert.deepEqual(words, ["Paused", "Play"]);
