@@ -1,6 +1,7 @@
 package httpd
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -97,8 +98,28 @@ func (s *Server) newSession(r *http.Request) (token string, p auth.Principal, na
 	if err != nil {
 		return "", p, name, err
 	}
-	token, p, err = s.opts.Auth.MintSession(p)
+	token, p, err = s.mintSession(r.Context(), p)
 	return token, p, name, err
+}
+
+// mintSession makes the session token for a login as p. Tokens know whole seconds, and what revokes those made up to now bars the whole
+// second: a login that comes after it waits for the next one, or its session would be refused at its first use.
+func (s *Server) mintSession(ctx context.Context, p auth.Principal) (string, auth.Principal, error) {
+	token, session, err := s.opts.Auth.MintSession(p)
+	if err != nil {
+		return "", p, err
+	}
+	if _, err := s.opts.Auth.Verify(token, auth.KindSession); !errors.Is(err, auth.ErrRevoked) {
+		return token, session, err
+	}
+	next := time.NewTimer(min(time.Second, time.Until(session.Issued.Add(time.Second))))
+	defer next.Stop()
+	select {
+	case <-ctx.Done():
+		return "", p, context.Cause(ctx)
+	case <-next.C:
+	}
+	return s.opts.Auth.MintSession(p)
 }
 
 // logout revokes the session and forgets the cookie.
@@ -152,7 +173,7 @@ func (s *Server) renewSession(w http.ResponseWriter, r *http.Request, c caller) 
 		p, err = s.opts.Accounts.Renew(c.principal)
 	}
 	if err == nil {
-		token, p, err = s.opts.Auth.MintSession(p)
+		token, p, err = s.mintSession(r.Context(), p)
 	}
 	if err == nil {
 		_, err = s.identify(r, rule{kind: ruleLogin}) // whatever was revoked meanwhile does not bar what was made since

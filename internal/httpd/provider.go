@@ -49,7 +49,7 @@ func (s *Server) providerCallback(w http.ResponseWriter, r *http.Request, _ call
 	p, err := provider.Finish(r.Context(), browser, r.URL.Query())
 	var token string
 	if err == nil {
-		token, p, err = s.opts.Auth.MintSession(p)
+		token, p, err = s.mintSession(r.Context(), p)
 	}
 	rec := audit.Record{Event: "login", Verdict: audit.Granted, Subject: p.Subject, TokenID: p.ID, Session: p.ID, Action: "oidc"}
 	if err != nil {

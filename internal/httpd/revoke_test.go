@@ -10,6 +10,7 @@ import (
 	"sightline/internal/accounts"
 	"sightline/internal/audit"
 	"sightline/internal/auth"
+	"sightline/internal/revocation"
 	"sightline/internal/transport"
 	"sightline/internal/wire"
 )
@@ -189,6 +190,17 @@ func TestLogin_ByPassword(t *testing.T) {
 	}
 	if a, _ := login(map[string]string{"name": "carol", "code": "x"}); a.status != http.StatusBadRequest {
 		t.Errorf("a name and a code: %d", a.status)
+	}
+	if err := s.revoked.Add(revocation.Entry{Kind: revocation.Subject, Value: "carol"}); err != nil {
+		t.Fatal(err)
+	}
+	a, _ = login(map[string]string{"name": "carol", "password": password})
+	again := "cookie " + strings.TrimPrefix(strings.Split(a.header.Get("Set-Cookie"), ";")[0], sessionCookie+"=")
+	if a := s.as(again, http.MethodGet, "/api/v1/streams", ""); a.status != http.StatusOK {
+		t.Errorf("who logs in in the second of a revocation: %d %s", a.status, a.body)
+	}
+	if a := s.as(cookie, http.MethodGet, "/api/v1/streams", ""); a.code != "revoked" {
+		t.Errorf("the session from before it: %d %s", a.status, a.code)
 	}
 }
 

@@ -449,17 +449,8 @@ func (w *writer) ponder(again *time.Timer) error {
 
 // flush sends what the fan left, and looks at the stream if it is another.
 func (w *writer) flush() error {
-	if w.unflushed {
-		w.unflushed = false
-		if err := w.conn.Flush(); err != nil {
-			return err
-		}
-	}
-	if au := w.left; au != nil {
-		w.left = nil
-		if err := w.media(au); err != nil {
-			return err
-		}
+	if err := w.leftovers(); err != nil {
+		return err
 	}
 	if w.sub.Version() == w.view.Version {
 		return nil
@@ -467,8 +458,27 @@ func (w *writer) flush() error {
 	return w.look(false)
 }
 
+// leftovers sends what the fan took from the queue and could not send: it comes before all that is still in the queue.
+func (w *writer) leftovers() error {
+	if w.unflushed {
+		w.unflushed = false
+		if err := w.conn.Flush(); err != nil {
+			return err
+		}
+	}
+	au := w.left
+	if au == nil {
+		return nil
+	}
+	w.left = nil
+	return w.media(au)
+}
+
 // one sends one access unit, if there is one and room for it; if there is no room, again is set for another look.
 func (w *writer) one(again *time.Timer) (sent bool, err error) {
+	if err := w.leftovers(); err != nil {
+		return false, err
+	}
 	if !w.room() {
 		again.Reset(roomAgain)
 		return false, nil

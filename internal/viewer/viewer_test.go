@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -360,6 +361,20 @@ func TestServe_StatusConfigKey(t *testing.T) {
 		p.expect("a new status", `status stalled 1 "no pictures"`)
 		p.leave()
 	})
+}
+
+// What the fan could not send goes out before what is queued behind it: the proof of every test here looks at the order.
+func TestServe_FanAndSessionKeepTheOrder(t *testing.T) {
+	p := connect(t, viewer.Options{})
+	p.in <- hello("h264")
+	const pairs = 2000
+	for i := range uint32(pairs) {
+		p.publish(1, true, 2*i, wire.MaxChunkPayload+1) // in two chunks: never the fan's
+		p.publish(1, false, 2*i+1, 10)
+		runtime.Gosched()
+	}
+	p.stop()
+	<-p.ended
 }
 
 func TestServe_LateViewerWaitsForAKeyframe(t *testing.T) {
