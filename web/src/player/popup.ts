@@ -45,6 +45,7 @@ export class Popup {
   }
 
   protected focus(): void {
-    this.element.querySelector<HTMLElement>("input:checked, input, button:not(:disabled)")?.focus();
+    const first = (what: string): HTMLElement | null => this.element.querySelector<HTMLElement>(what);
+    (first("input:checked") ?? first("input, button:not(:disabled)"))?.focus();
   }
 }
