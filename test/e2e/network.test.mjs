@@ -246,7 +246,6 @@ for (const engine of engines) {
     });
 
     test("a link that carries no moving picture: still pictures, with their age and the reason", async () => {
-      const takeovers = (await player.stats()).takeovers_total;
       await page.setViewport({ width: 480, height: 270 });
       link.bitsPerSecond = 64_000;
       const stats = await player.state("stills", 60_000);
@@ -255,7 +254,8 @@ for (const engine of engines) {
       assert.match(stats.reason, /^Your network carries .*: too little for a moving picture\.$/);
       assert.equal(stats.limit, "network");
       await eventually("another one", async () => (await player.stats()).painted_total > stats.painted_total + 2, 30_000);
-      assert.equal((await player.stats()).takeovers_total, takeovers, "a slow link is not a dead one");
+      // The fall itself may be silent for so long that a second connection is faster; what comes after it is slow, and not dead.
+      assert.equal((await player.stats()).takeovers_total, stats.takeovers_total, "a slow link is not a dead one");
     });
   });
 }

@@ -148,6 +148,7 @@ for (const engine of engines) {
       await choose("auto");
       await shows(9);
       assert.equal(await page.$eval(".pager", (e) => e.checkVisibility()), false);
+      await kept("the last one", (wall) => wall?.layout === "auto");
     });
 
     test("the search shows what matches", async () => {

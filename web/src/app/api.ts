@@ -310,6 +310,7 @@ export async function request(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE
   const init: RequestInit = { method, credentials: "same-origin", cache: "no-store" };
   if (method !== "GET") init.headers = { "Content-Type": "application/json", "X-Sightline": "1" };
   if (body !== undefined) init.body = JSON.stringify(body);
+  if (method === "PUT") init.keepalive = true; // what is to be kept is, though the page goes away
   let answer: Response;
   try {
     answer = await fetch(path, init);

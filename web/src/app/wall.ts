@@ -152,10 +152,17 @@ export class Wall implements Page {
     this.#tickTimer = setInterval(() => this.#tick(), tickEvery);
     void this.#poll();
     this.#kiosk?.start();
+    addEventListener("pagehide", this.#onLeave);
   }
+
+  /** What was chosen just now is kept though the page goes away. */
+  readonly #onLeave = (): void => {
+    if (this.#keepTimer !== undefined) void this.#keep();
+  };
 
   close(): void {
     this.#closed = true;
+    removeEventListener("pagehide", this.#onLeave);
     this.#kiosk?.close();
     this.#events.close();
     this.#arranging?.close();
@@ -163,7 +170,7 @@ export class Wall implements Page {
     clearTimeout(this.#pollTimer);
     clearTimeout(this.#turnTimer);
     clearInterval(this.#tickTimer);
-    if (this.#keepTimer !== undefined) void this.#keep();
+    this.#onLeave();
     this.#resize.disconnect();
   }
 

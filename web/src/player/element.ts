@@ -83,6 +83,8 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
   readonly #history = new History();
   #graphs: Graphs | undefined;
   #tools: Tools | undefined;
+  /** Whether the last first click of several was the player's, and not that of a page which gave it its controls for it. */
+  #mine = false;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
   readonly #stills: ((still: Still | undefined) => void)[] = [];
 
@@ -122,6 +124,9 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     for (const sign of ["pointermove", "pointerdown", "keydown", "focusin"]) root.addEventListener(sign, () => this.#stir());
     root.addEventListener("pointerdown", this.#onElsewhere); // in a window apart the page hears nothing of it
     root.addEventListener("keydown", (e) => this.#keyDown(e));
+    this.#stage.element.addEventListener("click", (e) => {
+      if (e.detail === 1) this.#mine = this.hasAttribute("controls");
+    });
     this.#stage.element.addEventListener("dblclick", (e) => this.#doubleClick(e));
   }
 
@@ -461,7 +466,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
   }
 
   #doubleClick(e: Event): void {
-    if (!this.hasAttribute("controls")) return;
+    if (!this.#mine) return;
     e.stopPropagation();
     if (this.#stage.view.zoom > 1) this.#stage.reset();
     else this.toggleFullScreen();
