@@ -16,7 +16,7 @@ const (
 	maxRollups      = 12               // sources that get a roll-up of their own at one time
 	refusalBurst    = 1000             // refusals of all sources written one by one before the rest is folded
 	refillPerSecond = 2
-	maxKinds        = 100 // of event and reason, that are told apart in the roll-up of all that has none of its own
+	maxKinds        = 400 // of event and reason, that are told apart in the roll-up of all that has none of its own
 	anySource       = "*"
 	anyEvent        = "any" // of the roll-up of all that has no other, whose records name what they count
 )

@@ -290,7 +290,7 @@ func TestHTTP_OtherMediaIsForTheLibraries(t *testing.T) {
 // Who named a camera on a page must not learn what this machine alone can reach, and still less have FFmpeg's libraries connect to it.
 func TestGuarded_LeadsNeitherHereNorToTheLibraries(t *testing.T) {
 	asked := make(chan string, 10)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
 	t.Cleanup(server.Close)
 	for _, address := range []string{server.URL + "/x", strings.Replace(server.URL, "http", "rtsp", 1) + "/x"} {
 		src, err := ParseSource(address)

@@ -374,7 +374,7 @@ func TestServe_FanAndSessionKeepTheOrder(t *testing.T) {
 		runtime.Gosched()
 	}
 	p.stop()
-	<-p.ended
+	_ = <-p.ended
 }
 
 func TestServe_LateViewerWaitsForAKeyframe(t *testing.T) {
