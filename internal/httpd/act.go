@@ -25,12 +25,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, c caller, event str
 		Event: event, Verdict: audit.Granted, Subject: c.principal.Subject, TokenID: c.principal.ID, Session: c.principal.ID,
 	}
 	do, err := prepare(&rec)
-	if err != nil {
-		rec.Verdict, rec.Reason = audit.Refused, reason(err)
-	}
-	if recorded := s.record(r, rec); err == nil && !recorded {
-		err = errNotRecorded
-	}
+	err = s.settle(r, rec, err)
 	var answer any
 	if err == nil {
 		answer, err = do()

@@ -49,12 +49,7 @@ func (s *Server) logoutEverywhere(w http.ResponseWriter, r *http.Request, c call
 			err = auth.ErrUnavailable
 		}
 	}
-	if err != nil {
-		rec.Verdict, rec.Reason = audit.Refused, reason(err)
-	}
-	if recorded := s.record(r, rec); err == nil && !recorded {
-		err = errNotRecorded
-	}
+	err = s.settle(r, rec, err)
 	if err != nil {
 		s.refuse(w, err)
 		return

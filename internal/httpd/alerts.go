@@ -32,12 +32,8 @@ func (s *Server) mute(w http.ResponseWriter, r *http.Request, c caller) {
 	}
 	if err == nil {
 		rec.Action, rec.Reason = body.Rule, fmt.Sprintf("%d h", body.Hours)
-	} else {
-		rec.Verdict, rec.Reason = audit.Refused, reason(err)
 	}
-	if recorded := s.record(r, rec); err == nil && !recorded {
-		err = errNotRecorded
-	}
+	err = s.settle(r, rec, err)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -57,11 +53,8 @@ func (s *Server) unmute(w http.ResponseWriter, r *http.Request, c caller) {
 		rec.Action = name
 	} else {
 		err = errNoRule
-		rec.Verdict, rec.Reason = audit.Refused, reason(err)
 	}
-	if recorded := s.record(r, rec); err == nil && !recorded {
-		err = errNotRecorded
-	}
+	err = s.settle(r, rec, err)
 	if err != nil {
 		s.refuse(w, err)
 		return

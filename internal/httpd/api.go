@@ -43,11 +43,9 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request, _ caller) {
 	token, p, name, err := s.newSession(r)
 	rec := audit.Record{Event: "login", Verdict: audit.Granted, Subject: p.Subject, TokenID: p.ID, Session: p.ID}
 	if err != nil {
-		rec.Verdict, rec.Reason, rec.Subject = audit.Refused, reason(err), name
+		rec.Subject = name
 	}
-	if recorded := s.record(r, rec); err == nil && !recorded {
-		err = errNotRecorded
-	}
+	err = s.settle(r, rec, err)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -180,12 +178,8 @@ func (s *Server) renewSession(w http.ResponseWriter, r *http.Request, c caller) 
 	}
 	if err == nil {
 		rec.TokenID = p.ID
-	} else {
-		rec.Verdict, rec.Reason = audit.Refused, reason(err)
 	}
-	if recorded := s.record(r, rec); err == nil && !recorded {
-		err = errNotRecorded
-	}
+	err = s.settle(r, rec, err)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -245,12 +239,7 @@ func (s *Server) ticket(w http.ResponseWriter, r *http.Request, c caller) {
 		Subject: c.principal.Subject, TokenID: c.principal.ID, Session: c.principal.ID,
 	}
 	ticket, err := s.newTicket(r, c, &rec)
-	if err != nil {
-		rec.Verdict, rec.Reason = audit.Refused, reason(err)
-	}
-	if recorded := s.record(r, rec); err == nil && !recorded {
-		err = errNotRecorded
-	}
+	err = s.settle(r, rec, err)
 	if err != nil {
 		s.refuse(w, err)
 		return

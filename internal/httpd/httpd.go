@@ -336,3 +336,15 @@ func (s *Server) record(r *http.Request, rec audit.Record) bool {
 	}
 	return true
 }
+
+// settle records rec, as refused where err is not nil, and gives what the asker is to be told: err, or that what was granted could not be recorded
+// and so does not take place.
+func (s *Server) settle(r *http.Request, rec audit.Record, err error) error {
+	if err != nil {
+		rec.Verdict, rec.Reason = audit.Refused, reason(err)
+	}
+	if recorded := s.record(r, rec); err == nil && !recorded {
+		return errNotRecorded
+	}
+	return err
+}

@@ -52,12 +52,7 @@ func (s *Server) providerCallback(w http.ResponseWriter, r *http.Request, _ call
 		token, p, err = s.mintSession(r.Context(), p)
 	}
 	rec := audit.Record{Event: "login", Verdict: audit.Granted, Subject: p.Subject, TokenID: p.ID, Session: p.ID, Action: "oidc"}
-	if err != nil {
-		rec.Verdict, rec.Reason = audit.Refused, reason(err)
-	}
-	if recorded := s.record(r, rec); err == nil && !recorded {
-		err = errNotRecorded
-	}
+	err = s.settle(r, rec, err)
 	if err != nil {
 		s.failPage(w, find(err))
 		return

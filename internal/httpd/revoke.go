@@ -110,12 +110,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request, c caller) {
 			rec.Action, rec.Reason = body.Kind, body.Value
 		}
 	}
-	if err != nil {
-		rec.Verdict, rec.Reason = audit.Refused, reason(err)
-	}
-	if recorded := s.record(r, rec); err == nil && !recorded {
-		err = errNotRecorded
-	}
+	err = s.settle(r, rec, err)
 	if err != nil {
 		s.refuse(w, err)
 		return

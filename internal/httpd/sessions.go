@@ -138,12 +138,7 @@ func (s *Server) renew(r *http.Request, c caller, id, ticket string) (media.Time
 		Event: "renew", Verdict: audit.Granted, Action: string(auth.View), Stream: string(c.stream),
 		Subject: c.principal.Subject, TokenID: p.ID, Session: c.principal.ID,
 	}
-	if err != nil {
-		rec.Verdict, rec.Reason = audit.Refused, reason(err)
-	}
-	if recorded := s.record(r, rec); err == nil && !recorded {
-		err = errNotRecorded
-	}
+	err = s.settle(r, rec, err)
 	if err == nil {
 		err = s.opts.Sessions.Renew(id, p)
 	}
