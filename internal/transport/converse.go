@@ -12,9 +12,16 @@ import (
 // the cause once both have ended. The error is never nil.
 func Converse(ctx context.Context, conn Conn, goodbye func(cause error) (Code, string), read func() error, write func(context.Context) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(read)
+	// What either side meets once conn is closed from here says nothing: the cause is why it was closed.
+	why := func(err error) error {
+		if ctx.Err() != nil && errors.Is(err, ErrClosed) {
+			return context.Cause(ctx)
+		}
+		return err
+	}
+	group.Go(func() error { return why(read()) })
 	group.Go(func() error {
-		err := write(ctx)
+		err := why(write(ctx))
 		var closed *CloseError
 		if errors.As(err, &closed) && closed.Remote {
 			return nil // the reader meets the same end, or before it the goodbye that says why

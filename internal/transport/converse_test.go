@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"go.uber.org/goleak"
 
@@ -17,11 +18,15 @@ type closing struct {
 	transport.Conn
 	said   transport.Code
 	closed chan struct{}
+	after  func() // runs at the end of Close, if not nil
 }
 
 func (c *closing) Close(code transport.Code, _ string) error {
 	c.said = code
 	close(c.closed)
+	if c.after != nil {
+		c.after()
+	}
 	return nil
 }
 
@@ -62,14 +67,28 @@ func TestConverse_AnEndOfItsOwnIsToldAndUnblocksTheReader(t *testing.T) {
 }
 
 func TestConverse_TheCallersEndIsTheCause(t *testing.T) {
-	conn := &closing{closed: make(chan struct{})}
 	over := errors.New("over")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(over)
-	err := transport.Converse(ctx, conn, func(error) (transport.Code, string) { return transport.CodeGoingAway, "" },
-		func() error { <-conn.closed; return transport.ErrClosed },
-		func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
-	if !errors.Is(err, over) || conn.said != transport.CodeGoingAway {
-		t.Errorf("ended by %v and said %d, want %v and %d", err, conn.said, over, transport.CodeGoingAway)
+	closed := func(conn *closing) error { <-conn.closed; return transport.ErrClosed }
+	for _, tc := range []struct {
+		name  string
+		write func(ctx context.Context, conn *closing) error
+	}{
+		{"the writer sees it", func(ctx context.Context, _ *closing) error { <-ctx.Done(); return context.Cause(ctx) }},
+		{"the writer meets a closed connection", func(_ context.Context, conn *closing) error { return closed(conn) }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				// Both sides have met the closed connection before Close returns.
+				conn := &closing{closed: make(chan struct{}), after: synctest.Wait}
+				ctx, cancel := context.WithCancelCause(t.Context())
+				cancel(over)
+				err := transport.Converse(ctx, conn, func(error) (transport.Code, string) { return transport.CodeGoingAway, "" },
+					func() error { return closed(conn) },
+					func(ctx context.Context) error { return tc.write(ctx, conn) })
+				if !errors.Is(err, over) || conn.said != transport.CodeGoingAway {
+					t.Errorf("ended by %v and said %d, want %v and %d", err, conn.said, over, transport.CodeGoingAway)
+				}
+			})
+		})
 	}
 }
