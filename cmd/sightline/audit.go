@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"sightline/internal/audit"
-	"sightline/internal/config"
 )
 
 func newAuditCmd() *cobra.Command {
@@ -33,22 +31,9 @@ func newAuditCmd() *cobra.Command {
 	return cmd
 }
 
-// auditFlags say which record is meant.
-type auditFlags struct{ file, dataDir string }
-
-func (a *auditFlags) add(cmd *cobra.Command) {
-	f := cmd.Flags()
-	f.StringVar(&a.file, "config", "", "configuration file, for its data directory and audit section")
-	f.StringVar(&a.dataDir, "data-dir", "", "the server's data directory")
-}
-
-func (a *auditFlags) load() (config.Config, error) {
-	return config.Load(config.Options{File: a.file, Getenv: os.Getenv, DataDir: a.dataDir})
-}
-
 func newAuditVerifyCmd() *cobra.Command {
 	var (
-		from   auditFlags
+		from   dataDirFlags
 		keys   []string
 		head   string
 		asJSON bool
@@ -149,7 +134,7 @@ func printReport(cmd *cobra.Command, r audit.Report) error {
 
 func newAuditKeyCmd() *cobra.Command {
 	var (
-		from   auditFlags
+		from   dataDirFlags
 		asJSON bool
 	)
 	cmd := &cobra.Command{
@@ -234,7 +219,7 @@ func parseWhen(s string, now time.Time) (time.Time, error) {
 
 func newAuditTailCmd() *cobra.Command {
 	var (
-		from   auditFlags
+		from   dataDirFlags
 		filter filterFlags
 		n      int
 		follow bool
@@ -292,16 +277,32 @@ func newAuditTailCmd() *cobra.Command {
 }
 
 func newAuditSearchCmd() *cobra.Command {
+	var asJSON bool
+	cmd := newAuditPrintCmd(&asJSON)
+	cmd.Use, cmd.Short = "search", "Show the records that meet all conditions given"
+	cmd.Example = `  sightline audit search --stream door --since 24h
+  sightline audit search --verdict refused --remote 192.0.2.0/24 --json`
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the lines as they stand in the record")
+	return cmd
+}
+
+func newAuditExportCmd() *cobra.Command {
+	asJSON := true
+	cmd := newAuditPrintCmd(&asJSON)
+	cmd.Use, cmd.Short = "export", "Write records as JSON Lines, for other programs"
+	cmd.Long = `Write the records that meet all conditions given, all of them without any, as JSON
+Lines on standard output: each line as it stands in the record, without checkpoints.`
+	cmd.Example = "  sightline audit export --since 2026-11-01 --until 2026-12-01 > november.jsonl"
+	return cmd
+}
+
+// newAuditPrintCmd makes a command that prints the records that its flags choose.
+func newAuditPrintCmd(asJSON *bool) *cobra.Command {
 	var (
-		from   auditFlags
+		from   dataDirFlags
 		filter filterFlags
-		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use:   "search",
-		Short: "Show the records that meet all conditions given",
-		Example: `  sightline audit search --stream door --since 24h
-  sightline audit search --verdict refused --remote 192.0.2.0/24 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := filter.complete(time.Now()); err != nil {
@@ -311,36 +312,7 @@ func newAuditSearchCmd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return printEntries(cmd, c.Audit.Path, filter.filter, asJSON)
-		},
-	}
-	from.add(cmd)
-	filter.add(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print the lines as they stand in the record")
-	return cmd
-}
-
-func newAuditExportCmd() *cobra.Command {
-	var (
-		from   auditFlags
-		filter filterFlags
-	)
-	cmd := &cobra.Command{
-		Use:   "export",
-		Short: "Write records as JSON Lines, for other programs",
-		Long: `Write the records that meet all conditions given, all of them without any, as JSON
-Lines on standard output: each line as it stands in the record, without checkpoints.`,
-		Example: "  sightline audit export --since 2026-11-01 --until 2026-12-01 > november.jsonl",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := filter.complete(time.Now()); err != nil {
-				return err
-			}
-			c, err := from.load()
-			if err != nil {
-				return err
-			}
-			return printEntries(cmd, c.Audit.Path, filter.filter, true)
+			return printEntries(cmd, c.Audit.Path, filter.filter, *asJSON)
 		},
 	}
 	from.add(cmd)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -74,8 +73,7 @@ func printPolicy(cmd *cobra.Command, asJSON bool) error {
 	if asJSON {
 		return printJSON(cmd, httpd.Policy())
 	}
-	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ADDRESS\tWHO\tACTION\tON RECORD") //nolint:errcheck // Flush tells
+	var rows [][]string
 	for _, r := range httpd.Policy() {
 		record := "no"
 		switch {
@@ -84,12 +82,9 @@ func printPolicy(cmd *cobra.Command, asJSON bool) error {
 		case r.Event != "":
 			record = r.Event + ", refusals"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Route, r.Who, cmp.Or(r.Action, "-"), record) //nolint:errcheck // Flush tells
+		rows = append(rows, []string{r.Route, r.Who, cmp.Or(r.Action, "-"), record})
 	}
-	if err := w.Flush(); err != nil {
-		return fmt.Errorf("print the policy: %w", err)
-	}
-	return nil
+	return printTable(cmd, []string{"ADDRESS", "WHO", "ACTION", "ON RECORD"}, rows)
 }
 
 // configView is what `sightline config check --json` prints.

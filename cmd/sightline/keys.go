@@ -2,17 +2,12 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
-	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"sightline/internal/auth"
-	"sightline/internal/config"
 	"sightline/internal/revocation"
-	"sightline/internal/walltime"
 )
 
 func newKeysCmd() *cobra.Command {
@@ -29,35 +24,6 @@ a change within a second; it need not be restarted.`,
 	}
 	cmd.AddCommand(newKeysListCmd(), newKeysRotateCmd(), newKeysRetireCmd())
 	return cmd
-}
-
-// dataDirFlags are those of all commands that work on a data directory without its server.
-type dataDirFlags struct{ file, dir string }
-
-func (d *dataDirFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&d.file, "config", "", "configuration file, for its data directory")
-	cmd.Flags().StringVar(&d.dir, "data-dir", "", "the server's data directory")
-}
-
-// existing is the data directory, which must exist: a mistyped one would otherwise be made, and no server would look there.
-func (d *dataDirFlags) existing() (string, error) {
-	c, err := config.Load(config.Options{File: d.file, Getenv: os.Getenv, DataDir: d.dir})
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(c.DataDir); err != nil {
-		return "", fmt.Errorf("data directory: %w: name the server's with --data-dir", err)
-	}
-	return c.DataDir, nil
-}
-
-// clockOf is the server's clock: it has never gone back, even where this system's has.
-func clockOf(dir string) (func() time.Time, error) {
-	c, err := walltime.Open(dir, time.Now, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return nil, err
-	}
-	return c.Now, nil
 }
 
 // keys opens the keys in the data directory.
@@ -100,23 +66,6 @@ func viewOfKey(k auth.Key) keyJSON {
 	return v
 }
 
-// maybe is nil for no time.
-func maybe(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC().Truncate(time.Second)
-	return &t
-}
-
-// when writes a time for people, - for none.
-func when(t *time.Time) string {
-	if t == nil {
-		return "-"
-	}
-	return t.Format(time.RFC3339)
-}
-
 func newKeysListCmd() *cobra.Command {
 	var (
 		data   dataDirFlags
@@ -141,12 +90,11 @@ func newKeysListCmd() *cobra.Command {
 					Keys []keyJSON `json:"keys"`
 				}{keys})
 			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			_, _ = fmt.Fprintln(w, "KEY\tSTATE\tMADE\tRETIRED\tACCEPTED UNTIL") // Flush tells of faults
+			var rows [][]string
 			for _, k := range keys {
-				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.State, when(k.Made), when(k.Retired), when(k.Until))
+				rows = append(rows, []string{k.ID, k.State, when(k.Made), when(k.Retired), when(k.Until)})
 			}
-			return w.Flush()
+			return printTable(cmd, []string{"KEY", "STATE", "MADE", "RETIRED", "ACCEPTED UNTIL"}, rows)
 		},
 	}
 	data.add(cmd)

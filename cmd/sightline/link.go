@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"sightline/internal/auth"
-	"sightline/internal/config"
 )
 
 // linkTimeout bounds the whole conversation with the server.
@@ -26,8 +25,9 @@ const linkTimeout = 10 * time.Second
 
 func newLinkCmd() *cobra.Command {
 	var (
-		file, dataDir, server string
-		asJSON                bool
+		data   dataDirFlags
+		server string
+		asJSON bool
 	)
 	cmd := &cobra.Command{
 		Use:   "link",
@@ -38,7 +38,7 @@ the server does when it starts. It takes the key in the server's data directory,
   sightline link --server https://cam.lan:8443 --data-dir /var/lib/sightline`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.Load(config.Options{File: file, Getenv: os.Getenv, DataDir: dataDir})
+			cfg, err := data.load()
 			if err != nil {
 				return err
 			}
@@ -60,9 +60,8 @@ the server does when it starts. It takes the key in the server's data directory,
 			return printf(cmd, "%s\n", link)
 		},
 	}
+	data.add(cmd)
 	f := cmd.Flags()
-	f.StringVar(&file, "config", "", "the server's configuration file, for its address and data directory")
-	f.StringVar(&dataDir, "data-dir", "", "the server's data directory")
 	f.StringVar(&server, "server", "", "the server's address, as https://HOST:PORT; default: this machine, at the configured port")
 	f.BoolVar(&asJSON, "json", false, "print link and expires as JSON")
 	return cmd

@@ -10,18 +10,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"sightline/internal/auth"
-	"sightline/internal/config"
 	"sightline/internal/datadir"
 )
 
 func newTokenCmd() *cobra.Command {
 	var (
+		data    dataDirFlags
 		streams []string
 		action  string
 		subject string
 		ttl     time.Duration
-		file    string
-		dataDir string
 		cert    string
 		asJSON  bool
 	)
@@ -43,22 +41,18 @@ one that is bound to a client certificate is of no use to whoever lacks the cert
 			if err != nil {
 				return usagef("--action: %w", err)
 			}
-			if len(streams) == 0 || subject == "" {
-				return usagef("a token needs at least one --stream, and --sub for whom it is")
+			patterns, err := parseStreams(streams)
+			if err != nil {
+				return err
 			}
-			var patterns []auth.Pattern
-			for _, s := range streams {
-				p, err := auth.ParsePattern(s)
-				if err != nil {
-					return usagef("--stream: %w", err)
-				}
-				patterns = append(patterns, p)
+			if subject == "" {
+				return usagef("a token needs --sub for whom it is")
 			}
 			thumbprint, err := thumbprintOf(cert)
 			if err != nil {
 				return err
 			}
-			c, err := config.Load(config.Options{File: file, Getenv: os.Getenv, DataDir: dataDir})
+			c, err := data.load()
 			if err != nil {
 				return err
 			}
@@ -90,14 +84,13 @@ one that is bound to a client certificate is of no use to whoever lacks the cert
 			return printf(cmd, "%s\n", token)
 		},
 	}
+	data.add(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&streams, "stream", nil, "stream or pattern the token is for; may be repeated")
 	f.StringVar(&action, "action", string(auth.View), "what it allows: view, publish or admin")
 	f.StringVar(&subject, "sub", "", "for whom it is, as the audit record shall name them")
 	f.DurationVar(&ttl, "ttl", time.Hour, "how long it is valid: at most 24h, or 720h to publish")
 	f.StringVar(&cert, "certificate", "", "PEM file of the client certificate without which the token is worth nothing")
-	f.StringVar(&file, "config", "", "configuration file, for its data directory")
-	f.StringVar(&dataDir, "data-dir", "", "the server's data directory")
 	f.BoolVar(&asJSON, "json", false, "print token, expires and kid as JSON")
 	return cmd
 }
@@ -122,4 +115,20 @@ func thumbprintOf(file string) (string, error) {
 		return auth.Thumbprint(cert), nil
 	}
 	return "", fmt.Errorf("--certificate: %s holds no certificate in PEM form", file)
+}
+
+// parseStreams reads what --stream named.
+func parseStreams(streams []string) ([]auth.Pattern, error) {
+	if len(streams) == 0 {
+		return nil, usagef("name at least one --stream, or '**' for all")
+	}
+	var patterns []auth.Pattern
+	for _, s := range streams {
+		p, err := auth.ParsePattern(s)
+		if err != nil {
+			return nil, usagef("--stream: %w", err)
+		}
+		patterns = append(patterns, p)
+	}
+	return patterns, nil
 }

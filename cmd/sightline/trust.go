@@ -1,19 +1,15 @@
 package main
 
 import (
-	"os"
-
 	"github.com/spf13/cobra"
 
 	"sightline/internal/authority"
-	"sightline/internal/config"
 )
 
 func newTrustCmd() *cobra.Command {
 	var (
-		file    string
-		dataDir string
-		undo    bool
+		data dataDirFlags
+		undo bool
 	)
 	cmd := &cobra.Command{
 		Use:   "trust",
@@ -26,7 +22,7 @@ fingerprint it prints with the one the server prints.`,
   sightline trust --undo`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := config.Load(config.Options{File: file, Getenv: os.Getenv, DataDir: dataDir})
+			c, err := data.load()
 			if err != nil {
 				return err
 			}
@@ -43,9 +39,7 @@ fingerprint it prints with the one the server prints.`,
 			return printf(cmd, "Trusted: %s\n%s\nRestart browsers that are open.\n", ca.Name(), ca.Fingerprint())
 		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&file, "config", "", "configuration file, for its data directory")
-	f.StringVar(&dataDir, "data-dir", "", "the server's data directory")
-	f.BoolVar(&undo, "undo", false, "take the authority out of the stores again")
+	data.add(cmd)
+	cmd.Flags().BoolVar(&undo, "undo", false, "take the authority out of the stores again")
 	return cmd
 }

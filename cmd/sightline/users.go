@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +14,6 @@ import (
 
 	"sightline/internal/accounts"
 	"sightline/internal/auth"
-	"sightline/internal/config"
 	"sightline/internal/revocation"
 )
 
@@ -88,16 +86,9 @@ named exactly, by its group (site/* or site/**), or as ** for all.`,
 			if err != nil {
 				return usagef("--role: %w", err)
 			}
-			if len(streams) == 0 {
-				return usagef("name at least one --stream, or '**' for all")
-			}
-			var patterns []auth.Pattern
-			for _, s := range streams {
-				p, err := auth.ParsePattern(s)
-				if err != nil {
-					return usagef("--stream: %w", err)
-				}
-				patterns = append(patterns, p)
+			patterns, err := parseStreams(streams)
+			if err != nil {
+				return err
 			}
 			b, _, err := data.book()
 			if err != nil {
@@ -135,7 +126,7 @@ named exactly, by its group (site/* or site/**), or as ** for all.`,
 }
 
 func addInvited(cmd *cobra.Command, b *accounts.Book, data dataDirFlags, name string, role accounts.Role, patterns []auth.Pattern, server string, asJSON bool) error {
-	c, err := config.Load(config.Options{File: data.file, Getenv: os.Getenv, DataDir: data.dir})
+	c, err := data.load()
 	if err != nil {
 		return err
 	}
@@ -214,16 +205,15 @@ func newUsersListCmd() *cobra.Command {
 					Users []userJSON `json:"users"`
 				}{users})
 			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			_, _ = fmt.Fprintln(w, "NAME\tROLE\tSTATE\tSTREAMS") // Flush tells of faults
+			var rows [][]string
 			for _, u := range users {
 				var streams []string
 				for _, p := range u.Streams {
 					streams = append(streams, string(p))
 				}
-				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.Name, u.Role, u.State, strings.Join(streams, " "))
+				rows = append(rows, []string{u.Name, string(u.Role), u.State, strings.Join(streams, " ")})
 			}
-			return w.Flush()
+			return printTable(cmd, []string{"NAME", "ROLE", "STATE", "STREAMS"}, rows)
 		},
 	}
 	data.add(cmd)
