@@ -113,11 +113,7 @@ func (t *test) feeder(stream string, bases ...string) *feeder {
 }
 
 func run(ctx context.Context, out io.Writer, duration time.Duration, verbose bool) (err error) {
-	bin := os.Getenv("SIGHTLINE_BIN")
-	if bin == "" {
-		bin = "bin"
-	}
-	t := &test{bin: bin, log: &slogged{out: out, verbose: verbose, exits: map[string]int{}, crashes: map[string]int{}}}
+	t := &test{bin: site.Programs(), log: &slogged{out: out, verbose: verbose, exits: map[string]int{}, crashes: map[string]int{}}}
 	if t.corpus, err = load(); err != nil {
 		return err
 	}
@@ -139,7 +135,7 @@ func run(ctx context.Context, out io.Writer, duration time.Duration, verbose boo
 		return err
 	}
 	t.log.lately = t.lately
-	if t.server, err = site.Start(ctx, site.Options{Programs: bin, Dir: t.dir, Config: config, Log: t.log.line, Ended: t.log.ended}); err != nil {
+	if t.server, err = site.Start(ctx, site.Options{Programs: site.Programs(), Dir: t.dir, Config: config, Log: t.log.line, Ended: t.log.ended}); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, t.server.Stop()) }()

@@ -1,7 +1,7 @@
 //go:build unix
 
 // Package site runs the real server with capture processes of its own for the programs under test/: it starts it on a free port, watches its streams, reads its list
-// of them, and tells what became of its capture processes as its log has it. It judges nothing. A Server owns the goroutine that reads its log.
+// of them, and tells what became of its capture processes as its log has it. It judges nothing. A Server owns the goroutines that read what it prints.
 package site
 
 import (
@@ -35,14 +35,17 @@ const (
 	idleTimeout = 20 * time.Second
 )
 
-// Options say what to run.
+// Options say what to run. The zero value is a server without streams.
 type Options struct {
-	// Programs is the folder with sightline and sightline-capture.
+	// Programs is the folder with sightline and sightline-capture. Default: Programs().
 	Programs string
-	// Dir is an empty folder for the configuration and all that the server keeps.
+	// Dir is an empty folder for the configuration and all that the server keeps. Default: a temporary one, which Stop takes away.
 	Dir string
 	// Config is the configuration's text.
 	Config string
+	// Args are the server's besides those that say where: --demo, --log-level error. Without its log at info, nothing is known
+	// of its capture processes.
+	Args []string
 	// Log, if not nil, takes each line of the server's log, from one goroutine.
 	Log func(line string)
 	// Ended, if not nil, is told of each capture process that ended by itself, from the same goroutine.
@@ -55,28 +58,54 @@ type End struct {
 	Reason string // as exec.ExitError says it: "signal: segmentation fault"
 }
 
+// Programs is the folder with the programs: $SIGHTLINE_BIN, or else bin.
+func Programs() string {
+	if dir := os.Getenv("SIGHTLINE_BIN"); dir != "" {
+		return dir
+	}
+	return "bin"
+}
+
 // Server is a running server. Make one with Start. Its methods are safe for concurrent use.
 type Server struct {
 	cmd    *exec.Cmd
+	opts   Options
+	own    bool // the folder is, and goes with it
 	host   string
 	token  string
 	tls    *tls.Config
 	client *http.Client
 	logged sync.WaitGroup
 	gone   chan struct{} // closed when the log ends
+	last   string        // line of the log; owned by readLog until gone
 
 	mu   sync.Mutex
 	pids map[media.StreamID]int
 }
 
 // Start runs a server until Stop, or until ctx is done, and waits until it says where it is.
-func Start(ctx context.Context, o Options) (*Server, error) {
+func Start(ctx context.Context, o Options) (s *Server, err error) {
+	if o.Programs == "" {
+		o.Programs = Programs()
+	}
+	own := o.Dir == ""
+	if own {
+		if o.Dir, err = os.MkdirTemp("", "sightline-site-"); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err != nil {
+				err = errors.Join(err, os.RemoveAll(o.Dir))
+			}
+		}()
+	}
 	config := filepath.Join(o.Dir, "sightline.yaml")
 	if err := os.WriteFile(config, []byte(o.Config), 0o600); err != nil {
 		return nil, err
 	}
-	data := filepath.Join(o.Dir, "data")
-	cmd := exec.CommandContext(ctx, filepath.Join(o.Programs, "sightline"), "serve", "--config", config, "--listen", "127.0.0.1:0", "--data-dir", data)
+	s = &Server{opts: o, own: own, pids: map[media.StreamID]int{}, gone: make(chan struct{})}
+	args := append([]string{"serve", "--config", config, "--listen", "127.0.0.1:0", "--data-dir", s.DataDir()}, o.Args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(o.Programs, "sightline"), args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = startLimit
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // as a service has one: processors are shared out by session
@@ -91,8 +120,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the server: %w", err)
 	}
-	s := &Server{cmd: cmd, pids: map[media.StreamID]int{}, gone: make(chan struct{})}
-	s.logged.Go(func() { s.readLog(stderr, o) })
+	s.cmd = cmd
+	s.logged.Go(func() { s.readLog(stderr) })
 	late := time.AfterFunc(startLimit, func() { _ = cmd.Process.Kill() })
 	lines := bufio.NewScanner(stdout)
 	for s.host == "" && lines.Scan() {
@@ -101,23 +130,21 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		}
 	}
 	if !late.Stop() || s.host == "" {
-		return nil, errors.Join(errors.New("the server did not start"), s.Stop())
+		return nil, errors.Join(errors.New("the server did not start"), s.Stop(), s.lastWords())
 	}
 	s.logged.Go(func() { _, _ = io.Copy(io.Discard, stdout) })
-	if err := s.getIn(ctx, o.Programs, data); err != nil {
+	if err := s.getIn(ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	return s, nil
 }
 
 // getIn makes a token to watch everything, and takes the server's authority for good.
-func (s *Server) getIn(ctx context.Context, programs, data string) error {
-	token, err := exec.CommandContext(ctx, filepath.Join(programs, "sightline"), "token", "--stream", "**", "--action", "view", "--sub", "site", "--ttl", "12h", "--data-dir", data).Output()
-	if err != nil {
-		return fmt.Errorf("make a token: %w", err)
+func (s *Server) getIn(ctx context.Context) (err error) {
+	if s.token, err = s.Token(ctx, "**", "view"); err != nil {
+		return err
 	}
-	s.token = strings.TrimSpace(string(token))
-	pem, err := os.ReadFile(filepath.Join(data, "ca.pem"))
+	pem, err := os.ReadFile(filepath.Join(s.DataDir(), "ca.pem"))
 	if err != nil {
 		return err
 	}
@@ -128,20 +155,30 @@ func (s *Server) getIn(ctx context.Context, programs, data string) error {
 	return nil
 }
 
+// Token makes a token of twelve hours for the streams of a pattern.
+func (s *Server) Token(ctx context.Context, pattern, action string) (string, error) {
+	token, err := exec.CommandContext(ctx, filepath.Join(s.opts.Programs, "sightline"), "token", "--stream", pattern, "--action", action, "--sub", "site", "--ttl", "12h", "--data-dir", s.DataDir()).Output()
+	if err != nil {
+		return "", fmt.Errorf("make a token: %w", err)
+	}
+	return strings.TrimSpace(string(token)), nil
+}
+
 var (
 	logStream = regexp.MustCompile(` stream=(\S+)`)
 	logPID    = regexp.MustCompile(` pid=(\d+)`)
 	logReason = regexp.MustCompile(`capture process: ((?:signal|exit status)[^("]*)`)
 )
 
-func (s *Server) readLog(r io.Reader, o Options) {
+func (s *Server) readLog(r io.Reader) {
 	defer close(s.gone)
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		line := lines.Text()
-		if o.Log != nil {
-			o.Log(line)
+		s.last = line
+		if s.opts.Log != nil {
+			s.opts.Log(line)
 		}
 		stream := logStream.FindStringSubmatch(line)
 		if stream == nil {
@@ -162,16 +199,36 @@ func (s *Server) readLog(r io.Reader, o Options) {
 			if m := logReason.FindStringSubmatch(line); m != nil {
 				reason = strings.TrimSpace(m[1])
 			}
-			if o.Ended != nil {
-				o.Ended(End{id, reason})
+			if s.opts.Ended != nil {
+				s.opts.Ended(End{id, reason})
 			}
 		}
 	}
 	_, _ = io.Copy(io.Discard, r) // a line too long must not stop the server
 }
 
+// lastWords are what a server that has ended said last.
+func (s *Server) lastWords() error {
+	<-s.gone
+	if s.last == "" {
+		return nil
+	}
+	return fmt.Errorf("it said: %s", s.last)
+}
+
 // Host is the server's address and port.
 func (s *Server) Host() string { return s.host }
+
+// DataDir is the folder with all that the server keeps.
+func (s *Server) DataDir() string { return filepath.Join(s.opts.Dir, "data") }
+
+// TLS is a client's configuration that trusts the server's authority. It is the caller's own.
+func (s *Server) TLS() *tls.Config { return s.tls.Clone() }
+
+// CPU is the processor time that the server has used. Call it after Stop.
+func (s *Server) CPU() time.Duration {
+	return s.cmd.ProcessState.UserTime() + s.cmd.ProcessState.SystemTime()
+}
 
 // PID is the server's process.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
@@ -225,7 +282,10 @@ func (s *Server) Streams(ctx context.Context) ([]Stream, error) {
 func (s *Server) Gone() <-chan struct{} { return s.gone }
 
 // Stop ends the server and waits for it. The error tells how it ended, if that was not in order.
-func (s *Server) Stop() error {
+func (s *Server) Stop() (err error) {
+	if s.own {
+		defer func() { err = errors.Join(err, os.RemoveAll(s.opts.Dir)) }()
+	}
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}

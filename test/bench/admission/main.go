@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command admission measures what it costs to let viewers in: how much of the time to the first picture is spent on who they are and on
 // the record of it, and how many new viewers a second are let in. Each is a viewer of its own: a TCP connection and TLS handshake
 // without resumption, a token, a record on disk, a WebSocket, HELLO, and the first answer. It runs beside the server and shares the
@@ -29,7 +31,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"sightline/internal/wire"
-	"sightline/test/bench"
+	"sightline/test/site"
 )
 
 // figures are what is printed. Times are milliseconds; processor time is that of one admission.
@@ -91,17 +93,8 @@ func run(ctx context.Context, out io.Writer, rate float64, duration time.Duratio
 }
 
 // serve runs a server with a configuration, gives it to use, and ends it. The server's processor time is known when serve returns.
-func serve(ctx context.Context, config string, use func(*bench.Server) error) (server *bench.Server, err error) {
-	dir, err := os.MkdirTemp("", "sightline-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	file := filepath.Join(dir, "sightline.yaml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		return nil, err
-	}
-	server, err = bench.Start(ctx, dir, "--config", file)
+func serve(ctx context.Context, config string, use func(*site.Server) error) (*site.Server, error) {
+	server, err := site.Start(ctx, site.Options{Config: config, Args: []string{"--log-level", "error"}})
 	if err != nil {
 		return nil, err
 	}
@@ -116,18 +109,15 @@ type visitor struct {
 	dialer websocket.Dialer
 }
 
-func newVisitor(ctx context.Context, server *bench.Server, stream string) (*visitor, error) {
-	token, err := server.Token(ctx, stream)
+func newVisitor(ctx context.Context, server *site.Server, stream string) (*visitor, error) {
+	token, err := server.Token(ctx, stream, "view")
 	if err != nil {
 		return nil, err
 	}
-	tlsConfig, err := server.TLS()
-	if err != nil {
-		return nil, err
-	}
+	tlsConfig := server.TLS()
 	tlsConfig.SessionTicketsDisabled = true
 	return &visitor{
-		url: "wss://" + server.Host + "/ws/watch/" + stream, header: http.Header{"Authorization": {"Bearer " + token}},
+		url: "wss://" + server.Host() + "/ws/watch/" + stream, header: http.Header{"Authorization": {"Bearer " + token}},
 		dialer: websocket.Dialer{TLSClientConfig: tlsConfig, Subprotocols: []string{wire.Subprotocol}, HandshakeTimeout: 10 * time.Second},
 	}, nil
 }
@@ -175,10 +165,10 @@ func (f *figures) firstPictures(ctx context.Context, n int) error {
 	defer func() { _ = os.RemoveAll(memory) }()
 	const streams = "streams: {test: {source: \"test:?size=640x360&fps=30\", renditions: [{name: jpeg, codec: jpeg, height: 360, fps: 30}]}}\n"
 	var took [2][]float64
-	_, err = serve(ctx, streams, func(disk *bench.Server) error {
-		_, err := serve(ctx, fmt.Sprintf("audit: {path: %s/audit.jsonl}\n", memory)+streams, func(shm *bench.Server) error {
+	_, err = serve(ctx, streams, func(disk *site.Server) error {
+		_, err := serve(ctx, fmt.Sprintf("audit: {path: %s/audit.jsonl}\n", memory)+streams, func(shm *site.Server) error {
 			var visitors [2]*visitor
-			for i, server := range []*bench.Server{disk, shm} {
+			for i, server := range []*site.Server{disk, shm} {
 				v, err := newVisitor(ctx, server, "test")
 				if err != nil {
 					return err
@@ -236,7 +226,7 @@ func (f *figures) crowd(ctx context.Context, rate float64, duration time.Duratio
 	config := "limits: {viewers: 100000, viewers-per-stream: 100000}\nstreams: {gate: {publish: true}}\n"
 	f.Asked = rate
 	var took []float64
-	server, err := serve(ctx, config, func(server *bench.Server) error {
+	server, err := serve(ctx, config, func(server *site.Server) error {
 		v, err := newVisitor(ctx, server, "gate")
 		if err != nil {
 			return err
@@ -249,7 +239,7 @@ func (f *figures) crowd(ctx context.Context, rate float64, duration time.Duratio
 		if err != nil {
 			return err
 		}
-		f.Recorded, err = grants(filepath.Join(server.Dir, "audit.jsonl"))
+		f.Recorded, err = grants(filepath.Join(server.DataDir(), "audit.jsonl"))
 		return err
 	})
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"sightline/internal/sandbox"
 	"sightline/internal/transport/pipe"
 	"sightline/internal/wire"
+	"sightline/test/site"
 )
 
 // realCapture is what the capture program is called in the folder where this one stands in for it.
@@ -30,10 +31,7 @@ func stage(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil { // for the users that capture processes are
 		return err
 	}
-	bin := os.Getenv("SIGHTLINE_BIN")
-	if bin == "" {
-		bin = "bin"
-	}
+	bin := site.Programs()
 	self, err := os.Executable()
 	if err != nil {
 		return err

@@ -284,25 +284,20 @@ func newCrowd(server *site.Server) *load.Crowd {
 
 // serve starts a server and a publisher of its stream.
 func serve(ctx context.Context, dir string) (*site.Server, *role, error) {
-	programs := os.Getenv("SIGHTLINE_BIN")
-	if programs == "" {
-		programs = "bin"
-	}
-	server, err := site.Start(ctx, site.Options{Programs: programs, Dir: dir, Config: "streams:\n  bench: {publish: true}\nlog: {level: warn}\n"})
+	server, err := site.Start(ctx, site.Options{Dir: dir, Config: "streams:\n  bench: {publish: true}\nlog: {level: warn}\n"})
 	if err != nil {
 		return nil, nil, err
 	}
 	share(server.PID())
-	data := filepath.Join(dir, "data")
-	token, err := exec.CommandContext(ctx, filepath.Join(programs, "sightline"), "token", "--stream", "bench", "--action", "publish", "--sub", "source", "--ttl", "1h", "--data-dir", data).Output()
+	token, err := server.Token(ctx, "bench", "publish")
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("make a token: %w", err), server.Stop())
-	}
-	file := filepath.Join(dir, "publish-token")
-	if err := os.WriteFile(file, token, 0o600); err != nil {
 		return nil, nil, errors.Join(err, server.Stop())
 	}
-	source, err := start(ctx, "-role", "publish", "-url", "wss://"+server.Host()+"/ws/publish/bench", "-ca", filepath.Join(data, "ca.pem"), "-token-file", file)
+	file := filepath.Join(dir, "publish-token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		return nil, nil, errors.Join(err, server.Stop())
+	}
+	source, err := start(ctx, "-role", "publish", "-url", "wss://"+server.Host()+"/ws/publish/bench", "-ca", filepath.Join(server.DataDir(), "ca.pem"), "-token-file", file)
 	if err != nil {
 		return nil, nil, errors.Join(err, server.Stop())
 	}

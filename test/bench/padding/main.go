@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command padding measures what padding costs, and what somebody on the network still tells by sizes: it starts a server with the
 // demonstration, watches its street, and works out for each least size what the pictures it saw would have come to. Then it watches a
 // server that pads, from outside of the encryption, and compares. It waits for every goroutine it started.
@@ -17,7 +19,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,7 +29,7 @@ import (
 	"sightline/internal/transport/ws"
 	"sightline/internal/watch"
 	"sightline/internal/wire"
-	"sightline/test/bench"
+	"sightline/test/site"
 )
 
 // rule is what one least size comes to.
@@ -143,21 +144,12 @@ func accuracy(inside, outside []int) float64 {
 
 // look watches the street of a server with that configuration.
 func look(ctx context.Context, config string, duration time.Duration) (s seen, err error) {
-	dir, err := os.MkdirTemp("", "sightline-bench-")
-	if err != nil {
-		return s, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	file := filepath.Join(dir, "sightline.yaml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		return s, err
-	}
-	server, err := bench.Start(ctx, dir, "--demo", "--config", file)
+	server, err := site.Start(ctx, site.Options{Config: config, Args: []string{"--demo", "--log-level", "error"}})
 	if err != nil {
 		return s, err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
-	wire, err := tap(ctx, server.Host)
+	wire, err := tap(ctx, server.Host())
 	if err != nil {
 		return s, err
 	}
@@ -165,17 +157,13 @@ func look(ctx context.Context, config string, duration time.Duration) (s seen, e
 	return s, s.watch(ctx, server, wire, duration)
 }
 
-func (s *seen) watch(ctx context.Context, server *bench.Server, through *wiretap, duration time.Duration) error {
-	token, err := server.Token(ctx, "street")
-	if err != nil {
-		return err
-	}
-	tlsConfig, err := server.TLS()
+func (s *seen) watch(ctx context.Context, server *site.Server, through *wiretap, duration time.Duration) error {
+	token, err := server.Token(ctx, "street", "view")
 	if err != nil {
 		return err
 	}
 	conn, err := ws.Dial(ctx, "wss://"+through.addr()+"/ws/watch/street", http.Header{"Authorization": {"Bearer " + token}},
-		[]string{wire.Subprotocol}, tlsConfig, ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: 10 * time.Second})
+		[]string{wire.Subprotocol}, server.TLS(), ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: 10 * time.Second})
 	if err != nil {
 		return err
 	}

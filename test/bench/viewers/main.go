@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command viewers measures what many viewers of one stream get: it starts a server with the demonstration, watches its test pattern over TLS with
 // all of them in this one process, and prints what they saw. It knows nothing of pictures beyond what internal/watch counts, and waits for
 // every goroutine it started. SIGHTLINE_BIN names the folder of the programs (default: bin).
@@ -13,7 +15,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -22,17 +23,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"sightline/internal/transport/ws"
 	"sightline/internal/watch"
-	"sightline/internal/wire"
-	"sightline/test/bench"
+	"sightline/test/site"
 )
 
-const (
-	// settle is how long viewers watch before anything counts: the encoder starts, clocks are compared.
-	settle      = 2 * time.Second
-	idleTimeout = 10 * time.Second
-)
+// settle is how long viewers watch before anything counts: the encoder starts, clocks are compared.
+const settle = 2 * time.Second
 
 // figures are what is printed. Times are milliseconds.
 type figures struct {
@@ -64,12 +60,7 @@ func run(ctx context.Context, out io.Writer, viewers int, duration time.Duration
 	if viewers < 1 || duration <= 0 {
 		return errors.New("want at least one viewer, and some time")
 	}
-	dir, err := os.MkdirTemp("", "sightline-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	server, err := bench.Start(ctx, dir, "--demo")
+	server, err := site.Start(ctx, site.Options{Args: []string{"--demo", "--log-level", "error"}})
 	if err != nil {
 		return err
 	}
@@ -101,22 +92,13 @@ func summary(stats []watch.Stats, duration time.Duration) figures {
 }
 
 // measure watches with all viewers and returns what each saw.
-func measure(ctx context.Context, server *bench.Server, viewers int, duration time.Duration) ([]watch.Stats, error) {
-	token, err := server.Token(ctx, "test")
-	if err != nil {
-		return nil, err
-	}
-	tlsConfig, err := server.TLS()
-	if err != nil {
-		return nil, err
-	}
+func measure(ctx context.Context, server *site.Server, viewers int, duration time.Duration) ([]watch.Stats, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, groupCtx := errgroup.WithContext(ctx)
 	all := make([]*watch.Viewer, viewers)
 	for i := range all {
-		conn, err := ws.Dial(groupCtx, "wss://"+server.Host+"/ws/watch/test", http.Header{"Authorization": {"Bearer " + token}}, []string{wire.Subprotocol},
-			tlsConfig, ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: idleTimeout})
+		conn, err := server.Dial(groupCtx, "test")
 		if err != nil {
 			cancel()
 			return nil, errors.Join(err, ignoreCancel(group.Wait()))
