@@ -31,7 +31,7 @@ const envToken = "SIGHTLINE_TOKEN"
 
 // preferences are what --prefer takes.
 var preferences = map[string]wire.Preference{ //nolint:gochecknoglobals // a table nobody writes to
-	"auto": wire.PreferAuto, "high": wire.PreferHigh, "low": wire.PreferLow, "saver": wire.PreferSaver, "detail": wire.PreferDetail,
+	"auto": wire.PreferAuto, "high": wire.PreferHigh, "low": wire.PreferLow, "saver": wire.PreferSaver, "detail": wire.PreferDetail, "motion": wire.PreferMotion,
 }
 
 type watchFlags struct {
@@ -69,7 +69,7 @@ The view token is read from --token-file or from $SIGHTLINE_TOKEN.`,
 	fs.StringVar(&f.ca, "ca", "", "PEM file with the server's certificate authority; default: those the system trusts")
 	fs.StringVar(&f.out, "out", "", "file to write the video to; - for standard output")
 	fs.StringVar(&f.codec, "codec", "", "h264 or jpeg; default: h264 if there is one")
-	fs.StringVar(&f.prefer, "prefer", "auto", "what to have where the network does not carry everything: auto, high, low, saver or detail")
+	fs.StringVar(&f.prefer, "prefer", "auto", "what to have where the network does not carry everything: auto, high, low, saver, detail or motion")
 	fs.StringVar(&f.pictures, "pictures", "", "file to write one JSON line for each picture to: when it came, how old it was, its size")
 	fs.IntVar(&f.maxHeight, "max-height", 0, "lines wanted at most; 0 for no limit")
 	fs.DurationVar(&f.duration, "duration", 0, "stop after so long; 0 for never")
@@ -100,7 +100,7 @@ func (f *watchFlags) run(cmd *cobra.Command, address string) error {
 	}
 	var known bool
 	if opts.Prefer, known = preferences[f.prefer]; !known {
-		return usagef("--prefer %q: want auto, high, low, saver or detail", f.prefer)
+		return usagef("--prefer %q: want auto, high, low, saver, detail or motion", f.prefer)
 	}
 	report := cmd.OutOrStdout()
 	closeOut := func() error { return nil }

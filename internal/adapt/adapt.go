@@ -23,13 +23,14 @@ type Wishes struct {
 // Preference is what a viewer would rather have where it cannot have everything.
 type Preference uint8
 
-// The preferences. Each but PreferAuto settles the rendition, whatever lines the viewer shows.
+// The preferences. Each but PreferAuto and PreferMotion settles the rendition, whatever lines the viewer shows.
 const (
 	PreferAuto   Preference = iota // a picture in motion, as sharp as the network carries
 	PreferHigh                     // the most lines, whatever they look like
 	PreferLow                      // the fewest lines
 	PreferSaver                    // the fewest bytes
 	PreferDetail                   // the most lines at their best: rather fewer pictures than blurred ones
+	PreferMotion                   // the most pictures a second: rather fewer lines than fewer or blurred pictures
 )
 
 // Offer is a rendition that a viewer may be put on.
@@ -73,6 +74,9 @@ func (o Offer) frameRate() int {
 	return usualFrameRate
 }
 
+// pictures is frameRate in whole pictures: 29.97 are no fewer than 30.
+func (o Offer) pictures() int { return (o.frameRate() + 500) / 1000 }
+
 // Choice is what a viewer gets.
 type Choice struct {
 	Rendition media.RenditionID
@@ -107,7 +111,8 @@ const (
 	// motionLeast is how long a moving picture must have lasted to have been worth it: when it did not, stills go on for twice as
 	// long as before, stillsMost at most. What a still measures may be too much, where a link takes a little at once.
 	motionLeast, stillsMost = 3 * time.Second, time.Minute
-	// detail is the share of a rendition's best bit rate below which a viewer who prefers detail gets fewer pictures instead.
+	// detail is the share of a rendition's best bit rate below which a viewer who prefers detail gets fewer pictures instead,
+	// and one who prefers motion fewer lines.
 	detail = 0.6
 	// saverFrameRate is how many pictures a second, in thousandths, are enough for a viewer who saves bytes, and
 	// usualFrameRate how many a rendition has that does not say.
@@ -141,7 +146,7 @@ func (c *Chooser) Choose(w Wishes, carries int, ladder []Offer, now media.Timest
 	next := Choice{Rendition: rungs[len(rungs)-1].ID, Stills: rungs[0].Codec != media.CodecJPEG}
 	for i := range rungs {
 		better := c.made && (i < at || i == at && c.choice.Stills)
-		if enough(float64(carries), need(rungs, i), better) && (!better || now.Sub(c.changed) >= c.patience()) {
+		if enough(float64(carries), need(w, rungs, i), better) && (!better || now.Sub(c.changed) >= c.patience()) {
 			next = Choice{Rendition: rungs[i].ID}
 			break
 		}
@@ -279,9 +284,12 @@ func enough(carries, need float64, better bool) bool {
 }
 
 // need is the bit rate from which the i-th of rungs is the better one. Alone on it, a viewer has it follow its network:
-// it is worth its lines from half of what the next smaller one takes at its best.
-func need(rungs []Offer, i int) float64 {
+// it is worth its lines from half of what the next smaller one takes at its best. Who prefers motion does not want them blurred.
+func need(w Wishes, rungs []Offer, i int) float64 {
 	o := rungs[i]
+	if w.prefers() == PreferMotion && o.steered() && i+1 < len(rungs) {
+		return max(float64(o.takes()), detail*float64(o.MaxBitrateBps))
+	}
 	if !o.Others && o.steered() && i+1 < len(rungs) {
 		return max(float64(o.MinBitrateBps), float64(rungs[i+1].top())/2)
 	}
@@ -316,11 +324,25 @@ func rungs(w Wishes, ladder []Offer) []Offer {
 		return list[:1]
 	case PreferLow, PreferSaver:
 		return list[len(list)-1:]
+	case PreferMotion:
+		list = fastest(list)
 	}
 	if w.MaxHeight > 0 {
-		for len(list) > 1 && list[1].Height >= w.MaxHeight {
+		for len(list) > 1 && list[1].Height >= w.MaxHeight && (w.prefers() != PreferMotion || list[1].pictures() >= list[0].pictures()) {
 			list = list[1:]
 		}
 	}
 	return list
+}
+
+// fastest gives those of list, the tallest first, that have no fewer pictures a second than a smaller one. It uses list's memory.
+func fastest(list []Offer) []Offer {
+	most, kept := 0, len(list)
+	for _, o := range slices.Backward(list) {
+		if o.pictures() >= most {
+			kept--
+			most, list[kept] = o.pictures(), o
+		}
+	}
+	return list[kept:]
 }

@@ -40,8 +40,18 @@ func own(measured int) []adapt.Offer {
 	}}, ladder()...)
 }
 
+// rates is the ladder with so many pictures in 1000 s on its H.264 rungs.
+func rates(milli ...int) []adapt.Offer {
+	l := ladder()
+	for i, m := range milli {
+		l[i].FrameRateMilli = m
+	}
+	return l
+}
+
 func TestChooser_First(t *testing.T) {
 	both := []string{"h264", "jpeg"}
+	motion := adapt.Wishes{Codecs: both, Prefer: adapt.PreferMotion}
 	native := append([]adapt.Offer{{Rendition: media.Rendition{
 		ID: 4, Codec: media.CodecH264, Height: 1080, MinBitrateBps: 4_000_000, MaxBitrateBps: 4_000_000,
 	}}}, ladder()...)
@@ -83,6 +93,13 @@ func TestChooser_First(t *testing.T) {
 		{"the fewest bytes", adapt.Wishes{Codecs: both, Prefer: adapt.PreferSaver}, 0, ladder(), adapt.Choice{Rendition: 3}, true},
 		{"detail", adapt.Wishes{Codecs: both, Prefer: adapt.PreferDetail}, 300_000, ladder(), adapt.Choice{Rendition: 1}, true},
 		{"detail that others watch is not lowered", adapt.Wishes{Codecs: both, Prefer: adapt.PreferDetail}, 1_000_000, watched(1, 0), adapt.Choice{Rendition: 1, Stills: true}, true},
+		{"motion where there is room", motion, 0, ladder(), adapt.Choice{Rendition: 1}, true},
+		{"motion gives up lines before it blurs", motion, 1_000_000, ladder(), adapt.Choice{Rendition: 3}, true},
+		{"motion blurs when nothing smaller is left", motion, 200_000, ladder(), adapt.Choice{Rendition: 3}, true},
+		{"motion prefers pictures to lines", motion, 0, rates(15_000, 29_970, 30_000), adapt.Choice{Rendition: 2}, true},
+		{"motion takes fewer pictures rather than none", motion, 300_000, rates(30_000, 30_000, 10_000), adapt.Choice{Rendition: 3}, true},
+		{"motion in a tile needs no more lines", adapt.Wishes{Codecs: both, Prefer: adapt.PreferMotion, MaxHeight: 360}, 0, rates(30_000, 30_000, 30_000), adapt.Choice{Rendition: 3}, true},
+		{"but keeps its pictures", adapt.Wishes{Codecs: both, Prefer: adapt.PreferMotion, MaxHeight: 360}, 0, rates(30_000, 30_000, 10_000), adapt.Choice{Rendition: 2}, true},
 		{"a pin is a preference of its own", adapt.Wishes{Codecs: both, Pinned: true, Pin: 2, Prefer: adapt.PreferLow}, 0, ladder(), adapt.Choice{Rendition: 2}, true},
 		{"a camera's own coding counts as measured", adapt.Wishes{Codecs: both}, 3_000_000, own(4_000_000), adapt.Choice{Rendition: 1}, true},
 		{"and is taken where that fits", adapt.Wishes{Codecs: both}, 3_000_000, own(2_000_000), adapt.Choice{Rendition: 4}, true},

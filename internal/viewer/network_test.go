@@ -309,6 +309,7 @@ func TestServe_Preferences(t *testing.T) {
 		{"the fewest bytes", wire.PreferSaver, 20e6, 2, false, 100_000, 100_000, 10_000},
 		{"detail where there is room", wire.PreferDetail, 20e6, 1, false, 0, 0, 0},
 		{"detail in half the pictures", wire.PreferDetail, 1.1e6, 1, false, 800_000, 1_200_000, 15_000},
+		{"motion in fewer lines", wire.PreferMotion, 1.1e6, 2, false, 0, 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -282,6 +282,8 @@ func preference(p wire.Preference) adapt.Preference {
 		return adapt.PreferSaver
 	case wire.PreferDetail:
 		return adapt.PreferDetail
+	case wire.PreferMotion:
+		return adapt.PreferMotion
 	}
 	return adapt.PreferAuto
 }

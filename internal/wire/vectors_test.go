@@ -52,7 +52,7 @@ func good() map[string]struct {
 	feedback := wire.Feedback{Flags: wire.FlagHidden | wire.FlagOverloaded, Rendition: 1, Seq: 42, Arrival: 5_000_000, Received: 0xfffffff0, DecodeQueue: 2, Dropped: 1, PaintP50: 18_000, ClockError: 150}
 	keyReq := wire.KeyReq{Rendition: 1, Reason: wire.KeyDecoderError, LastGood: 41}
 	ctrl := wire.Ctrl{Op: wire.CtrlMaxHeight, Arg: 544}
-	prefer := wire.Ctrl{Op: wire.CtrlPrefer, Arg: uint16(wire.PreferDetail)}
+	prefer := wire.Ctrl{Op: wire.CtrlPrefer, Arg: uint16(wire.PreferMotion)}
 	viewerHello := wire.ViewerHello{Player: "sightline-web/1", Codecs: []string{"h264", "jpeg"}, MaxHeight: 720, Mode: "live"}
 	hello := wire.PublisherHello{Agent: "sightline-capture/1", Source: "rtsp", Renditions: []wire.RenditionInfo{{ID: 1, Name: "720p", Codec: "h264", Width: 1280, Height: 720, FrameRateMilli: 29970, MinBitrateBps: 300_000, MaxBitrateBps: 2_500_000, Encoder: "libx264"}}, Sandbox: "seccomp, Landlock"}
 	status := wire.PublisherStatus{State: media.StateOffline, Detail: "The camera does not answer; check its cable.", SourceWidth: 1280, SourceHeight: 720}
@@ -125,7 +125,7 @@ func bad() map[string]struct {
 		"abort-short":           {"ABORT", "server", wire.AppendAbort(nil, wire.Abort{})[:7]},
 		"feedback-short":        {"FEEDBACK", "viewer", wire.AppendFeedback(nil, wire.Feedback{})[:31]},
 		"keyreq-reason":         {"KEYREQ", "viewer", wire.AppendKeyReq(nil, wire.KeyReq{Reason: 9})},
-		"ctrl-prefer-unknown":   {"CTRL", "viewer", wire.AppendCtrl(nil, wire.Ctrl{Op: wire.CtrlPrefer, Arg: 5})},
+		"ctrl-prefer-unknown":   {"CTRL", "viewer", wire.AppendCtrl(nil, wire.Ctrl{Op: wire.CtrlPrefer, Arg: 6})},
 		"ctrl-op":               {"CTRL", "viewer", wire.AppendCtrl(nil, wire.Ctrl{Op: 9})},
 		"hello-not-object":      {"HELLO", "viewer", text(wire.TypeHello, `["h264"]`)},
 		"hello-duplicate-key":   {"HELLO", "viewer", text(wire.TypeHello, `{"codecs":["h264"],"codecs":["jpeg"]}`)},

@@ -412,6 +412,7 @@ const (
 	PreferLow    Preference = 2 // the fewest lines
 	PreferSaver  Preference = 3 // the fewest bytes
 	PreferDetail Preference = 4 // the most lines at their best: rather fewer pictures than blurred ones
+	PreferMotion Preference = 5 // the most pictures a second: rather fewer lines than fewer or blurred pictures
 )
 
 // Ctrl is a CTRL message.
@@ -431,7 +432,7 @@ func ParseCtrl(b []byte) (Ctrl, error) {
 		return Ctrl{}, err
 	}
 	c := Ctrl{Op: CtrlOp(b[1]), Arg: binary.BigEndian.Uint16(b[2:])}
-	if c.Op < CtrlPause || c.Op > CtrlPrefer || c.Op == CtrlPrefer && c.Arg > uint16(PreferDetail) {
+	if c.Op < CtrlPause || c.Op > CtrlPrefer || c.Op == CtrlPrefer && c.Arg > uint16(PreferMotion) {
 		return Ctrl{}, malformed("CTRL", "operation %d", c.Op)
 	}
 	return c, nil

@@ -227,7 +227,7 @@ func watchStrokes() []stroke {
 	for _, op := range []byte{0, 7, 8, 255} {
 		malformed(fmt.Sprintf("CTRL operation %d", op), []byte{byte(wire.TypeCtrl), op, 0, 0})
 	}
-	malformed("CTRL preference 5", []byte{byte(wire.TypeCtrl), byte(wire.CtrlPrefer), 0, 5})
+	malformed("CTRL preference 6", []byte{byte(wire.TypeCtrl), byte(wire.CtrlPrefer), 0, 6})
 	for name, body := range map[string]string{"half an object": `{"painted":`, "text for a number": `{"painted":"x"}`, "a name twice": `{"painted":1,"painted":2}`} {
 		malformed("STATS with "+name, append([]byte{byte(wire.TypeStats)}, body...))
 	}

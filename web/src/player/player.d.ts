@@ -5,7 +5,7 @@
 export type PlayerState = "connecting" | "live" | "stills" | "stale" | "lost" | "waiting" | "paused" | "denied" | "ended" | "unsupported";
 
 /** What is wanted where not everything is carried: a preference, or one rendition by its name. */
-export type Quality = "auto" | "high" | "detail" | "low" | "saver" | `rendition:${string}`;
+export type Quality = "auto" | "high" | "detail" | "motion" | "low" | "saver" | `rendition:${string}`;
 
 /** The newest picture at once, or even motion for up to 150 ms of delay. */
 export type Mode = "live" | "smooth";

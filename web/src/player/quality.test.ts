@@ -10,7 +10,7 @@ const of = (id: number, name: string, height: number): Rendition => ({
 const ladder = [of(3, "360p", 360), of(7, "720p", 720)];
 
 test("what is a quality", () => {
-  for (const q of ["auto", "high", "low", "saver", "detail", "rendition:720p", "rendition:high"]) assert.ok(isQuality(q), q);
+  for (const q of ["auto", "high", "low", "saver", "detail", "motion", "rendition:720p", "rendition:high"]) assert.ok(isQuality(q), q);
   for (const q of [null, "", "best", "720p", "rendition:", "toString"]) assert.ok(!isQuality(q), `${q}`);
 });
 
@@ -35,6 +35,6 @@ test("a rendition may be named as a preference is", () => {
 
 test("all preferences and all renditions are offered, the tallest first", () => {
   const offered = choices(stringsIn.en, ladder);
-  assert.deepEqual(offered.map((c) => c.quality), ["auto", "high", "detail", "low", "saver", "rendition:720p", "rendition:360p"]);
-  assert.equal(offered[5]?.hint, "Always 1280 × 720");
+  assert.deepEqual(offered.map((c) => c.quality), ["auto", "high", "detail", "motion", "low", "saver", "rendition:720p", "rendition:360p"]);
+  assert.equal(offered[6]?.hint, "Always 1280 × 720");
 });

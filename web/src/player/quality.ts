@@ -36,7 +36,7 @@ export interface Choice {
   readonly hint: string;
 }
 
-const preferences = ["auto", "high", "detail", "low", "saver"] as const;
+const preferences = ["auto", "high", "detail", "motion", "low", "saver"] as const;
 
 /** All that there is to choose from, the tallest rendition first. */
 export function choices(s: Strings, renditions: readonly Rendition[]): readonly Choice[] {

@@ -387,7 +387,7 @@ export const CtrlOp = { pause: 1, resume: 2, rendition: 3, auto: 4, maxHeight: 5
 export type CtrlOp = (typeof CtrlOp)[keyof typeof CtrlOp];
 
 /** What a viewer would rather have where not everything is carried: the argument of CtrlOp.prefer. */
-export const Preference = { auto: 0, high: 1, low: 2, saver: 3, detail: 4 } as const;
+export const Preference = { auto: 0, high: 1, low: 2, saver: 3, detail: 4, motion: 5 } as const;
 export type Preference = (typeof Preference)[keyof typeof Preference];
 
 const json = (type: number, value: unknown): Uint8Array<ArrayBuffer> => {
