@@ -4,6 +4,7 @@
 package alerts
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -30,7 +31,7 @@ type Alert struct {
 	detect.Alert
 }
 
-// Center keeps alerts. Make one with New. Newest, Muted and Mute are safe for concurrent use.
+// Center keeps alerts. Make one with New. Newest, Find, Muted, Mute and SetSite are safe for concurrent use.
 type Center struct {
 	lines *audit.Subscription
 	tell  func(body []byte) // nil: nobody
@@ -118,6 +119,17 @@ func (c *Center) Newest() []Alert {
 		list = append(list, a)
 	}
 	return list
+}
+
+// Find gives the alert of that number, if it is remembered.
+func (c *Center) Find(id uint64) (Alert, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at, ok := slices.BinarySearchFunc(c.list, id, func(a Alert, id uint64) int { return cmp.Compare(a.ID, id) })
+	if !ok {
+		return Alert{}, false
+	}
+	return c.list[at], true
 }
 
 // Muted tells until when rules are mute, by rule, of those that are.

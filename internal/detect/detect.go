@@ -46,6 +46,17 @@ const (
 	AnswerRevokeSubject Answer = "revoke-subject" // the alert's Subject
 )
 
+// Ends names the sessions that an alert is about, which a person may end.
+type Ends string
+
+// What an alert may name sessions by.
+const (
+	EndsNothing Ends = ""
+	EndsToken   Ends = "token"   // the alert's TokenID
+	EndsSubject Ends = "subject" // the alert's Subject
+	EndsStream  Ends = "stream"  // viewers of the alert's Stream
+)
+
 // Alert is one finding. Its texts hold no credentials, since records hold none.
 type Alert struct {
 	Rule      string    `json:"rule"` // "D01" to "D15"
@@ -60,6 +71,7 @@ type Alert struct {
 	Stream    string    `json:"stream,omitempty"`
 	Source    string    `json:"source,omitempty"` // an address or a network
 	Answer    Answer    `json:"answer,omitempty"`
+	Ends      Ends      `json:"ends,omitempty"`
 
 	about string // with Rule: what a repetition is a repetition of
 }
@@ -310,7 +322,7 @@ func (d *Detector) enumeration(e Event) []Alert {
 	a := alert("D07", e, who, fmt.Sprintf("%s asked for %d streams that they may not use, or that are not there.", who, missed))
 	a.Evidence, a.Stream = evidence, ""
 	if r.TokenID != "" {
-		a.Answer = AnswerRevokeToken
+		a.Answer, a.Ends = AnswerRevokeToken, EndsToken
 	}
 	return []Alert{a}
 }
@@ -341,7 +353,7 @@ func (d *Detector) secondPublisher(e Event) []Alert {
 		return nil
 	}
 	a := alert("D10", e, r.Stream, fmt.Sprintf("%s tried to publish %s, which has a publisher.", cmp.Or(r.Subject, "Somebody"), r.Stream))
-	a.Answer = AnswerRevokeToken
+	a.Answer, a.Ends = AnswerRevokeToken, EndsToken
 	return []Alert{a}
 }
 
@@ -360,7 +372,7 @@ func (d *Detector) oddHour(e Event) []Alert {
 		return nil
 	}
 	a := alert("D11", e, key, fmt.Sprintf("%s watched %s for the first time, at %s.", r.Subject, r.Stream, e.At.Local().Format("15:04")))
-	a.Answer = AnswerRevokeSubject
+	a.Answer, a.Ends = AnswerRevokeSubject, EndsSubject
 	return []Alert{a}
 }
 

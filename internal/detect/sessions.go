@@ -71,7 +71,7 @@ func (d *Detector) lasting(now time.Time) []Alert {
 				}
 				x := alert("D06", Event{Seq: a.seq, At: now}, token,
 					fmt.Sprintf("The same token of %s is at work in %s and in %s.", a.subject, b.network, a.network))
-				x.Subject, x.TokenID, x.Evidence, x.Answer = a.subject, token, []uint64{b.seq, a.seq}, AnswerRevokeToken
+				x.Subject, x.TokenID, x.Evidence, x.Answer, x.Ends = a.subject, token, []uint64{b.seq, a.seq}, AnswerRevokeToken, EndsToken
 				if a.network.Addr().Is4() != b.network.Addr().Is4() {
 					x.Level = Info // one device may have an address of each kind
 				}
@@ -105,6 +105,7 @@ func (d *Detector) crowd(e Event) []Alert {
 	p.note(e.At, viewers)
 	if viewers > max(fewViewers, 5*usual) {
 		a := alert("D08", e, stream, fmt.Sprintf("%d people watch %s at once; usual at this hour are %d.", viewers, stream, usual))
+		a.Ends = EndsStream
 		return []Alert{a}
 	}
 	network := networkOf(e.Record.Remote)
@@ -121,7 +122,7 @@ func (d *Detector) crowd(e Event) []Alert {
 		return nil
 	}
 	a := alert("D08", e, stream+" networks", fmt.Sprintf("%s is watched from %d networks that never did before.", stream, n))
-	a.Evidence = evidence
+	a.Evidence, a.Ends = evidence, EndsStream
 	return []Alert{a}
 }
 
@@ -149,7 +150,7 @@ func (d *Detector) bulk(e Event) []Alert {
 	}
 	slices.Sort(a.Evidence)
 	a.Evidence = a.Evidence[max(0, len(a.Evidence)-maxEvidence):]
-	a.Stream, a.Answer = "", AnswerRevokeSubject
+	a.Stream, a.Answer, a.Ends = "", AnswerRevokeSubject, EndsSubject
 	return []Alert{a}
 }
 

@@ -49,6 +49,7 @@ func refusals() []refusal {
 		{auth.ErrNotAllowed, http.StatusForbidden, "not-allowed", "You are not allowed to do this with this stream, or " +
 			"there is no such stream."},
 		{errNoSession, http.StatusNotFound, "no-session", "There is no such session, or it is not yours to end."},
+		{errNoAlert, http.StatusNotFound, "no-alert", "There is no such alert, or newer ones have taken its place."},
 		{errNoRule, http.StatusNotFound, "no-rule", "No rule of that name is mute."},
 		{auth.ErrTooMany, http.StatusTooManyRequests, "too-many", auth.Sentence(auth.ErrTooMany)},
 		{accounts.ErrPassword, http.StatusBadRequest, "bad-password", fmt.Sprintf("A password has %d to %d characters; choose another one.",

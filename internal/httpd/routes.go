@@ -99,6 +99,7 @@ func routes() []route {
 		{"POST /api/v1/tokens", rule{kind: ruleServer, action: auth.Admin, event: "token", own: true}, (*Server).issue},
 		{"POST /api/v1/codes", rule{kind: ruleServer, action: auth.Admin, event: "code"}, (*Server).code},
 		{"GET /api/v1/alerts", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).alerts},
+		{"POST /api/v1/alerts/{id}/end-sessions", rule{kind: ruleServer, action: auth.Admin, event: "end-session", own: true}, (*Server).endSessionsOf},
 		{"POST /api/v1/alerts/mute", rule{kind: ruleServer, action: auth.Admin, event: "mute", own: true}, (*Server).mute},
 		{"DELETE /api/v1/alerts/mute/{rule}", rule{kind: ruleServer, action: auth.Admin, event: "unmute", own: true}, (*Server).unmute},
 		{"GET /api/v1/audit", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).auditTrail},
@@ -160,6 +161,7 @@ var (
 	errNoRule      = errors.New("no such rule is mute")
 	errNotRecorded = errors.New("audit record not written")
 
+	errNoAlert      = errors.New("no such alert")
 	errNoUser       = errors.New("no such account")
 	errNoInvitation = errors.New("no such invitation")
 	errNoKey        = errors.New("no such key")

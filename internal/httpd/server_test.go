@@ -122,7 +122,7 @@ func (s *site) secret(text string) string {
 	return text
 }
 
-func newSite(t testing.TB) *site {
+func newSite(t testing.TB, change ...func(*Options)) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), audit: &recorder{ended: make(chan audit.Record, 100)}, epoch: media.NewEpoch()}
 	var err error
@@ -151,7 +151,7 @@ func newSite(t testing.TB) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := New(Options{
+	o := Options{
 		TLS: authority.TLSConfig(ca), Auth: s.auth, Audit: s.audit, Hub: s.hub, Epoch: s.epoch,
 		Files: fstest.MapFS{
 			"index.html":  {Data: []byte("<!doctype html><title>page</title>")},
@@ -178,7 +178,11 @@ func newSite(t testing.TB) *site {
 		Groups:      func(id media.StreamID) []string { return []string{"of " + string(id)} },
 		Preferences: chosen,
 		Alerts:      alerts.New(nil, detect.Options{}, nil, slog.New(slog.DiscardHandler)),
-	}, slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	server, err := New(o, slog.New(slog.NewTextHandler(s, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
