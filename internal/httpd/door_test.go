@@ -346,6 +346,7 @@ func TestServe_ConnectionsThatComeToNothingAreOnRecord(t *testing.T) {
 
 func TestServe_WhatCannotBeReadBehindAGoodRequestIsOnRecordOnce(t *testing.T) {
 	good := "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+	const silence = "silence" // the server's patience ends, and not the client
 	last := strings.Replace(good, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)
 	for _, c := range []struct {
 		name, second string
@@ -363,8 +364,11 @@ func TestServe_WhatCannotBeReadBehindAGoodRequestIsOnRecordOnce(t *testing.T) {
 		{"another coding", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", true, "501", 1},
 		{"another version", "GET / HTTP/3.0\r\nHost: x\r\n\r\n", true, "505", 1},
 		{"half of one", "GET ", true, "", 1},
+		{"half of one, at once", "GET ", false, "", 1},
+		{"half of one and then silence, at once", "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n", false, silence, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t)
 			conn, err := tls.Dial("tcp", s.addr, s.tls)
 			if err != nil {
@@ -397,11 +401,13 @@ func TestServe_WhatCannotBeReadBehindAGoodRequestIsOnRecordOnce(t *testing.T) {
 			if _, err := io.WriteString(conn, then); err != nil {
 				t.Fatal(err)
 			}
-			if c.status != "" {
-				hear(c.status)
-			}
-			if err := conn.CloseWrite(); err != nil {
-				t.Fatal(err)
+			if c.status != silence {
+				if c.status != "" {
+					hear(c.status)
+				}
+				if err := conn.CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
 			}
 			if _, err := io.Copy(io.Discard, in); err != nil {
 				t.Fatal(err)

@@ -68,6 +68,7 @@ func limitCases(_ context.Context, t *target, _ plan) ([]*testCase, error) {
 	silent("half a handshake", false, unspoken(), "\x16\x03\x01\x02\x00\x01\x00")
 	silent("a handshake by drips", false, unspoken(), append([]string{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"}, drip("\x00", 12)...)...)
 	silent("half a request line", true, unread(0), "GET / HT")
+	silent("half a request behind a request", true, unread(200), "GET /healthz HTTP/1.1\r\n"+host+"\r\nGET / HTTP/1.1\r\n"+host)
 	silent("headers by drips", true, unread(0), append([]string{"GET / HTTP/1.1\r\n" + host}, drip("X: y\r\n", 12)...)...)
 	silent("letters by drips", true, unread(0), append([]string{"G"}, drip("E", 12)...)...)
 	silent("a body that does not come", true, refused("login", "bad-json"), "POST /api/v1/login HTTP/1.1\r\n"+host+"Content-Length: 100\r\n\r\n")
