@@ -24,6 +24,13 @@ import (
 // helloTimeout is how long a publisher may take to say what it publishes.
 const helloTimeout = 10 * time.Second
 
+// A publisher says something each second at least. One that has said nothing for stalledAfter is called stalled, as a camera without pictures is;
+// after goneAfter its connection ends, so that it can be replaced.
+const (
+	stalledAfter = 3 * time.Second
+	goneAfter    = 10 * time.Second
+)
+
 // wantSpacing is the least time between two WANT messages that differ in their targets alone.
 const wantSpacing = 100 * time.Millisecond
 
@@ -42,7 +49,6 @@ type session struct {
 	announced map[media.RenditionID]media.Rendition
 	partial   map[media.RenditionID]*assembly
 	progress  map[media.RenditionID]progress
-	state     media.State // as last told
 	padding   Padding
 	overhead  overhead // of padding; the writer reads it too
 
@@ -50,6 +56,9 @@ type session struct {
 
 	mu     sync.Mutex
 	yields map[media.RenditionID]*adapt.Yield // guarded by mu
+	heard  media.Timestamp                    // when the publisher said anything last; guarded by mu
+	status wire.PublisherStatus               // as the publisher said last; guarded by mu
+	silent bool                               // for so long that viewers are told; guarded by mu
 }
 
 // assembly is an access unit of which chunks are still to come.
@@ -93,6 +102,7 @@ func Serve(
 		conn: conn, hub: h, pub: pub, epoch: opts.Epoch, log: log,
 		partial: map[media.RenditionID]*assembly{}, progress: map[media.RenditionID]progress{},
 		hello: make(chan struct{}), padding: opts.Padding, yields: map[media.RenditionID]*adapt.Yield{},
+		heard: opts.Epoch.Now(),
 	}
 	defer pub.Close(opts.LeftState, opts.LeftDetail)
 	return fmt.Errorf("publish %s: %w", id, transport.Converse(ctx, conn, goodbye, s.read, s.steer))
@@ -114,6 +124,8 @@ func (s *session) steer(ctx context.Context) error {
 		return &transport.CloseError{Code: transport.CodeUnresponsive, Reason: fmt.Sprintf("no HELLO within %s", helloTimeout)}
 	case <-s.hello:
 	}
+	listen := time.NewTicker(time.Second)
+	defer listen.Stop()
 	var sent wire.Want
 	var sentAt media.Timestamp
 	for first := true; ; first = false {
@@ -143,12 +155,53 @@ func (s *session) steer(ctx context.Context) error {
 			timer.Reset(s.hub.Until(d.Again))
 			again = timer.C
 		}
+		if err := s.wait(ctx, again, listen.C); err != nil {
+			return err
+		}
+	}
+}
+
+// wait returns nil when there may be something new to tell the publisher. Meanwhile it listens whether the publisher says anything.
+func (s *session) wait(ctx context.Context, again, listen <-chan time.Time) error {
+	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-s.pub.Wake():
+			return nil
 		case <-again:
+			return nil
+		case <-listen:
+			if err := s.listen(s.epoch.Now()); err != nil {
+				return err
+			}
 		}
+	}
+}
+
+// listen finds out how long the publisher has been silent. The error says that it is gone.
+func (s *session) listen(now media.Timestamp) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch silence := now.Sub(s.heard); {
+	case silence >= goneAfter:
+		return &transport.CloseError{Code: transport.CodeUnresponsive, Reason: fmt.Sprintf("nothing received for %s", goneAfter)}
+	case silence >= stalledAfter && !s.silent && s.status.State != "":
+		s.silent = true
+		s.log.Warn("the publisher says nothing", "for", silence.Round(time.Second))
+		s.pub.SetStatus(media.StateStalled, fmt.Sprintf("Nothing comes from its publisher; it is given up after %s.", goneAfter))
+	}
+	return nil
+}
+
+// hear takes note that the publisher said something.
+func (s *session) hear(now media.Timestamp) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = now
+	if s.silent {
+		s.silent = false
+		s.pub.SetStatus(s.status.State, s.status.Detail)
 	}
 }
 
@@ -187,6 +240,7 @@ func (s *session) read() error {
 		if err != nil {
 			return err
 		}
+		s.hear(s.epoch.Now())
 		if err := s.take(b); err != nil {
 			return err
 		}
@@ -213,11 +267,7 @@ func (s *session) take(b []byte) error {
 		if err := wire.ParseJSON(b, wire.TypeStatus, &st); err != nil {
 			return err
 		}
-		if st.State != s.state {
-			s.log.Info("source", "state", st.State, "detail", plain(st.Detail))
-			s.state = st.State
-		}
-		s.pub.SetStatus(st.State, plain(st.Detail))
+		s.setStatus(wire.PublisherStatus{State: st.State, Detail: plain(st.Detail)})
 	case wire.TypeStats:
 		var st wire.PublisherStats
 		if err := wire.ParseJSON(b, wire.TypeStats, &st); err != nil {
@@ -231,6 +281,16 @@ func (s *session) take(b []byte) error {
 		s.log.Debug("publisher", "renditions", st.Renditions)
 	}
 	return nil // a type we do not know is skipped
+}
+
+func (s *session) setStatus(st wire.PublisherStatus) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st.State != s.status.State {
+		s.log.Info("source", "state", st.State, "detail", st.Detail)
+	}
+	s.status = st
+	s.pub.SetStatus(st.State, st.Detail)
 }
 
 func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

@@ -246,6 +246,38 @@ func TestServe_WhatComesGoesToViewers(t *testing.T) {
 	})
 }
 
+func TestServe_ASilentPublisherIsStalledThenGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := connect(t, ingest.Options{LeftState: media.StateRestarting, LeftDetail: "It is started again."})
+		live := wire.AppendJSON(nil, wire.TypeStatus, wire.PublisherStatus{State: media.StateLive, Detail: "All is well."})
+		a.send(hello(h264(1)), live)
+		state := func(want media.State, detail string) {
+			t.Helper()
+			synctest.Wait()
+			info := a.hub.Streams()[0]
+			if info.Status.State != want || !strings.Contains(info.Status.Detail, detail) {
+				t.Errorf("after %s: %+v, want %s", time.Duration(a.epoch.Now())*time.Microsecond, info.Status, want)
+			}
+		}
+		for range 5 { // as long as it says anything at all
+			time.Sleep(2900 * time.Millisecond)
+			state(media.StateLive, "All is well.")
+			a.send([]byte{0x70})
+		}
+		time.Sleep(5 * time.Second)
+		state(media.StateStalled, "Nothing comes from its publisher")
+		a.send([]byte{0x70})
+		state(media.StateLive, "All is well.")
+		time.Sleep(11 * time.Second)
+		var closed *transport.CloseError
+		if err := a.err(); !errors.As(err, &closed) || closed.Code != transport.CodeUnresponsive || closed.Remote {
+			t.Errorf("ended with %v", err)
+		}
+		state(media.StateRestarting, "It is started again.")
+		a.stop()
+	})
+}
+
 func TestServe_KeyframesAreAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := connect(t, ingest.Options{})
@@ -367,7 +399,10 @@ func TestServe_CaptureTime(t *testing.T) {
 				a := connect(t, ingest.Options{})
 				a.send(hello(h264(1)), config(1, media.CodecH264))
 				sub := a.subscribe(1)
-				time.Sleep(time.Minute)
+				for range 10 { // the epoch has begun long ago
+					time.Sleep(6 * time.Second)
+					a.send([]byte{0x70})
+				}
 				now := a.epoch.Now()
 				said := now.Add(tc.off)
 				a.send(unit(wire.MediaHeader{Flags: wire.FlagKey, Rendition: 1, Seq: 1, Capture: said}, make([]byte, 20_000))...)

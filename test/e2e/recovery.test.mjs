@@ -50,6 +50,20 @@ test("a killed capture process: pictures again at once, nobody disconnected, and
   await viewer.leave();
 });
 
+test("a capture process that stands still is stalled, then replaced", async () => {
+  const headers = { authorization: `Bearer ${await server.token({ stream: "test" })}` };
+  const before = server.capturePid("test");
+  const state = async () => JSON.parse((await server.request("GET", "/api/v1/streams", { headers })).body).streams.find((s) => s.id === "test").state;
+  await player.noteStates();
+  process.kill(before, "SIGSTOP");
+  await eventually("the stream to be called stalled", async () => (await state()) === "stalled");
+  await eventually("another capture process", () => server.capturePid("test") !== before, 30_000);
+  await player.state("live", 20_000);
+  await eventually("the stream to be live", async () => (await state()) === "live");
+  assert.throws(() => process.kill(before, 0), { code: "ESRCH" });
+  assert.ok((await player.states()).some((s) => s.state === "lost" && /given up/.test(s.reason)), JSON.stringify(await player.states()));
+});
+
 test("a server that starts again: the page comes back by itself, with the same session", async () => {
   await player.noteStates();
   const before = await player.nextPicture("a strip", (p) => p.strip !== undefined);
