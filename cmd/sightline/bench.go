@@ -1,17 +1,24 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"sightline/internal/chart"
 	"sightline/internal/load"
 	"sightline/internal/transport"
 	"sightline/internal/transport/ws"
@@ -29,9 +36,10 @@ type benchFlags struct {
 	access                          watchFlags // where and how to get in
 	viewers                         int
 	slow, lossy, stalled, comeAndGo int
-	trace                           string
+	trace, chart                    string
 	duration                        time.Duration
-	asJSON                          bool
+	asJSON, findLimit               bool
+	bounds                          load.Bounds
 }
 
 func newBenchCmd() *cobra.Command {
@@ -46,18 +54,27 @@ less the first three seconds, at the end.
 Some of the viewers may be on bad networks, which this command makes itself: --slow ones take 1 Mbit/s, or what --trace says, --lossy ones lose
 one packet in a hundred, --stalled ones stop reading and do not hang up, --come-and-go ones stay for five seconds on average and come back.
 
+With --find-limit it answers how many viewers the server carries: it doubles their number until they no longer get what --least-fps, --most-gap and --most-latency say,
+halves the distance from there, and says which of them broke. --viewers is then the most to try, and --duration how long each number is measured.
+
+With --chart what was measured is drawn as well, into an SVG file. Where the server is on this machine (Linux, the same user or root), what it uses is measured too.
+
 Viewers cost processor time as well: on the server's own machine they take as much as the server does.
 
 The view token is read from --token-file or from $SIGHTLINE_TOKEN.`,
 		Example: `  sightline bench https://cam.lan:8443/watch/door --token-file t --viewers 500 --duration 1m
-  sightline bench https://cam.lan:8443/watch/door --token-file t --viewers 100 --slow 20 --lossy 10 --json`,
+  sightline bench https://cam.lan:8443/watch/door --token-file t --viewers 100 --slow 20 --lossy 10 --json
+  sightline bench https://cam.lan:8443/watch/door --token-file t --find-limit --chart limit.svg`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("bench takes one URL, such as https://cam.lan:8443/watch/door")
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.settle(cmd)
+			return f.run(cmd, args[0])
+		},
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&f.access.tokenFile, "token-file", "", "file with the view token; default: $"+envToken)
@@ -68,9 +85,58 @@ The view token is read from --token-file or from $SIGHTLINE_TOKEN.`,
 	fs.IntVar(&f.stalled, "stalled", 0, "how many of them stop reading after the first three seconds")
 	fs.IntVar(&f.comeAndGo, "come-and-go", 0, "how many of them leave and come back")
 	fs.StringVar(&f.trace, "trace", "", "file with what slow networks carry: lines of seconds and kbit/s, again and again")
-	fs.DurationVar(&f.duration, "duration", 30*time.Second, "for how long")
+	fs.DurationVar(&f.duration, "duration", 30*time.Second, "for how long; with --find-limit 5s")
+	fs.BoolVar(&f.findLimit, "find-limit", false, "find how many viewers the server carries")
+	fs.Float64Var(&f.bounds.FPS, "least-fps", 25, "with --find-limit: pictures a second that the viewer in the middle must get")
+	fs.DurationVar(&f.bounds.Gap, "most-gap", 100*time.Millisecond, "with --find-limit: what no more than one gap between two pictures in a hundred may exceed")
+	fs.DurationVar(&f.bounds.Latency, "most-latency", 200*time.Millisecond, "with --find-limit: what no more than one picture in twenty may take from capture to its last byte")
+	fs.StringVar(&f.chart, "chart", "", "SVG file to draw what was measured into")
 	fs.BoolVar(&f.asJSON, "json", false, "print the figures at the end as one JSON object, and no progress")
 	return cmd
+}
+
+// What is measured differently with --find-limit.
+const (
+	limitDuration = 5 * time.Second
+	limitFirst    = 10 // viewers
+)
+
+// settle fills in what --find-limit has other defaults for.
+func (f *benchFlags) settle(cmd *cobra.Command) {
+	if !f.findLimit {
+		return
+	}
+	if !cmd.Flags().Changed("viewers") {
+		f.viewers = benchMost
+	}
+	if !cmd.Flags().Changed("duration") {
+		f.duration = limitDuration
+	}
+}
+
+// check finds what goes with --find-limit and what does not.
+func (f *benchFlags) check(cmd *cobra.Command) error {
+	for _, name := range []string{"least-fps", "most-gap", "most-latency"} {
+		if !f.findLimit && cmd.Flags().Changed(name) {
+			return usagef("--%s is for --find-limit", name)
+		}
+	}
+	for _, name := range []string{"slow", "lossy", "stalled", "come-and-go", "trace"} {
+		if f.findLimit && cmd.Flags().Changed(name) {
+			return usagef("--%s does not go with --find-limit, which counts viewers on good networks", name)
+		}
+	}
+	switch {
+	case !f.findLimit:
+		return nil
+	case f.viewers < 1 || f.viewers > benchMost:
+		return usagef("--viewers %d: want 1 to %d", f.viewers, benchMost)
+	case f.duration < time.Second:
+		return usagef("--duration %s: want at least 1s for each number of viewers", f.duration)
+	case f.bounds.FPS <= 0 || f.bounds.Gap <= 0 || f.bounds.Latency <= 0:
+		return usagef("--least-fps, --most-gap and --most-latency: want more than 0")
+	}
+	return nil
 }
 
 // crowd is how many viewers there are of each kind.
@@ -102,9 +168,14 @@ func (f *benchFlags) run(cmd *cobra.Command, address string) error {
 	if err != nil {
 		return err
 	}
-	kinds, err := f.crowd()
-	if err != nil {
+	if err := f.check(cmd); err != nil {
 		return err
+	}
+	var kinds map[load.Kind]int
+	if !f.findLimit {
+		if kinds, err = f.crowd(); err != nil {
+			return err
+		}
 	}
 	token, err := f.access.token()
 	if err != nil {
@@ -139,27 +210,205 @@ func (f *benchFlags) run(cmd *cobra.Command, address string) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(cmd.Context())) // who interrupts still gets the figures
 	var running sync.WaitGroup
 	running.Go(func() { crowd.Run(ctx) })
-	figures, err := f.measure(cmd.Context(), cmd.OutOrStdout(), crowd)
-	cancel()
-	running.Wait()
+	defer running.Wait()
+	defer cancel()
+	if f.findLimit {
+		return f.limit(cmd, crowd, serverOf(target))
+	}
+	return f.plain(cmd, crowd, serverOf(target))
+}
+
+// serverOf is the server's process, nil if it is on another machine or cannot be seen.
+func serverOf(target string) *load.Process {
+	u, err := url.Parse(target)
 	if err != nil {
+		return nil
+	}
+	port, err := strconv.ParseUint(cmp.Or(u.Port(), "443"), 10, 16)
+	if err != nil {
+		return nil
+	}
+	p, err := load.Listener(u.Hostname(), uint16(port))
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
+// second is what happened in one second of a measurement.
+type second struct {
+	at    time.Duration
+	kinds []load.Figures
+}
+
+// plain measures the crowd as it is wanted.
+func (f *benchFlags) plain(cmd *cobra.Command, crowd *load.Crowd, server *load.Process) error {
+	figures, usage, seconds, err := f.measure(cmd.Context(), cmd.OutOrStdout(), crowd, server)
+	if err != nil {
+		return err
+	}
+	if err := f.draw(overTime(seconds)...); err != nil {
 		return err
 	}
 	if f.asJSON {
 		return printJSON(cmd, struct {
-			Kinds []load.Figures `json:"kinds"`
-		}{figures})
+			Kinds  []load.Figures `json:"kinds"`
+			Server *load.Usage    `json:"server,omitempty"`
+		}{figures, usage})
 	}
-	return benchReport(cmd.OutOrStdout(), figures)
+	if err := benchReport(cmd.OutOrStdout(), figures); err != nil || usage == nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "\nserver: %s\n", usageText(*usage))
+	return err
+}
+
+func usageText(u load.Usage) string {
+	return fmt.Sprintf("%.0f %% of a processor, %.0f MB; its capture processes: %.0f %%", u.CPU, u.Memory, u.Capture)
+}
+
+// limit finds how many viewers the server carries.
+func (f *benchFlags) limit(cmd *cobra.Command, crowd *load.Crowd, server *load.Process) error {
+	out := cmd.OutOrStdout()
+	search := load.Search{Bounds: f.bounds, First: limitFirst, Most: f.viewers, Settle: 2 * time.Second, Hold: f.duration, Server: server}
+	if !f.asJSON {
+		search.Tell = func(p load.Probe) { _ = limitLine(out, p) } // to a person
+	}
+	l, err := crowd.FindLimit(cmd.Context(), search)
+	if err != nil {
+		return err
+	}
+	if err := f.draw(overViewers(l.Probes, f.bounds)...); err != nil {
+		return err
+	}
+	if f.asJSON {
+		return printJSON(cmd, l)
+	}
+	if l.Broke == "" {
+		_, err = fmt.Fprintf(out, "\nall %d viewers got what they must: the server may carry more\n", l.Viewers)
+		return err
+	}
+	_, err = fmt.Fprintf(out, "\n%d viewers got what they must; more of them got %s\n", l.Viewers, l.Broke)
+	return err
+}
+
+func limitLine(w io.Writer, p load.Probe) error {
+	verdict := cmp.Or(p.Broke, "holds")
+	server := ""
+	if p.Server != nil {
+		server = fmt.Sprintf("  server %4.0f %%", p.Server.CPU)
+	}
+	_, err := fmt.Fprintf(w, "%5d viewers  %5.1f fps  latency p95 %6.1f ms  gap p99 %6.1f ms%s  %s\n",
+		p.Viewers, p.Got.FPSMedian, p.Got.Age.P95, p.Got.Gap.P99, server, verdict)
+	return err
+}
+
+// draw draws charts into the file that is to have them, if there is one.
+func (f *benchFlags) draw(charts ...chart.Chart) error {
+	if f.chart == "" {
+		return nil
+	}
+	var svg bytes.Buffer
+	if err := chart.WriteSVG(&svg, charts...); err != nil {
+		return fmt.Errorf("--chart: nothing was measured that could be drawn: %w", err)
+	}
+	if err := os.WriteFile(f.chart, svg.Bytes(), 0o644); err != nil { //nolint:gosec // figures are no secret
+		return fmt.Errorf("--chart: %w", err)
+	}
+	return nil
+}
+
+// overTime are the charts of a measurement.
+func overTime(seconds []second) []chart.Chart {
+	fps := chart.Chart{Title: "What viewers got", Y: "pictures a second"}
+	late := chart.Chart{X: "seconds", Y: "capture to last byte, ms"}
+	index := map[load.Kind]int{}
+	for _, s := range seconds {
+		for _, g := range s.kinds {
+			i, known := index[g.Kind]
+			if !known {
+				i = len(index)
+				index[g.Kind] = i
+				fps.Lines = append(fps.Lines, chart.Line{Name: string(g.Kind)})
+				late.Lines = append(late.Lines, chart.Line{Name: string(g.Kind) + ", median"}, chart.Line{Name: string(g.Kind) + ", p99"})
+			}
+			if g.FPS == 0 {
+				continue // nothing came, so nothing was late
+			}
+			x := s.at.Seconds()
+			fps.Lines[i].Points = append(fps.Lines[i].Points, chart.Point{X: x, Y: g.FPSMedian})
+			late.Lines[2*i].Points = append(late.Lines[2*i].Points, chart.Point{X: x, Y: g.Age.P50})
+			late.Lines[2*i+1].Points = append(late.Lines[2*i+1].Points, chart.Point{X: x, Y: g.Age.P99})
+		}
+	}
+	return []chart.Chart{fps, late}
+}
+
+// lastOfEach are the probes by number of viewers; of one that was looked at twice, the second.
+func lastOfEach(probes []load.Probe) []load.Probe {
+	last := map[int]load.Probe{}
+	for _, p := range probes {
+		last[p.Viewers] = p
+	}
+	var list []load.Probe
+	for _, n := range slices.Sorted(maps.Keys(last)) {
+		list = append(list, last[n])
+	}
+	return list
+}
+
+// overViewers are the charts of a search.
+func overViewers(probes []load.Probe, b load.Bounds) []chart.Chart {
+	probes = lastOfEach(probes)
+	line := func(name string, value func(load.Probe) float64) chart.Line {
+		l := chart.Line{Name: name, Marks: true}
+		for _, p := range probes {
+			l.Points = append(l.Points, chart.Point{X: float64(p.Viewers), Y: value(p)})
+		}
+		return l
+	}
+	bound := func(name string, v float64) chart.Line {
+		l := line(name, func(load.Probe) float64 { return v })
+		l.Marks, l.Dashed = false, true
+		return l
+	}
+	charts := []chart.Chart{
+		{Title: "What each number of viewers got", Y: "pictures a second", LogX: true, Lines: []chart.Line{
+			line("median viewer", func(p load.Probe) float64 { return p.Got.FPSMedian }), line("worst viewer", func(p load.Probe) float64 { return p.Got.FPSLeast }),
+			bound("least", b.FPS),
+		}},
+		{X: "viewers", Y: "ms", LogX: true, Lines: []chart.Line{
+			line("latency, p50", func(p load.Probe) float64 { return p.Got.Age.P50 }), line("latency, p95", func(p load.Probe) float64 { return p.Got.Age.P95 }),
+			line("gap, p99", func(p load.Probe) float64 { return p.Got.Gap.P99 }),
+			bound("most, latency", float64(b.Latency.Milliseconds())), bound("most, gap", float64(b.Gap.Milliseconds())),
+		}},
+	}
+	if len(probes) > 0 && probes[0].Server != nil {
+		charts[1].X = ""
+		cost := func(value func(load.Usage) float64) func(load.Probe) float64 {
+			return func(p load.Probe) float64 {
+				if p.Server == nil {
+					return math.NaN()
+				}
+				return value(*p.Server)
+			}
+		}
+		charts = append(charts, chart.Chart{X: "viewers", Y: "% of a processor", LogX: true, Lines: []chart.Line{
+			line("server", cost(func(u load.Usage) float64 { return u.CPU })), line("its capture", cost(func(u load.Usage) float64 { return u.Capture })),
+		}})
+	}
+	return charts
 }
 
 // measure prints what happens each second until its time is over or ctx is done, and gives the figures of the time after the viewers have
-// settled; of first pictures and failures those of the whole time.
-func (f *benchFlags) measure(ctx context.Context, out io.Writer, crowd *load.Crowd) ([]load.Figures, error) {
+// settled, of first pictures and failures those of the whole time, what the server used, and each second.
+func (f *benchFlags) measure(ctx context.Context, out io.Writer, crowd *load.Crowd, server *load.Process) ([]load.Figures, *load.Usage, []second, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.duration)
 	defer cancel()
+	start := time.Now()
 	began := crowd.Mark()
-	all, last := began, began
+	all, last, usage := began, began, server.Meter()
+	var seconds []second
 	settled := time.After(benchSettle)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -170,19 +419,20 @@ func (f *benchFlags) measure(ctx context.Context, out io.Writer, crowd *load.Cro
 			for i, whole := range crowd.Since(began) {
 				figures[i].First, figures[i].Failures = whole.First, whole.Failures
 			}
-			return figures, nil
+			return figures, usage(), seconds, nil
 		case <-settled:
-			all = crowd.Mark()
+			all, usage = crowd.Mark(), server.Meter()
 			crowd.Stall()
 		case <-tick.C:
+			figures := crowd.Since(last)
+			last = crowd.Mark()
+			seconds = append(seconds, second{time.Since(start), figures})
 			if f.asJSON {
 				continue
 			}
-			figures := crowd.Since(last)
-			last = crowd.Mark()
 			for _, g := range figures {
 				if err := benchLine(out, g); err != nil {
-					return nil, err
+					return nil, nil, nil, err
 				}
 			}
 		}

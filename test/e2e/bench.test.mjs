@@ -1,7 +1,7 @@
 // sightline bench against the real server: many viewers in one process, and what it says of what they got.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { run, Server } from "./lib/server.mjs";
@@ -13,7 +13,8 @@ before(async () => {
 });
 after(() => server?.stop());
 
-const bench = (args, env = {}) => run("sightline", ["bench", `${server.origin}/watch/test`, "--ca", server.ca, ...args], { env: { ...process.env, SIGHTLINE_TOKEN: token, ...env } });
+const bench = (args, env = {}, timeout = 20_000) =>
+  run("sightline", ["bench", `${server.origin}/watch/test`, "--ca", server.ca, ...args], { timeout, env: { ...process.env, SIGHTLINE_TOKEN: token, ...env } });
 
 test("bench tells what each kind of viewer got", async () => {
   const trace = join(server.dataDir, "trace");
@@ -41,7 +42,34 @@ test("bench prints progress and a report for people", async () => {
   assert.match(stdout, /^plain: 3 of 3 viewers/m);
 });
 
+test("bench draws what it measured, and tells what the server on this machine used", async () => {
+  const svg = join(server.dataDir, "chart.svg");
+  const { code, stdout, stderr } = await bench(["--viewers", "3", "--lossy", "1", "--duration", "6s", "--chart", svg, "--json"]);
+  assert.equal(code, 0, stderr);
+  const used = JSON.parse(stdout).server;
+  assert.ok(used.cpu_percent > 0 && used.memory_mb > 1, JSON.stringify(used));
+  const drawn = readFileSync(svg, "utf8");
+  for (const word of ["<svg", ">plain<", ">lossy, p99<", ">pictures a second<"]) assert.ok(drawn.includes(word), `there is no ${word} in the chart`);
+});
+
+test("bench finds the limit, which is where a bound breaks, or as many as it was to try", async () => {
+  const search = (...args) => bench(["--find-limit", "--viewers", "6", "--duration", "1s", "--json", ...args], {}, 120_000);
+  const [all, none] = [await search("--least-fps", "0.1", "--most-gap", "1m", "--most-latency", "1m"), await search("--least-fps", "1000")];
+  assert.equal(all.code, 0, all.stderr);
+  const found = JSON.parse(all.stdout);
+  assert.equal(found.viewers, 6);
+  assert.equal(found.broke, undefined);
+  assert.equal(found.probes.at(-1).got.viewers, 6);
+  assert.equal(none.code, 0, none.stderr);
+  const { viewers, broke, probes } = JSON.parse(none.stdout);
+  assert.equal(viewers, 0);
+  assert.match(broke, /fewer than 1000/);
+  assert.ok(probes.every((p) => p.broke), "a probe held that cannot");
+});
+
 for (const [what, args, says, env] of [
+  ["a bound without a search", ["--least-fps", "20"], /--least-fps is for --find-limit/],
+  ["a search among bad networks", ["--find-limit", "--slow", "2"], /--slow does not go with --find-limit/],
   ["no viewers", ["--viewers", "0"], /--viewers 0: want 1 to/],
   ["more bad ones than there are", ["--viewers", "3", "--slow", "4"], /more than the 3 of --viewers/],
   ["no time", ["--duration", "1s"], /--duration 1s/],
