@@ -8,6 +8,8 @@ import (
 
 	"sightline/internal/accounts"
 	"sightline/internal/auth"
+	"sightline/internal/hub"
+	"sightline/internal/mjpeg"
 	"sightline/internal/preferences"
 	"sightline/internal/wire"
 )
@@ -37,7 +39,7 @@ func refusals() []refusal {
 		{errBusy, http.StatusConflict, "busy", "This is being done already, for somebody else or for you: wait for its end."},
 		{preferences.ErrMalformed, http.StatusBadRequest, "bad-preferences", fmt.Sprintf("Preferences are one JSON object of at most %d bytes.",
 			preferences.MaxBytes)},
-		{preferences.ErrFull, http.StatusInsufficientStorage, "full", "The server keeps the preferences of no more people; ask its operator " +
+		{preferences.ErrFull, http.StatusInsufficientStorage, "too-many-people", "The server keeps the preferences of no more people; ask its operator " +
 			"to remove old files from the directory preferences."},
 		{errNoUser, http.StatusNotFound, "no-user", "There is no such account."},
 		{errNoInvitation, http.StatusNotFound, "no-invitation", "There is no such invitation, or it has expired."},
@@ -51,6 +53,15 @@ func refusals() []refusal {
 		{errNoSession, http.StatusNotFound, "no-session", "There is no such session, or it is not yours to end."},
 		{errNoAlert, http.StatusNotFound, "no-alert", "There is no such alert, or newer ones have taken its place."},
 		{errNoRule, http.StatusNotFound, "no-rule", "No rule of that name is mute."},
+		{hub.ErrNoStream, http.StatusNotFound, "no-stream", "There is no such stream."},
+		{hub.ErrFull, http.StatusServiceUnavailable, "full", "This server has as many viewers as it may have; try again later."},
+		{mjpeg.ErrNoJPEG, http.StatusNotFound, "no-jpeg", "This stream has no JPEG rendition; add one to its renditions in the configuration."},
+		{errNoPicture, http.StatusServiceUnavailable, "no-picture", "The stream gives no picture now; its state in /api/v1/streams says why."},
+		{errHasSource, http.StatusConflict, "has-source", "This stream has a source of its own in the server's configuration; publish " +
+			"under another name."},
+		{errHost, http.StatusMisdirectedRequest, "unknown-host", "This server does not answer to that name; add it to hosts in its " +
+			"configuration."},
+		{errNothing, http.StatusNotFound, "not-found", "There is nothing here."},
 		{auth.ErrTooMany, http.StatusTooManyRequests, "too-many", auth.Sentence(auth.ErrTooMany)},
 		{accounts.ErrPassword, http.StatusBadRequest, "bad-password", fmt.Sprintf("A password has %d to %d characters; choose another one.",
 			accounts.MinPassword, accounts.MaxPassword)},

@@ -283,8 +283,7 @@ func (s *Server) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.knownHost(r.Host) {
 			s.record(r, audit.Record{Event: "request", Verdict: audit.Refused, Reason: "unknown-host"})
-			s.fail(w, http.StatusMisdirectedRequest, "unknown-host",
-				"This server does not answer to that name; add it to hosts in its configuration.")
+			s.refuse(w, errHost)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -323,7 +322,7 @@ func sameOrigin(r *http.Request, origin string) bool { return origin == "https:/
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 	s.record(r, audit.Record{Event: "request", Verdict: audit.Refused, Reason: "not-found"})
-	s.fail(w, http.StatusNotFound, "not-found", "There is nothing here.")
+	s.refuse(w, errNothing)
 }
 
 // record appends an audit record about r and reports whether it is durable.

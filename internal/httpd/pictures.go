@@ -84,14 +84,8 @@ func (l *lateHeader) Write(p []byte) (int, error) {
 }
 
 func (s *Server) noPicture(w http.ResponseWriter, err error) {
-	switch {
-	case errors.Is(err, hub.ErrNoStream):
-		s.fail(w, http.StatusNotFound, "no-stream", "There is no such stream.")
-	case errors.Is(err, mjpeg.ErrNoJPEG):
-		s.fail(w, http.StatusNotFound, "no-jpeg", "This stream has no JPEG rendition; add one to its renditions in the configuration.")
-	case errors.Is(err, hub.ErrFull):
-		s.fail(w, http.StatusServiceUnavailable, "full", "This server has as many viewers as it may have; try again later.")
-	default:
-		s.fail(w, http.StatusServiceUnavailable, "no-picture", "The stream gives no picture now; its state in /api/v1/streams says why.")
+	if !errors.Is(err, hub.ErrNoStream) && !errors.Is(err, mjpeg.ErrNoJPEG) && !errors.Is(err, hub.ErrFull) {
+		err = errNoPicture
 	}
+	s.refuse(w, err)
 }

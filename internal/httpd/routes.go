@@ -160,6 +160,9 @@ var (
 	errNoSession   = errors.New("no such session")
 	errNoRule      = errors.New("no such rule is mute")
 	errNotRecorded = errors.New("audit record not written")
+	errHasSource   = errors.New("the stream has a source of its own")
+	errHost        = errors.New("a name that this server does not have")
+	errNothing     = errors.New("no address of this server")
 
 	errNoAlert      = errors.New("no such alert")
 	errNoUser       = errors.New("no such account")

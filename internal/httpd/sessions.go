@@ -29,8 +29,8 @@ const (
 // watch runs a viewing session.
 func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
 	if !s.opts.Hub.Has(c.stream) {
-		s.fail(w, http.StatusNotFound, "no-stream", "There is no such stream.")
-		s.ended(r, c, "watch", errors.New("no such stream"))
+		s.refuse(w, hub.ErrNoStream)
+		s.ended(r, c, "watch", hub.ErrNoStream)
 		return
 	}
 	conn, err := ws.Upgrade(w, r, wire.Subprotocol, ws.Options{
@@ -70,9 +70,8 @@ func (s *Server) note(id string, f viewer.Figures) {
 // publish takes a remote publisher's stream.
 func (s *Server) publish(w http.ResponseWriter, r *http.Request, c caller) {
 	if !s.opts.MayPublish(c.stream) {
-		s.fail(w, http.StatusConflict, "has-source",
-			"This stream has a source of its own in the server's configuration; publish under another name.")
-		s.ended(r, c, "publish", errors.New("the stream has a source of its own"))
+		s.refuse(w, errHasSource)
+		s.ended(r, c, "publish", errHasSource)
 		return
 	}
 	conn, err := ws.Upgrade(w, r, wire.Subprotocol, ws.Options{

@@ -108,6 +108,9 @@ test("who wants German gets it", async () => {
     assert.equal(await page.$eval(".find input", (e) => e.placeholder), "Kameras suchen");
     await page.goto(`${server.origin}/watch/hall`);
     await eventually("the player in German", () => page.$eval("main.watch .back", (e) => e.innerText === "Kameras"));
+    await browser.browser.deleteCookie(...(await browser.browser.cookies()));
+    await page.goto(`${server.origin}/#nosuchcode`);
+    await eventually("the server's refusal in German", () => page.$eval(".door .problem", (e) => /Einmal-Link/.test(e.innerText)));
   } finally {
     await browser.close();
     await server.stop();

@@ -1,5 +1,6 @@
 // The server's control API as the pages use it. Answers are checked at this door.
 
+import { language } from "../language.ts";
 import { t } from "./strings.ts";
 
 /** What one may watch, as GET /api/v1/streams lists it. */
@@ -129,7 +130,7 @@ export interface AuditReport {
   readonly more: number;
 }
 
-/** A refusal, in the server's words, or the lack of any answer. */
+/** A refusal, in the page's language as far as it has words for it, or the lack of any answer. */
 export class APIError extends Error {
   override readonly name = "APIError";
   /** The HTTP status; 0 when the server did not answer. */
@@ -319,7 +320,14 @@ export async function request(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE
   }
   if (answer.ok) return answer;
   const problem = field(await answer.json().catch(() => undefined), "error");
-  throw new APIError(answer.status, text(problem, "message") || t.api.refused(answer.status));
+  throw new APIError(answer.status, (await said(text(problem, "code"), text(problem, "message"))) || t.api.refused(answer.status));
+}
+
+/** A refusal in the page's language; its words are loaded when the first is met. */
+async function said(code: string, message: string): Promise<string> {
+  if (language === "en") return message;
+  const { refusal } = await import("./refusals.ts").catch(() => ({ refusal: undefined }));
+  return refusal?.(language, code, message) ?? message;
 }
 
 /** What a whole answer is about: it is a list, or the answer is none of this server's. */

@@ -6,6 +6,7 @@ import { el, setText } from "../dom.ts";
 import { Rows, Table, timeWords, type Row } from "../rows.ts";
 import { streamReports, type RenditionReport, type StreamReport } from "./api.ts";
 import { section, type Desk, type Part } from "./part.ts";
+import { ruleWords } from "./rules.ts";
 import { words } from "./strings.ts";
 import { bitrate, decimal, duration, percentiles, similarity } from "./units.ts";
 
@@ -132,13 +133,14 @@ export class Now implements Part {
   }
 
   #alertRow(a: Alert): Row<Alert> {
+    const told = ruleWords(a);
     const evidence = a.evidence.length === 0 ? "" : words.records(a.evidence.join(", "), a.evidence.length > 1);
-    const facts = el("p", "hint", [words.toldAt(a.threshold), evidence].filter((t) => t !== "").join(" · "));
+    const facts = el("p", "hint", [words.toldAt(told.threshold), evidence].filter((t) => t !== "").join(" · "));
     const answer = this.#answer(a);
     const actions = el("div", "buttons", ...(answer === undefined ? [] : [answer]));
     for (const hours of [1, 24]) actions.append(this.#desk.button(words.muteFor(hours), words.muteRule(a.rule, hours), () => this.#mute(a.rule, hours)));
-    const level = el("span", "level", a.level);
-    const head = el("h3", "", level, a.title, el("span", "rule", `${a.rule} · ${timeWords(a.at)}`));
+    const level = el("span", "level", told.level);
+    const head = el("h3", "", level, told.title, el("span", "rule", `${a.rule} · ${timeWords(a.at)}`));
     const element = el("li", "", el("div", "", head, el("p", "", a.detail), facts), actions);
     element.dataset["level"] = a.level;
     return { element, update: () => undefined };
