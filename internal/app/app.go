@@ -62,7 +62,7 @@ type App struct {
 	ca       *authority.Authority // nil with a certificate from elsewhere
 	acme     *acme.Certificates   // nil with a certificate from elsewhere
 	alerts   *alerts.Center
-	webhook  *notify.Webhook // nil where nobody is told of alerts
+	webhook  *notify.Webhook
 	audit    *audit.Log
 	auditKey ed25519.PublicKey
 	witness  *witness.Witness // nil where nobody is told of the record
@@ -167,30 +167,37 @@ func (a *App) openAudit() error {
 
 // openAlerts has the rules look at the audit record, and somebody told of what they find.
 func (a *App) openAlerts() error {
-	c := a.cfg.Alerts
-	var tell func([]byte)
-	if c.Webhook.URL != "" {
-		secret, err := datadir.ReadSecret(c.Webhook.SecretFile)
-		if err != nil {
-			return fmt.Errorf("alerts.webhook.secret-file: %w", err)
-		}
-		if secret = bytes.TrimSpace(secret); len(secret) < minSecret {
-			return fmt.Errorf("alerts.webhook.secret-file: %s holds %d bytes: at least %d are needed, such as `openssl rand -hex 32` makes",
-				c.Webhook.SecretFile, len(secret), minSecret)
-		}
-		o := notify.Options{URL: c.Webhook.URL, Secret: secret}
-		if c.Webhook.CA != "" {
-			pool, err := trust.Pool(c.Webhook.CA)
-			if err != nil {
-				return fmt.Errorf("alerts.webhook.ca: %w", err)
-			}
-			o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
-		}
-		a.webhook = notify.New(o, a.log.With("room", "notify"))
-		tell = a.webhook.Send
+	to, err := receiver(a.cfg.Alerts.Webhook)
+	if err != nil {
+		return err
 	}
-	a.alerts = alerts.New(a.audit.Subscribe(alerts.Queue), site(c), tell, a.log.With("room", "alerts"))
+	a.webhook = notify.New(notify.Options{Receiver: to}, a.log.With("room", "notify"))
+	a.alerts = alerts.New(a.audit.Subscribe(alerts.Queue), site(a.cfg.Alerts), a.webhook.Send, a.log.With("room", "alerts"))
 	return nil
+}
+
+// receiver is who is told of alerts, with the secret and the authority that are in their files now.
+func receiver(c config.Webhook) (notify.Receiver, error) {
+	if c.URL == "" {
+		return notify.Receiver{}, nil
+	}
+	secret, err := datadir.ReadSecret(c.SecretFile)
+	if err != nil {
+		return notify.Receiver{}, fmt.Errorf("alerts.webhook.secret-file: %w", err)
+	}
+	if secret = bytes.TrimSpace(secret); len(secret) < minSecret {
+		return notify.Receiver{}, fmt.Errorf("alerts.webhook.secret-file: %s holds %d bytes: at least %d are needed, such as `openssl rand -hex 32` makes",
+			c.SecretFile, len(secret), minSecret)
+	}
+	to := notify.Receiver{URL: c.URL, Secret: secret}
+	if c.CA != "" {
+		pool, err := trust.Pool(c.CA)
+		if err != nil {
+			return notify.Receiver{}, fmt.Errorf("alerts.webhook.ca: %w", err)
+		}
+		to.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
+	}
+	return to, nil
 }
 
 // site is what the rules are told of the place.
@@ -323,9 +330,7 @@ func (a *App) Run(ctx context.Context) error {
 	group.Go(func() error { return a.revoked.Run(captureCtx) })
 	group.Go(func() error { return a.sessions.Run(captureCtx) })
 	group.Go(func() error { return a.watchExposure(captureCtx) })
-	if a.webhook != nil {
-		group.Go(func() error { return a.webhook.Run(captureCtx) })
-	}
+	group.Go(func() error { return a.webhook.Run(captureCtx) })
 	if a.acme != nil {
 		group.Go(func() error { return a.acme.Run(captureCtx) })
 	}

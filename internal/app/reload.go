@@ -39,6 +39,10 @@ func (a *App) reload(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
+	to, err := receiver(cfg.Alerts.Webhook)
+	if err != nil {
+		return err
+	}
 	if a.capture == "" {
 		capture, err := captureProgram(cfg.Streams)
 		if err != nil {
@@ -50,6 +54,7 @@ func (a *App) reload(cfg config.Config) error {
 	a.endWhoseLeaveChanged(a.live.Auth, cfg.Auth)
 	a.hub.SetLimits(cfg.Limits.Viewers, cfg.Limits.ViewersPerStream)
 	a.alerts.SetSite(site(cfg.Alerts))
+	a.webhook.SetReceiver(to)
 	a.streams.change(cfg)
 	a.live, a.access = cfg, access
 	return nil
@@ -57,14 +62,11 @@ func (a *App) reload(cfg config.Config) error {
 
 // changedForGood names what differs of what a server does not change while it runs. Whatever is not said here to change does not.
 func changedForGood(now, then config.Config) []string {
-	then.Streams, then.Policy, then.Limits, then.Proxies, then.Log = now.Streams, now.Policy, now.Limits, now.Proxies, now.Log
+	then.Streams, then.Policy, then.Limits, then.Proxies, then.Log, then.Alerts = now.Streams, now.Policy, now.Limits, now.Proxies, now.Log, now.Alerts
 	ttl := then.Auth.SessionTTL
 	then.Auth = now.Auth
 	then.Auth.SessionTTL = ttl
-	webhook := then.Alerts.Webhook
-	then.Alerts = now.Alerts
-	then.Alerts.Webhook = webhook
-	names := map[string]string{"DataDir": "data-dir", "Auth": "auth.session-ttl", "Alerts": "alerts.webhook"}
+	names := map[string]string{"DataDir": "data-dir", "Auth": "auth.session-ttl"}
 	var changed []string
 	for i := range reflect.TypeFor[config.Config]().NumField() {
 		field := reflect.TypeFor[config.Config]().Field(i).Name

@@ -5,9 +5,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -88,9 +92,9 @@ func TestReload_StreamsComeAndGoWhileOthersGoOn(t *testing.T) {
 
 	fixed := next
 	fixed.Listen, fixed.DataDir, fixed.Limits.Viewers = "127.0.0.1:1", "/elsewhere", 3
-	fixed.Auth.SessionTTL, fixed.Alerts.Webhook.URL = time.Minute, "https://desk.example.org"
+	fixed.Auth.SessionTTL = time.Minute
 	fixed.Streams = nil
-	if err := a.Reload(t.Context(), fixed); err == nil || !strings.Contains(err.Error(), "listen, data-dir, auth.session-ttl, alerts.webhook changed") {
+	if err := a.Reload(t.Context(), fixed); err == nil || !strings.Contains(err.Error(), "listen, data-dir, auth.session-ttl changed") {
 		t.Errorf("what only a new start changes: %v", err)
 	}
 	failing := next
@@ -214,6 +218,36 @@ func TestReload_WhoIsLetIn(t *testing.T) {
 	_, err = ws.Dial(t.Context(), "wss://"+s.addr+"/ws/publish/yard", http.Header{"Authorization": {"Bearer " + token}}, []string{wire.Subprotocol}, s.tls.Clone(), ws.Options{})
 	if !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized || !strings.Contains(refused.Body, "no-certificate") {
 		t.Errorf("a publisher without the certificate that is required now: %v", err)
+	}
+
+	// Who is told of alerts: another one gets the next.
+	told := make(chan string, 10)
+	desk := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { told <- r.URL.Path }))
+	t.Cleanup(desk.Close)
+	ca, secret := filepath.Join(t.TempDir(), "desk.pem"), filepath.Join(t.TempDir(), "secret")
+	if err := errors.Join(
+		os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: desk.Certificate().Raw}), 0o600),
+		os.WriteFile(secret, []byte("0123456789abcdef"), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	next.Alerts.Webhook = config.Webhook{URL: desk.URL + "/hook", CA: ca, SecretFile: secret}
+	next.Auth.Origins = []string{"https://portal.example"} // more is allowed than before: an alert
+	if err := a.Reload(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case path := <-told:
+		if path != "/hook" {
+			t.Errorf("the desk is told at %s", path)
+		}
+	case <-time.After(patience):
+		t.Error("the new receiver is not told")
+	}
+	mute := next
+	mute.Alerts.Webhook.SecretFile = "/nonexistent/secret"
+	if err := a.Reload(t.Context(), mute); err == nil || !strings.Contains(err.Error(), "alerts.webhook.secret-file") {
+		t.Errorf("a secret that cannot be read: %v", err)
 	}
 
 	broken := next

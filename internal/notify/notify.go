@@ -34,25 +34,32 @@ const (
 	firstRetry, lastRetry = time.Second, 5 * time.Minute
 )
 
-// Options say where messages go.
-type Options struct {
-	URL    string // https
+// Receiver is where messages go.
+type Receiver struct {
+	URL    string // https; empty: nobody is told
 	Secret []byte // shared with the receiver
 	// TLS is how the receiver is known; nil: by the system's authorities.
 	TLS *tls.Config
+}
+
+// Options are what a Webhook needs.
+type Options struct {
+	Receiver
 	Now func() time.Time // nil: time.Now
 }
 
-// Webhook sends messages. Send is safe for concurrent use.
+// Webhook sends messages. Send and SetReceiver are safe for concurrent use.
 type Webhook struct {
-	opts   Options
-	client *http.Client
-	log    *slog.Logger
-	wake   chan struct{} // capacity 1: there is something to send
+	now     func() time.Time
+	log     *slog.Logger
+	wake    chan struct{} // capacity 1: there is something to send
+	changed chan struct{} // capacity 1: to another receiver
 
-	mu      sync.Mutex
-	waiting []message // guarded by mu
-	lost    int       // since last told; guarded by mu
+	mu       sync.Mutex
+	receiver Receiver     // guarded by mu
+	client   *http.Client // knows the receiver; guarded by mu
+	waiting  []message    // guarded by mu
+	lost     int          // since last told; guarded by mu
 }
 
 type message struct {
@@ -65,35 +72,59 @@ func New(o Options, log *slog.Logger) *Webhook {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Webhook{
-		opts: o, log: log, wake: make(chan struct{}, 1),
-		client: &http.Client{
-			Transport: &http.Transport{TLSClientConfig: o.TLS, MaxIdleConns: 1, IdleConnTimeout: time.Minute},
-			Timeout:   attemptTimeout,
-			// Whoever answers for another address gets no message of ours there.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+	w := &Webhook{now: o.Now, log: log, wake: make(chan struct{}, 1), changed: make(chan struct{}, 1)}
+	w.receiver, w.client = o.Receiver, clientFor(o.Receiver)
+	return w
+}
+
+func clientFor(r Receiver) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{TLSClientConfig: r.TLS, MaxIdleConns: 1, IdleConnTimeout: time.Minute},
+		Timeout:   attemptTimeout,
+		// Whoever answers for another address gets no message of ours there.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// SetReceiver sends to another receiver from now on, what waits too, and at once. Where there is none, what waits is let go.
+func (w *Webhook) SetReceiver(r Receiver) {
+	w.mu.Lock()
+	before := w.client
+	w.receiver, w.client = r, clientFor(r)
+	if r.URL == "" {
+		w.waiting = nil
+	}
+	w.mu.Unlock()
+	before.CloseIdleConnections()
+	signal(w.changed)
+}
+
+// signal puts a token into c, which holds one, unless one is there.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
 // Send takes body, a JSON text, to be sent. It never waits.
 func (w *Webhook) Send(body []byte) {
 	w.mu.Lock()
-	w.waiting = append(w.waiting, message{body, w.opts.Now()})
+	defer w.mu.Unlock()
+	if w.receiver.URL == "" {
+		return
+	}
+	w.waiting = append(w.waiting, message{body, w.now()})
 	if len(w.waiting) > maxWaiting {
 		w.waiting = w.waiting[1:]
 		w.lost++
 	}
-	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	signal(w.wake)
 }
 
 // Run sends until ctx is done.
 func (w *Webhook) Run(ctx context.Context) error {
-	defer w.client.CloseIdleConnections()
+	defer w.hangUp()
 	retry := firstRetry
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -105,6 +136,8 @@ func (w *Webhook) Run(ctx context.Context) error {
 			if retry > firstRetry {
 				continue // the receiver is away: the timer decides
 			}
+		case <-w.changed:
+			retry = firstRetry
 		case <-timer.C:
 		}
 		for m, ok := w.next(); ok; m, ok = w.next() {
@@ -124,11 +157,18 @@ func (w *Webhook) Run(ctx context.Context) error {
 	}
 }
 
+// hangUp closes the connection that is kept to the receiver.
+func (w *Webhook) hangUp() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.client.CloseIdleConnections()
+}
+
 // next is the oldest message that is worth sending.
 func (w *Webhook) next() (message, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for len(w.waiting) > 0 && w.opts.Now().Sub(w.waiting[0].since) > maxAge {
+	for len(w.waiting) > 0 && w.now().Sub(w.waiting[0].since) > maxAge {
 		w.waiting = w.waiting[1:]
 		w.lost++
 	}
@@ -152,14 +192,17 @@ func (w *Webhook) sent(m message) {
 }
 
 func (w *Webhook) deliver(ctx context.Context, body []byte) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, w.opts.URL, bytes.NewReader(body))
+	w.mu.Lock()
+	to, client := w.receiver, w.client
+	w.mu.Unlock()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to.URL, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("User-Agent", "sightline")
-	r.Header.Set(SignatureHeader, Sign(w.opts.Secret, w.opts.Now(), body))
-	res, err := w.client.Do(r)
+	r.Header.Set(SignatureHeader, Sign(to.Secret, w.now(), body))
+	res, err := client.Do(r)
 	if err != nil {
 		return fmt.Errorf("webhook: %w", err)
 	}

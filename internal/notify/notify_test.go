@@ -99,8 +99,31 @@ func TestRun_WhatIsNotTakenIsTriedAgain(t *testing.T) {
 	}
 }
 
+func TestSetReceiver_GetsWhatTheOneBeforeDidNotTake(t *testing.T) {
+	before, refused := receiver(t, http.StatusInternalServerError)
+	after, got := receiver(t)
+	w := start(t, before, Options{})
+	w.Send([]byte(`"a"`))
+	<-refused
+	client := after.Client().Transport.(*http.Transport).TLSClientConfig //nolint:forcetypeassert // it is one
+	w.SetReceiver(Receiver{URL: after.URL, Secret: []byte("another"), TLS: client})
+	w.Send([]byte(`"b"`))
+	for _, want := range []string{`"a"`, `"b"`} {
+		d := <-got
+		var seconds int64
+		if _, err := fmt.Sscanf(d.signature, "t=%d,", &seconds); err != nil || d.body != want || d.signature != Sign([]byte("another"), time.Unix(seconds, 0), []byte(want)) {
+			t.Errorf("got %s, signed %s, error %v", d.body, d.signature, err)
+		}
+	}
+	w.SetReceiver(Receiver{})
+	w.Send([]byte(`"c"`))
+	if _, ok := w.next(); ok {
+		t.Error("something waits for nobody")
+	}
+}
+
 func TestSend_TheOldestGoesWhenTooManyWait(t *testing.T) {
-	w := New(Options{}, slog.New(slog.DiscardHandler))
+	w := New(Options{Receiver: Receiver{URL: "https://desk.example"}}, slog.New(slog.DiscardHandler))
 	for i := range maxWaiting + 10 {
 		w.Send(fmt.Appendf(nil, "%d", i))
 	}
@@ -111,7 +134,7 @@ func TestSend_TheOldestGoesWhenTooManyWait(t *testing.T) {
 
 func TestNext_WhatIsTooOldIsGivenUp(t *testing.T) {
 	at := time.Unix(1_800_000_000, 0)
-	w := New(Options{Now: func() time.Time { return at }}, slog.New(slog.DiscardHandler))
+	w := New(Options{Receiver: Receiver{URL: "https://desk.example"}, Now: func() time.Time { return at }}, slog.New(slog.DiscardHandler))
 	w.Send([]byte("old"))
 	at = at.Add(maxAge)
 	w.Send([]byte("new"))
