@@ -200,13 +200,16 @@ func (g *guest) queue(ctx context.Context) error {
 	return nil
 }
 
-func (g *guest) release() {
+// release gives the handshake token back and tells whether there was one.
+func (g *guest) release() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.holds {
+	held := g.holds
+	if held {
 		g.holds = false
 		<-g.door.handshakes
 	}
+	return held
 }
 
 // admit takes the connection from among the strangers: somebody on it has shown leave.
@@ -238,9 +241,14 @@ func (g *guest) SetReadDeadline(t time.Time) error {
 // NetConn is the connection that came through the door.
 func (g *guest) NetConn() net.Conn { return g.Conn }
 
-// Write implements net.Conn.
+// Write implements net.Conn. At the server's first flight the time for a handshake begins anew: what went by while the server waited and computed
+// is not the client's fault.
 func (g *guest) Write(p []byte) (int, error) {
-	g.release()
+	if g.release() {
+		if err := g.SetDeadline(time.Now().Add(headerTimeout)); err != nil {
+			return 0, err
+		}
+	}
 	n, err := g.Conn.Write(p)
 	g.count(n)
 	return n, err

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sightline/internal/audit"
@@ -22,16 +23,18 @@ import (
 // visitor is a connection from an address that a test chooses; it is closed or not.
 type visitor struct {
 	net.Conn
-	from   string
-	closed chan struct{}
+	from     string
+	closed   chan struct{}
+	deadline time.Time // as set last
 }
 
-func (v *visitor) RemoteAddr() net.Addr        { return v }
-func (v *visitor) Network() string             { return "tcp" }
-func (v *visitor) String() string              { return v.from }
-func (v *visitor) Read(p []byte) (int, error)  { return len(p), nil }
-func (v *visitor) Write(p []byte) (int, error) { return len(p), nil }
-func (v *visitor) Close() error                { close(v.closed); return nil }
+func (v *visitor) RemoteAddr() net.Addr          { return v }
+func (v *visitor) Network() string               { return "tcp" }
+func (v *visitor) String() string                { return v.from }
+func (v *visitor) Read(p []byte) (int, error)    { return len(p), nil }
+func (v *visitor) Write(p []byte) (int, error)   { return len(p), nil }
+func (v *visitor) Close() error                  { close(v.closed); return nil }
+func (v *visitor) SetDeadline(t time.Time) error { v.deadline = t; return nil }
 
 func (v *visitor) isClosed() bool {
 	select {
@@ -234,6 +237,29 @@ func TestDoor_AHandshakeHoldsItsTokenUntilItWritesOrEnds(t *testing.T) {
 	if err := b.queue(t.Context()); err != nil || len(d.handshakes) != 0 {
 		t.Errorf("a closed one holds a token, error %v", err)
 	}
+}
+
+// What the server takes for its own part of a handshake is not counted against the client: the time begins anew when its flight leaves.
+func TestDoor_AHandshakeThatHadToWaitHasItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(&street{next: make(chan net.Conn, 1)})
+		v, g := knock(t, d, "192.0.2.1:1")
+		if err := g.queue(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // an overloaded machine computes
+		if _, err := g.Write([]byte{22}); err != nil {
+			t.Fatal(err)
+		}
+		if want := time.Now().Add(headerTimeout); !v.deadline.Equal(want) {
+			t.Errorf("until %s, want %s", v.deadline, want)
+		}
+		before := v.deadline
+		time.Sleep(time.Second)
+		if _, err := g.Write([]byte{22}); err != nil || !v.deadline.Equal(before) {
+			t.Errorf("until %s after another flight, want %s; error %v", v.deadline, before, err)
+		}
+	})
 }
 
 func TestServe_AnHonestViewerGetsInAmongSilentOnes(t *testing.T) {
