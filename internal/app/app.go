@@ -39,6 +39,7 @@ import (
 	"sightline/internal/invitations"
 	"sightline/internal/media"
 	"sightline/internal/notify"
+	"sightline/internal/onvif"
 	"sightline/internal/preferences"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
@@ -108,7 +109,7 @@ func New(cfg config.Config, load func() (config.Config, error), log *slog.Logger
 	if err := a.openAudit(); err != nil {
 		return nil, err
 	}
-	if err := a.listen(source, files, &cameras{app: a, load: load}); err != nil {
+	if err := a.listen(source, files, &cameras{app: a, load: load, finder: onvif.NewFinder(), asker: onvif.NewAsker(time.Now)}); err != nil {
 		return nil, errors.Join(err, a.audit.Close())
 	}
 	return a, nil

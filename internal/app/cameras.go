@@ -14,6 +14,7 @@ import (
 	"sightline/internal/config"
 	"sightline/internal/httpd"
 	"sightline/internal/media"
+	"sightline/internal/onvif"
 	"sightline/internal/sessions"
 )
 
@@ -30,6 +31,9 @@ var device = regexp.MustCompile(`^v4l2:(//)?/dev/(video[0-9]{1,3}|v4l/by-(id|pat
 type cameras struct {
 	app  *App
 	load func() (config.Config, error) // the configuration as it is on disk now; nil where there is none to change
+
+	finder *onvif.Finder
+	asker  *onvif.Asker
 
 	changing sync.Mutex
 }
@@ -102,6 +106,24 @@ func (c *cameras) Remove(ctx context.Context, id media.StreamID) error {
 	return c.change(ctx,
 		func(dir string) error { return config.RemoveCamera(dir, id) },
 		func(dir string) error { return config.AddCamera(dir, id, was) })
+}
+
+// Find implements httpd.Cameras.
+func (c *cameras) Find(ctx context.Context) ([]onvif.Device, error) {
+	list, err := c.finder.Find(ctx)
+	if err != nil {
+		return nil, &httpd.InputError{Sentence: "No camera can be looked for: " + err.Error() + "."}
+	}
+	return list, nil
+}
+
+// Profiles implements httpd.Cameras.
+func (c *cameras) Profiles(ctx context.Context, service, user, password string) ([]onvif.Profile, error) {
+	list, err := c.asker.Profiles(ctx, strings.TrimSpace(service), user, password)
+	if err != nil {
+		return nil, &httpd.InputError{Sentence: "This camera does not give its video: " + err.Error() + "."}
+	}
+	return list, nil
 }
 
 // change changes the cameras file and goes on with it. Where that cannot be, the file is put back as it was.

@@ -7,6 +7,7 @@ import (
 
 	"sightline/internal/audit"
 	"sightline/internal/media"
+	"sightline/internal/onvif"
 )
 
 // TrialPrefix begins the names of streams that show a camera which somebody tries out. They are on nobody's list.
@@ -30,6 +31,9 @@ type Cameras interface {
 	// Add makes a camera a stream of the configuration, and Remove takes one away again that was added so.
 	Add(ctx context.Context, id media.StreamID, source string) error
 	Remove(ctx context.Context, id media.StreamID) error
+	// Find looks for cameras on the networks of this machine, which takes some seconds, and Profiles asks the one with that device service for its video.
+	Find(ctx context.Context) ([]onvif.Device, error)
+	Profiles(ctx context.Context, service, user, password string) ([]onvif.Profile, error)
 }
 
 // cameras lists the streams of the configuration.
@@ -91,4 +95,45 @@ func (s *Server) removeCamera(w http.ResponseWriter, r *http.Request, c caller) 
 		rec.Action, rec.Stream = "remove", string(id)
 		return done(nil), s.opts.Cameras.Remove(r.Context(), id)
 	})
+}
+
+// findCameras looks for cameras on the networks of this machine, for one caller at a time.
+func (s *Server) findCameras(w http.ResponseWriter, r *http.Request, c caller) {
+	s.act(w, r, c, "camera", func(rec *audit.Record) (effect, error) {
+		rec.Action = "find"
+		return s.oneFinds(func() (any, error) {
+			list, err := s.opts.Cameras.Find(r.Context())
+			return map[string]any{"cameras": list}, err
+		}), nil
+	})
+}
+
+// cameraProfiles asks a camera for its video, with its login.
+func (s *Server) cameraProfiles(w http.ResponseWriter, r *http.Request, c caller) {
+	s.act(w, r, c, "camera", func(rec *audit.Record) (effect, error) {
+		var body struct {
+			Service  string `json:"service"`
+			User     string `json:"user"`
+			Password string `json:"password"`
+		}
+		rec.Action = "ask"
+		if err := decode(r, &body); err != nil {
+			return nil, err
+		}
+		return s.oneFinds(func() (any, error) {
+			list, err := s.opts.Cameras.Profiles(r.Context(), body.Service, body.User, body.Password)
+			return map[string]any{"profiles": list}, err
+		}), nil
+	})
+}
+
+// oneFinds has one caller at a time look for cameras; the error of the others is errBusy.
+func (s *Server) oneFinds(do effect) effect {
+	return func() (any, error) {
+		if !s.finding.TryLock() {
+			return nil, errBusy
+		}
+		defer s.finding.Unlock()
+		return do()
+	}
 }

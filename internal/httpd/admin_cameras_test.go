@@ -3,6 +3,7 @@ package httpd
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"sightline/internal/auth"
 	"sightline/internal/media"
+	"sightline/internal/onvif"
 )
 
 // shelf is Cameras in memory: those it was told to add.
@@ -56,6 +58,33 @@ func (c *shelf) Remove(_ context.Context, id media.StreamID) error {
 		return &InputError{"It was not added here."}
 	}
 	return nil
+}
+
+func (*shelf) Find(context.Context) ([]onvif.Device, error) {
+	return []onvif.Device{{Address: netip.MustParseAddr("192.0.2.5"), Service: "http://192.0.2.5/onvif", Name: "Yard"}}, nil
+}
+
+func (*shelf) Profiles(_ context.Context, service, user, password string) ([]onvif.Profile, error) {
+	if password == "" {
+		return nil, &InputError{"It wants a password."}
+	}
+	return []onvif.Profile{{Name: service, Coding: user, Source: "rtsp://192.0.2.5/a"}}, nil
+}
+
+func TestCameras_AreFoundAndAsked(t *testing.T) {
+	s := newSite(t)
+	var found struct{ Cameras []onvif.Device }
+	if rec := s.ask(http.MethodPost, "/api/v1/discoveries", "{}", &found); rec.Event != "camera" || rec.Action != "find" || len(found.Cameras) != 1 || found.Cameras[0].Name != "Yard" {
+		t.Errorf("%+v, recorded as %+v", found, rec)
+	}
+	var had struct{ Profiles []onvif.Profile }
+	body := `{"service":"http://192.0.2.5/onvif","user":"operator","password":"` + s.secret("pass-word") + `"}`
+	if rec := s.ask(http.MethodPost, "/api/v1/discoveries/profiles", body, &had); rec.Action != "ask" || len(had.Profiles) != 1 || had.Profiles[0].Source != "rtsp://192.0.2.5/a" {
+		t.Errorf("%+v, recorded as %+v", had, rec)
+	}
+	if a := s.as(s.tokenOf("root", auth.Admin, "**"), http.MethodPost, "/api/v1/discoveries/profiles", `{"service":"http://192.0.2.5/onvif"}`); a.status != http.StatusBadRequest || !strings.Contains(a.body, "wants a password") {
+		t.Errorf("%+v", a)
+	}
 }
 
 func TestCameras_AreTriedAddedAndRemoved(t *testing.T) {

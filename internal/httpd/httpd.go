@@ -115,7 +115,7 @@ type Server struct {
 	access atomic.Pointer[Access]
 	fan    *viewer.Fan
 
-	auditReading, auditVerifying sync.Mutex // held by the one caller at a time that does so
+	auditReading, auditVerifying, finding sync.Mutex // held by the one caller at a time that does so
 
 	mu       sync.Mutex
 	closing  bool           // no request begins any more; guarded by mu

@@ -160,7 +160,7 @@ func TestPolicy(t *testing.T) {
 							"DELETE /api/v1/users/{name}": {404, "no-user"}, "POST /api/v1/users/{name}/link": {404, "no-user"},
 							"POST /api/v1/invitations": {400, "bad-json"}, "DELETE /api/v1/invitations/{name}": {404, "no-invitation"},
 							"POST /api/v1/alerts/{id}/end-sessions": {404, "no-alert"}, "DELETE /api/v1/keys/{id}": {404, "no-key"}, "POST /api/v1/tokens": {400, "bad-json"},
-							"POST /api/v1/cameras": {400, "bad-json"}, "POST /api/v1/trials": {400, "bad-json"},
+							"POST /api/v1/cameras": {400, "bad-json"}, "POST /api/v1/trials": {400, "bad-json"}, "POST /api/v1/discoveries/profiles": {400, "bad-json"},
 							"DELETE /api/v1/cameras/{stream...}": {400, "bad-input"}, "DELETE /api/v1/trials/{id}": {204, ""},
 						}[rt.pattern]; other {
 							want = o

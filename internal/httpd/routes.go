@@ -83,6 +83,8 @@ func routes() []route {
 		{"GET /api/v1/cameras", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).cameras},
 		{"POST /api/v1/cameras", rule{kind: ruleServer, action: auth.Admin, event: "camera", own: true}, (*Server).addCamera},
 		{"DELETE /api/v1/cameras/{stream...}", rule{kind: ruleServer, action: auth.Admin, event: "camera", own: true}, (*Server).removeCamera},
+		{"POST /api/v1/discoveries", rule{kind: ruleServer, action: auth.Admin, event: "camera", own: true}, (*Server).findCameras},
+		{"POST /api/v1/discoveries/profiles", rule{kind: ruleServer, action: auth.Admin, event: "camera", own: true}, (*Server).cameraProfiles},
 		{"POST /api/v1/trials", rule{kind: ruleServer, action: auth.Admin, event: "camera", own: true}, (*Server).tryCamera},
 		{"DELETE /api/v1/trials/{id}", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).endTrial},
 		{"GET /api/v1/users", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).users},

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
-import { networkInterfaces } from "node:os";
 import { after, before, describe, test } from "node:test";
 import jsQR from "jsqr";
 import { engines, launch } from "./lib/browser.mjs";
+import { Camera, OnvifDevice, ownAddress, password, user } from "./lib/camera.mjs";
 import { Player } from "./lib/page.mjs";
 import { addUser, logIn, press, problem, textOf, texts, visit } from "./lib/people.mjs";
 import { Server } from "./lib/server.mjs";
@@ -312,7 +312,7 @@ for (const engine of engines) {
         }
         return canvas.toDataURL("image/jpeg").split(",")[1];
       }), "base64");
-      const address = Object.values(networkInterfaces()).flat().find((a) => a.family === "IPv4" && !a.internal && !a.address.startsWith("169.254."))?.address;
+      const address = ownAddress();
       if (address === undefined) return t.skip("this machine has no address but its own loopback's");
       const camera = createServer((request, response) => {
         const known = request.headers.authorization === `Basic ${Buffer.from("operator:p@ss/word").toString("base64")}`;
@@ -361,6 +361,50 @@ for (const engine of engines) {
       await press(admin, "dialog[open]", "Remove");
       await eventually("it is gone", async () => (await row()) === undefined);
       assert.deepEqual(await listed(), ["street", "test"]);
+    });
+
+    test("a camera is found on the network, asked for its video, tried and added", async (t) => {
+      const host = ownAddress();
+      if (host === undefined) return t.skip("this machine has no address but its own loopback's");
+      const camera = await Camera.start({ host });
+      t.after(() => camera.stop());
+      const name = `Yard Cam ${camera.port}`;
+      const device = await OnvifDevice.start(name, camera);
+      t.after(() => device.stop());
+      await go("/admin/cameras");
+      await press(admin, ".board", "Find cameras");
+      const found = async () => (await rows("Cameras that were found")).map((r) => r.Name);
+      await eventually("the camera", async () => (await found()).includes(name), 20_000);
+      assert.deepEqual((await found()).filter((n) => /Liar|without/.test(n)), [], "who lies is not listed");
+      await admin.click(`button[aria-label="Choose ${name} at ${host}"]`);
+      await fill("[name=found-login]", user);
+      await fill("[name=found-password]", "not-it");
+      await press(admin, ".asking", "Show its video");
+      await problem(admin, /refuses this user name and password/);
+      await fill("[name=found-password]", password);
+      await press(admin, ".asking", "Show its video");
+      await eventually("its video", async () => {
+        const list = (await rows("Its video")).map((r) => [r.Name, r.Size, r.Coding, r.Address]);
+        assert.deepEqual(list, [["Main stream", "1280×720, 30 fps", "H264", `rtsp://${host}:${camera.port}/street`], ["Sub stream", "640×360, 30 fps", "H264", `rtsp://${host}:${camera.port}/datagrams`]]);
+        return true;
+      }, 20_000);
+      await admin.click('button[aria-label="Try Main stream"]');
+      await eventually("it works", async () => /^It works/.test(await textOf(admin, ".trial [role=status]")), 30_000);
+      assert.equal(await admin.$eval("[name=camera-name]", (e) => e.value), `yard-cam-${camera.port}`);
+      await press(admin, ".board", "Add it");
+      const row = async () => (await rows("Configured cameras")).find((r) => r.Stream === `yard-cam-${camera.port}`);
+      await eventually("it is configured", async () => (await row())?.From === "added here");
+      const page = await admin.browserContext().newPage();
+      await page.goto(`${server.origin}/watch/yard-cam-${camera.port}`);
+      await new Player(page).state("live", 30_000);
+      await page.close();
+      await admin.bringToFront();
+      await admin.click(`button[aria-label="Remove yard-cam-${camera.port}"]`);
+      await press(admin, "dialog[open]", "Remove");
+      await eventually("it is gone", async () => (await row()) === undefined);
+      const records = server.auditRecords().filter((r) => r.event === "camera").map((r) => [r.action, r.subject]);
+      for (const action of ["find", "ask", "try", "add"]) assert.ok(records.some((r) => r[0] === action && r[1] === "root"), `${action} is on record`);
+      for (const [where, text] of [["record", server.auditText()], ["log", server.running.output], ["question", device.asked.join()]]) assert.ok(!text.includes(password), `the password is in the ${where}`);
     });
 
     test("the record is verified", async () => {

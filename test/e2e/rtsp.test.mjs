@@ -1,46 +1,16 @@
 // A network camera: GStreamer's RTSP server with a login, played by the server and watched in a browser.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { X509Certificate } from "node:crypto";
-import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { createInterface } from "node:readline";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { launch } from "./lib/browser.mjs";
+import { Camera, password } from "./lib/camera.mjs";
 import { contrast, difference, Player } from "./lib/page.mjs";
-import { repository, scratch, Server } from "./lib/server.mjs";
+import { scratch, Server } from "./lib/server.mjs";
 import { Viewer } from "./lib/socket.mjs";
-import { within } from "./lib/wait.mjs";
-
-const clip = join(repository, "internal/demo/street.mp4");
-const [user, password] = ["watcher", "canary-Secret-4711"];
-
-class Camera {
-  /** With the files of a certificate and its key it speaks TLS. */
-  static async start(port = 0, ...files) {
-    const camera = new Camera();
-    // Debian's own Python has the bindings (python3-gi, gir1.2-gst-rtsp-server-1.0).
-    const args = [fileURLToPath(new URL("lib/rtsp-camera.py", import.meta.url)), clip, String(port), user, password, ...files];
-    camera.child = spawn("/usr/bin/python3", args, { stdio: ["ignore", "pipe", "inherit"] });
-    camera.exit = once(camera.child, "exit");
-    const [line] = await within("an RTSP camera", 10_000, Promise.race([once(createInterface(camera.child.stdout), "line"), camera.exit]));
-    camera.port = Number(/^ready (\d+)$/.exec(String(line))?.[1]);
-    assert.ok(camera.port > 0, `the camera did not start: ${line}`);
-    return camera;
-  }
-
-  address(path, { scheme = "rtsp", secret = password } = {}) {
-    return `${scheme}://${user}:${secret}@127.0.0.1:${this.port}${path}`;
-  }
-
-  async stop() {
-    this.child.kill("SIGKILL");
-    await this.exit;
-  }
-}
 
 /** A certificate that nobody vouches for, as cameras have it: its files and its fingerprint. */
 function certificate(dir) {
@@ -53,7 +23,7 @@ let camera, secure, server, browser, page, player, files;
 before(async () => {
   files = scratch();
   const own = certificate(files.dir);
-  [camera, secure] = await Promise.all([Camera.start(), Camera.start(0, ...own.files)]);
+  [camera, secure] = await Promise.all([Camera.start(), Camera.start({ files: own.files })]);
   const streams = {
     cam: camera.address("/street"),
     wrong: camera.address("/street", { secret: "not-it" }),
@@ -145,7 +115,7 @@ test("the camera goes away: said within three seconds; it comes back: pictures g
   const stats = await player.state("lost", 3_000);
   t.diagnostic(`said after ${(performance.now() - gone).toFixed(0)} ms: ${stats.reason}`);
   assert.match(stats.reason, /\w/);
-  camera = await Camera.start(camera.port);
+  camera = await Camera.start({ port: camera.port });
   const back = performance.now();
   await player.state("live", 15_000);
   await moving();

@@ -1,7 +1,7 @@
-"""An RTSP camera on the loopback interface, for those who know the login, by Digest. It plays a clip, from its beginning for each client: /street is H.264,
+"""An RTSP camera for those who know the login, by Digest. It plays a clip, from its beginning for each client: /street is H.264,
 /datagrams the same over UDP alone, /h265 and /jpeg are that.
 
-Usage: rtsp-camera.py CLIP PORT USER PASSWORD [CERTIFICATE KEY]. Port 0 takes a free one. Prints "ready PORT". With a certificate it speaks TLS.
+Usage: rtsp-camera.py CLIP ADDRESS PORT USER PASSWORD [CERTIFICATE KEY]. Port 0 takes a free one. Prints "ready PORT". With a certificate it speaks TLS.
 """
 
 import sys
@@ -13,11 +13,11 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
-clip, port, user, password = sys.argv[1:5]
+clip, address, port, user, password = sys.argv[1:6]
 Gst.init(None)
 
 server = GstRtspServer.RTSPServer()
-server.set_address("127.0.0.1")
+server.set_address(address)
 server.set_service(port)
 
 token = GstRtspServer.RTSPToken()
@@ -25,8 +25,8 @@ token.set_string("media.factory.role", "viewer")
 auth = GstRtspServer.RTSPAuth()
 auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
 auth.add_digest(user, password, token)
-if len(sys.argv) > 5:
-    auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(*sys.argv[5:7]))
+if len(sys.argv) > 6:
+    auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(*sys.argv[6:8]))
 server.set_auth(auth)
 
 allowed = GstRtspServer.RTSPPermissions()

@@ -1,4 +1,4 @@
-// A camera's address with its login in it. Pure.
+// A camera's address with its login in it, and a name for its stream. Pure.
 
 /** Puts a login into an address that is a URL with a host; one that it had is replaced. Without a name the address stays as it is. */
 export function withLogin(address: string, name: string, password: string): string {
@@ -7,3 +7,11 @@ export function withLogin(address: string, name: string, password: string): stri
   const login = password === "" ? encodeURIComponent(name) : `${encodeURIComponent(name)}:${encodeURIComponent(password)}`;
   return `${parts[1] ?? ""}${login}@${parts[2] ?? ""}`;
 }
+
+/** What a stream may be called after a camera of that name; empty where nothing of it may stand in one. */
+export const streamName = (camera: string): string =>
+  camera
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._-]+/g, "-")
+    .replaceAll(/^[^a-z0-9]+|-+$/g, "")
+    .slice(0, 64);

@@ -213,6 +213,42 @@ export async function endTrial(stream: string): Promise<void> {
   await request("DELETE", `/api/v1/trials/${encodeURIComponent(stream.replace(/^trial\//, ""))}`);
 }
 
+/** A camera that answered on a network of the server's. What it says of itself is its own claim. */
+export interface FoundCamera {
+  readonly address: string;
+  /** Where it is asked for its video. */
+  readonly service: string;
+  readonly name: string;
+  readonly model: string;
+}
+
+/** Looks for cameras on the server's networks, which takes some seconds. */
+export const findCameras = async (): Promise<FoundCamera[]> =>
+  list(await send("POST", "/api/v1/discoveries", {}), "cameras").map((c) => ({ address: text(c, "address"), service: text(c, "service"), name: text(c, "name"), model: text(c, "model") }));
+
+/** One way to have a camera's video. */
+export interface Profile {
+  readonly name: string;
+  readonly coding: string;
+  /** 0 where the camera does not say. */
+  readonly width: number;
+  readonly height: number;
+  readonly fps: number;
+  /** Without a login. */
+  readonly source: string;
+}
+
+/** Asks a camera for its video, with a login of its own. */
+export const cameraProfiles = async (service: string, user: string, password: string): Promise<Profile[]> =>
+  list(await send("POST", "/api/v1/discoveries/profiles", { service, user, password }), "profiles").map((p) => ({
+    name: text(p, "name"),
+    coding: text(p, "coding"),
+    width: number(p, "width"),
+    height: number(p, "height"),
+    fps: number(p, "fps"),
+    source: text(p, "source"),
+  }));
+
 /** Makes a camera a stream of the configuration. */
 export async function addCamera(stream: string, source: string): Promise<void> {
   await request("POST", "/api/v1/cameras", { stream, source });

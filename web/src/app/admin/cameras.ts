@@ -8,6 +8,7 @@ import { Table } from "../rows.ts";
 import { withLogin } from "./address.ts";
 import { addCamera, cameras, endTrial, removeCamera, streamReports, tryCamera, type Camera } from "./api.ts";
 import { ask } from "./dialog.ts";
+import { Finding, type Found } from "./finding.ts";
 import { field, form, section, textInput, type Desk, type Part } from "./part.ts";
 import { words } from "./strings.ts";
 
@@ -55,6 +56,7 @@ export class Cameras implements Part {
     this.element = el(
       "div",
       "board",
+      new Finding(desk, (found) => this.#take(found)).element,
       section(words.newCamera, el("p", "hint", words.newCameraHint), tryIt, this.#trial.element, add),
       section(words.configured, this.#none, this.#table.element),
     );
@@ -79,6 +81,17 @@ export class Cameras implements Part {
     this.#trial.close();
     this.#trial.show(await tryCamera(this.#source));
     return "";
+  }
+
+  /** Tries a camera that was found. What was typed is replaced. */
+  async #take(found: Found): Promise<string> {
+    this.#address.value = found.source;
+    this.#login.value = found.login;
+    this.#password.value = found.password;
+    this.#name.value = found.name;
+    const said = await this.#try();
+    this.#trial.element.scrollIntoView({ block: "center" });
+    return said;
   }
 
   async #add(): Promise<string> {
