@@ -124,6 +124,12 @@ bench-networks: build test/e2e/node_modules ## measure viewers behind bad networ
 soak-wall: build test/e2e/node_modules ## watch a wall whose cameras, logins and server come and go for MINUTES (20); the last line is JSON
 	node test/bench/soak-wall.mjs $(MINUTES)
 
+eval: build test/e2e/node_modules ## measure all that is promised and write docs/evaluation (under 20 minutes, nothing else running; root for bad networks)
+	go run ./test/eval
+
+eval-quick: build test/e2e/node_modules ## the same in three minutes and less of it, into bin/evaluation
+	go run ./test/eval -quick
+
 screens: build test/e2e/node_modules ## take the pictures of every page anew, into docs/screens
 	node scripts/screens.mjs
 
@@ -147,4 +153,4 @@ bin/vuln/$(GOVULNCHECK)/govulncheck:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart soak-player bench-wall bench-cameras bench-capture soak-capture v4l2 bench-networks bench-fanout attack attack-quick tls-check vulncheck soak-wall screens check clean
+.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart soak-player bench-wall bench-cameras bench-capture soak-capture v4l2 bench-networks bench-fanout attack attack-quick tls-check vulncheck soak-wall eval eval-quick screens check clean

@@ -201,6 +201,7 @@ func (f *benchFlags) run(cmd *cobra.Command, address string) error {
 	}
 	_ = first.Close(transport.CodeNormal, "")
 
+	server := serverOf(target)
 	crowd := load.New(opts)
 	for kind, n := range kinds {
 		if n > 0 {
@@ -213,9 +214,9 @@ func (f *benchFlags) run(cmd *cobra.Command, address string) error {
 	defer running.Wait()
 	defer cancel()
 	if f.findLimit {
-		return f.limit(cmd, crowd, serverOf(target))
+		return f.limit(cmd, crowd, server)
 	}
-	return f.plain(cmd, crowd, serverOf(target))
+	return f.plain(cmd, crowd, server)
 }
 
 // serverOf is the server's process, nil if it is on another machine or cannot be seen.

@@ -54,8 +54,6 @@ func (l *ledger) class(name string) *sums {
 	return l.byClass[name]
 }
 
-func (l *ledger) classes() []string { return slices.Sorted(maps.Keys(l.byClass)) }
-
 // try makes one attempt and takes note of what came of it.
 func (l *ledger) try(ctx context.Context, c *testCase, v *visitor) {
 	if ctx.Err() != nil {
@@ -126,8 +124,10 @@ func (l *ledger) count() (n int) {
 }
 
 func (l *ledger) figures(honest, honestRefused int) figures {
-	f := figures{Honest: honest, HonestRefused: honestRefused}
-	for _, s := range l.byClass {
+	f := figures{Honest: honest, HonestRefused: honestRefused, Said: l.said}
+	for _, name := range slices.Sorted(maps.Keys(l.byClass)) {
+		s := l.byClass[name]
+		f.Classes = append(f.Classes, classFigures{name, len(s.cases), s.attempts, s.refused, s.recorded, s.misses})
 		f.Cases += len(s.cases)
 		f.Attempts += s.attempts
 		f.Refused += s.refused

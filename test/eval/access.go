@@ -1,0 +1,90 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// accessFound is the last line of test/attack.
+type accessFound struct {
+	Cases         int      `json:"cases"`
+	Attempts      int      `json:"attempts"`
+	Refused       int      `json:"refused"`
+	Recorded      int      `json:"recorded"`
+	Honest        int      `json:"honest_sessions"`
+	HonestRefused int      `json:"honest_refused"`
+	Misses        int      `json:"misses"`
+	Classes       []class  `json:"classes"`
+	Said          []string `json:"said"`
+}
+
+type class struct {
+	Name     string `json:"name"`
+	Cases    int    `json:"cases"`
+	Attempts int    `json:"attempts"`
+	Refused  int    `json:"refused"`
+	Recorded int    `json:"recorded"`
+	Misses   int    `json:"misses"`
+}
+
+func measureAccess(ctx context.Context, l *lab) (any, error) {
+	args := []string{"go", "run", "./test/attack", "-quick", "-seed", fmt.Sprint(l.seed)}
+	if l.quick {
+		args = append(args, "-only", "^(origin|token|ticket|matrix|wire)/")
+	} else {
+		args = append(args, "-attempts", "10000")
+	}
+	var found accessFound
+	err := last(ctx, &found, nil, args...)
+	return found, err
+}
+
+// attacks says what the classes of test/attack are.
+func attacks(name string) string {
+	if text, ok := map[string]string{
+		"token": "tokens that are expired, forged, of other kinds, of other keys", "matrix": "every kind of caller at every door", "ticket": "tickets used twice, late, for something else",
+		"origin": "pages of other sites", "frames": "broken and hostile messages", "limit": "too much, too long, too slow", "smuggling": "requests that say two things at once",
+		"log": "names that would forge lines of the log", "kill": "the server killed while it writes its record", "browser": "a real browser on a hostile page", "wire": "what can be read on the network",
+	}[name]; ok {
+		return name + ": " + text
+	}
+	return name
+}
+
+func tellAccess(raw json.RawMessage) (*section, error) {
+	var f accessFound
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return nil, err
+	}
+	s := &section{Intro: fmt.Sprintf("`test/attack` attacks every door of the real server while honest viewers come and go (%d sessions here, %d of them refused). An attempt counts as refused if it got the status that is due and not one byte of a "+
+		"picture, and as recorded if the record on disk holds exactly what is due for it.", f.Honest, f.HonestRefused)}
+	percent := func(n int) string {
+		if f.Attempts == 0 {
+			return "nothing was tried"
+		}
+		return fmt.Sprintf("%.4g %%", 100*float64(n)/float64(f.Attempts))
+	}
+	s.Rows = []verdict{
+		{What: "Unauthorised attempts refused", Got: fmt.Sprintf("%d of %d, %s", f.Refused, f.Attempts, percent(f.Refused)), Claim: "100 %", Limit: "100 %", Holds: f.Attempts > 0 && f.Refused == f.Attempts && f.Misses == 0},
+		{What: "Refused attempts on record", Got: fmt.Sprintf("%d of %d, %s", f.Recorded, f.Attempts, percent(f.Recorded)), Limit: "100 %", Holds: f.Attempts > 0 && f.Recorded == f.Attempts && f.Misses == 0},
+		{What: "Honest viewers refused meanwhile", Got: fmt.Sprintf("%d of %d", f.HonestRefused, f.Honest), Limit: "0", Holds: f.HonestRefused == 0 && f.Honest > 0},
+	}
+	t := &table{Head: []string{"class", "cases", "attempts", "refused", "recorded", "misses"}}
+	for _, c := range f.Classes {
+		t.Rows = append(t.Rows, []string{attacks(c.Name), fmt.Sprint(c.Cases), fmt.Sprint(c.Attempts), fmt.Sprint(c.Refused), fmt.Sprint(c.Recorded), fmt.Sprint(c.Misses)})
+	}
+	s.Blocks = append(s.Blocks, block{Table: t}, text("Packets: all that goes to and from the server while each case is tried once is captured with tshark and searched for credentials, pictures, and the names of streams, people and headers; "+
+		"a word that was sent in clear on purpose proves that the search finds things. What the run said:"))
+	for _, line := range f.Said {
+		s.Blocks = append(s.Blocks, text("`%s`", strings.ReplaceAll(line, "`", "'")))
+	}
+	return s, nil
+}
+
+func sortedKeys[V any](m map[int]V) []int { return slices.Sorted(maps.Keys(m)) }
