@@ -147,6 +147,7 @@ type lane struct {
 	answers []answer
 
 	lastShown, ackTick, least time.Duration
+	lastAcked, lastLate       time.Duration
 	received                  uint32
 	pending                   *adapt.Ack
 	score                     score
@@ -176,7 +177,8 @@ func (l *lane) carry(now time.Duration) {
 	}
 	if now >= l.ackTick {
 		l.ackTick += 100 * time.Millisecond
-		if l.pending != nil {
+		if l.pending != nil && now-l.lastAcked >= 250*time.Millisecond {
+			l.lastAcked = now
 			l.answers = append(l.answers, answer{max(now, time.Duration(l.pending.Arrival)*time.Microsecond) + l.rtt/2, *l.pending})
 			l.pending = nil
 		}
@@ -194,7 +196,15 @@ func (l *lane) arrived(u sent, arrives time.Duration) {
 	l.shown(arrives)
 	l.perSecond += float64(u.bytes) * 8
 	l.pending = &adapt.Ack{Rendition: u.rendition, Seq: u.seq, Arrival: at(arrives), Error: l.rtt / 2, Received: l.received}
-	if way-l.least > 15*time.Millisecond || u.key || u.seq < 10 {
+	late, spacing := way-l.least > 15*time.Millisecond || u.seq < 10, 95*time.Millisecond
+	if late {
+		l.lastLate = arrives
+	}
+	if arrives-l.lastLate > time.Second {
+		spacing = 195 * time.Millisecond
+	}
+	if late || arrives-l.lastAcked >= spacing { // as package watch and the player do
+		l.lastAcked = arrives
 		l.answers = append(l.answers, answer{arrives + l.rtt/2, *l.pending})
 		l.pending = nil
 	}

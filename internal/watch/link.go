@@ -15,7 +15,7 @@ const (
 	firstExchanges = 5
 	firstSpacing   = 150 * time.Millisecond
 	laterSpacing   = 2 * time.Second
-	overdueEvery   = 200 * time.Millisecond // looked for
+	overdueEvery   = 100 * time.Millisecond // looked for
 	// dialTrips is how many round trips it takes until a dial is known to be answered, by TCP; dialTakes is the most time that
 	// all of it may take.
 	dialTrips, dialTakes = 1, 5 * time.Second

@@ -11,16 +11,19 @@ const (
 	baseAge = 15 * time.Second
 	// firstUnits are acknowledged at once on a new connection, whose way nobody knows yet.
 	firstUnits = 10
-	// regular is how long the last acknowledgement must be ago for one when all is well: three pictures of 30 a second and a
+	// regular is how long the last acknowledgement must be ago for one when nothing is late: three pictures of 30 a second and a
 	// bit less. It goes with an arrival, not with a clock: the sender has just sent to all its viewers, and hears of all of them while it is awake.
 	regular = 95 * time.Millisecond
+	// rare is the same once nothing was late for a time of calm: six pictures and a bit less. The sender's window has room for it.
+	rare, calm = 195 * time.Millisecond, time.Second
 	// overdue is how long something may stay unacknowledged when nothing else arrives.
-	overdue = 150 * time.Millisecond
+	overdue = 250 * time.Millisecond
 )
 
 // pace tells after each access unit whether to acknowledge it now. It is pure. The zero value is ready.
 type pace struct {
 	acked time.Duration // when the last acknowledgement was due
+	late  time.Duration // when an access unit was late last, or the connection new
 
 	seen     int
 	since    time.Duration // when the current least was begun
@@ -45,7 +48,15 @@ func (p *pace) Arrived(now, way time.Duration) (acknowledge bool) {
 	if p.aged {
 		base = min(base, p.old)
 	}
-	if p.seen > firstUnits && way-base <= eager && now-p.acked < regular {
+	if p.seen <= firstUnits || way-base > eager {
+		p.late, p.acked = now, now
+		return true
+	}
+	spacing := regular
+	if now-p.late > calm {
+		spacing = rare
+	}
+	if now-p.acked < spacing {
 		return false
 	}
 	p.acked = now

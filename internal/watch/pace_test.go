@@ -29,6 +29,8 @@ func TestPace(t *testing.T) {
 		{"the tenth", 9, frame, way, true},
 		{"a quiet one", 11, frame, way, false},
 		{"a quiet one, the third since", 10, 3 * frame, way, true},
+		{"after a second of calm, the fifth since", 44, frame, way, false},
+		{"after a second of calm, the sixth since", 44, 2 * frame, way, true},
 		{"just within", 100, frame, way + eager, false},
 		{"late", 100, frame, way + eager + 1, true},
 		{"early", 100, frame, way - eager, false},
@@ -72,10 +74,19 @@ func TestPace_ClockOffsetDoesNotMatter(t *testing.T) {
 	}
 }
 
+func TestPace_OneThatIsLateEndsTheCalm(t *testing.T) {
+	var p pace
+	end := quiet(&p, 100, 20*time.Millisecond) + frame
+	p.Arrived(end, 2*eager+20*time.Millisecond)
+	if p.Arrived(end+2*frame, 20*time.Millisecond) || !p.Arrived(end+3*frame, 20*time.Millisecond) {
+		t.Error("the third after one that was late is not the one acknowledged")
+	}
+}
+
 func TestPace_WhatIsLeftIsOverdueAfterAWhile(t *testing.T) {
 	var p pace
-	end := quiet(&p, 50, 20*time.Millisecond) // the last but one was acknowledged
-	acked := end - frame
+	end := quiet(&p, 44, 20*time.Millisecond) // the last but four was acknowledged
+	acked := end - 4*frame
 	if p.Overdue(acked + overdue - 1) {
 		t.Error("overdue too soon")
 	}

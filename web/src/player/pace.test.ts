@@ -26,11 +26,26 @@ test("the first ten are acknowledged at once, and then one in three of those tha
   );
 });
 
-test("what is left is overdue after 150 ms, once", () => {
-  const { pace, end } = quiet(50, 20_000); // the last but one was acknowledged
-  assert.equal(pace.overdue(micros(end - frame + 149_999)), false);
-  assert.equal(pace.overdue(micros(end - frame + 150_000)), true);
-  assert.equal(pace.overdue(micros(end + 150_000)), false);
+test("one in six is acknowledged once nothing was late for a second, and one in three again after one that was", () => {
+  const { pace, end } = quiet(100, 20_000);
+  const spacings = (from: number, n: number): number[] => {
+    const acked = Array.from({ length: n }, (_, i) => i).filter((i) =>
+      pace.arrived(micros(from + i * frame), micros(from + i * frame - 20_000)),
+    );
+    return acked.slice(1).map((at, i) => at - (acked[i] ?? 0));
+  };
+  assert.deepEqual(spacings(end + frame, 24), [6, 6, 6]);
+  const late = end + 25 * frame;
+  assert.equal(pace.arrived(micros(late), micros(late - 40_000)), true);
+  assert.deepEqual(spacings(late + frame, 12), [3, 3, 3]);
+});
+
+test("what is left is overdue after 250 ms, once", () => {
+  const { pace, end } = quiet(44, 20_000); // the last but four was acknowledged
+  const acked = end - 4 * frame;
+  assert.equal(pace.overdue(micros(acked + 249_999)), false);
+  assert.equal(pace.overdue(micros(acked + 250_000)), true);
+  assert.equal(pace.overdue(micros(acked + 350_000)), false);
 });
 
 test("one that takes 15 ms longer than the least is not, one that takes more is", () => {

@@ -1,4 +1,4 @@
-// When to acknowledge what arrived. Normally ten times a second; at once while access units take longer than they need to,
+// When to acknowledge what arrived. Normally five times a second; at once while access units take longer than they need to,
 // since the sender then sends little and must know soon how little. Pure: times are arguments.
 
 import { Least } from "./least.ts";
@@ -9,16 +9,21 @@ const eager = micros(15_000);
 /** These are acknowledged at once on a new connection, whose way nobody knows yet. */
 const firstUnits = 10;
 /**
- * How long the last acknowledgement must be ago for one when all is well: three pictures of 30 a second and a bit less. It goes with
+ * How long the last acknowledgement must be ago for one when nothing is late: three pictures of 30 a second and a bit less. It goes with
  * an arrival, not with a clock: the sender has just sent to all its viewers, and hears of all of them while it is awake.
  */
 const regular = micros(95_000);
+/** The same once nothing was late for a time of calm: six pictures and a bit less. The sender's window has room for it. */
+const rare = micros(195_000);
+const calm = micros(1_000_000);
 /** How long something may stay unacknowledged when nothing else arrives. */
-const overdue = micros(150_000);
+const overdue = micros(250_000);
 
 export class Pace {
   #seen = 0;
   #acked = micros(0);
+  /** When an access unit was late last, or the connection new. */
+  #late = micros(0);
   readonly #least = new Least();
 
   /**
@@ -29,7 +34,9 @@ export class Pace {
     const way = now - capture;
     const least = this.#least.add(now, way);
     this.#seen++;
-    if (this.#seen > firstUnits && way - least <= eager && now - this.#acked < regular) return false;
+    const late = this.#seen <= firstUnits || way - least > eager;
+    if (late) this.#late = now;
+    if (!late && now - this.#acked < (now - this.#late > calm ? rare : regular)) return false;
     this.#acked = now;
     return true;
   }
