@@ -2,6 +2,7 @@ package adapt
 
 import (
 	"math"
+	"math/bits"
 	"slices"
 	"time"
 
@@ -33,6 +34,10 @@ const (
 	// which TCP mends a loss; where access units are further apart than goodputOver it is from one to the next, up to
 	// goodputMost.
 	goodputOver, goodputLeast, goodputMost = 500 * time.Millisecond, 40 * time.Millisecond, 5 * time.Second
+	// unitsMost is how many access units on the way are known, at most.
+	unitsMost = 256
+	// arrivalsOver is for how long arrivals are known, and arrivalsMost how many at most: longer than anything is measured.
+	arrivalsOver, arrivalsMost = 2 * time.Second, 64
 	// startTrips is how many round trips TCP may take over the first access unit on a link that carries far more, and
 	// startLeast how long a page may that begins.
 	startTrips, startLeast = 4, time.Second
@@ -43,60 +48,84 @@ const (
 type Path struct {
 	sent, acked uint32 // bytes of messages, wrapping as FEEDBACK's do
 
-	units    [256]unit     // sent last, a ring
-	nUnits   int           // ever sent
+	units    ring[unit]    // sent last
 	nAcked   int           // of which so many were acknowledged
 	largest  int           // bytes of the largest on the way
 	interval time.Duration // between the last few, the middle one of them; 0: not known
 	lastSent media.Timestamp
 	lastAck  media.Timestamp
 
-	arrivals  [64]arrival // a ring, in the order of arrival
-	nArrivals int
-	judged    int           // of which still has judged so many
-	base      least         // of the way's time
-	empty     time.Duration // what the way's time should be at its least, by the viewer's clock; 0: not known
-	rebased   bool          // the viewer's clock was found to be no help
-	rtt       least
+	arrivals ring[arrival] // in the order of arrival
+	judged   int           // of which still has judged so many
+	base     least         // of the way's time
+	empty    time.Duration // what the way's time should be at its least, by the viewer's clock; 0: not known
+	rebased  bool          // the viewer's clock was found to be no help
+	rtt      least
 }
 
 // unit is an access unit that was sent.
 type unit struct {
 	rendition media.RenditionID
-	seq       uint32
-	began     media.Timestamp // when its first chunk was handed to the socket
-	end       uint32          // Path.sent behind it
-	bytes     int
 	alone     bool // nothing else was on the way
+	seq       uint32
+	end       uint32 // Path.sent behind it
+	bytes     uint32
+	began     media.Timestamp // when its first chunk was handed to the socket
 }
 
 // arrival is an access unit that was acknowledged.
 type arrival struct {
 	at    media.Timestamp
 	began media.Timestamp
-	way   time.Duration // at − began
 	end   uint32
-	bytes int
+	bytes uint32
 	alone bool
 }
+
+// way is how long it took.
+func (a arrival) way() time.Duration { return a.at.Sub(a.began) }
+
+// ring keeps the last of what is put into it. The zero value is ready, and takes no more memory than it has been asked to keep.
+type ring[T any] struct {
+	items []T // the i-th ever put in is at i modulo their number, a power of two
+	n     int // ever put in
+}
+
+// put adds v, and keeps at least the last keep.
+func (r *ring[T]) put(v T, keep int) {
+	if keep > len(r.items) {
+		more := make([]T, max(8, 1<<bits.Len(uint(keep-1))))
+		for i := r.oldest(); i < r.n; i++ {
+			more[i%len(more)] = r.items[i%len(r.items)]
+		}
+		r.items = more
+	}
+	r.items[r.n%len(r.items)] = v
+	r.n++
+}
+
+// oldest is the number of the oldest that is kept.
+func (r *ring[T]) oldest() int { return max(0, r.n-len(r.items)) }
+
+// at is the i-th ever put in, which is still kept.
+func (r *ring[T]) at(i int) *T { return &r.items[i%len(r.items)] }
 
 // Sent takes in that a message of n bytes was handed to the socket.
 func (p *Path) Sent(n int) { p.sent += uint32(n) }
 
 // SentUnit takes in that an access unit was handed over whole, its n bytes by Sent already.
 func (p *Path) SentUnit(id media.RenditionID, seq uint32, n int, began, now media.Timestamp) {
-	p.units[p.nUnits%len(p.units)] = unit{rendition: id, seq: seq, began: began, end: p.sent, bytes: n, alone: p.Empty()}
-	p.nUnits++
+	const few = 5
+	keep := min(max(p.units.n-p.nAcked, few)+1, unitsMost)
+	p.units.put(unit{rendition: id, seq: seq, began: began, end: p.sent, bytes: uint32(n), alone: p.Empty()}, keep)
 	p.largest = max(p.largest, n)
 	p.lastSent = now
-	const few = 5
-	if p.nUnits <= few {
+	if p.units.n <= few {
 		return
 	}
 	var gaps [few]time.Duration
 	for i := range gaps {
-		u, before := p.units[(p.nUnits-1-i)%len(p.units)], p.units[(p.nUnits-2-i)%len(p.units)]
-		gaps[i] = u.began.Sub(before.began)
+		gaps[i] = p.units.at(p.units.n - 1 - i).began.Sub(p.units.at(p.units.n - 2 - i).began)
 	}
 	slices.Sort(gaps[:])
 	p.interval = gaps[few/2]
@@ -118,40 +147,48 @@ func (p *Path) Acked(a Ack, now media.Timestamp) {
 	if int32(a.Received-p.acked) > 0 && int32(p.sent-a.Received) >= 0 {
 		p.acked = a.Received
 	}
-	oldest := max(p.nAcked, p.nUnits-len(p.units))
-	for i := p.nUnits - 1; i >= oldest; i-- {
-		u := p.units[i%len(p.units)]
+	oldest := max(p.nAcked, p.units.oldest())
+	for i := p.units.n - 1; i >= oldest; i-- {
+		u := p.units.at(i)
 		if u.rendition != a.Rendition || u.seq != a.Seq {
 			continue
 		}
 		p.nAcked = i + 1
 		p.largest = 0
-		for j := p.nAcked; j < p.nUnits; j++ {
-			p.largest = max(p.largest, p.units[j%len(p.units)].bytes)
+		for j := p.nAcked; j < p.units.n; j++ {
+			p.largest = max(p.largest, int(p.units.at(j).bytes))
 		}
 		p.rtt.add(now.Sub(u.began), now)
 		if a.Arrival != 0 {
-			way := a.Arrival.Sub(u.began)
-			p.base.add(way, now)
+			p.base.add(a.Arrival.Sub(u.began), now)
 			if a.Error > 0 && !p.rebased {
 				p.empty = a.Error
 			}
-			p.arrivals[p.nArrivals%len(p.arrivals)] = arrival{at: a.Arrival, began: u.began, way: way, end: u.end, bytes: u.bytes, alone: u.alone}
-			p.nArrivals++
+			p.arrived(arrival{at: a.Arrival, began: u.began, end: u.end, bytes: u.bytes, alone: u.alone})
 		}
 		return
 	}
 }
 
-// arrived gives the n-th arrival from the last, 0 being the last itself; ok is false when it is not known any more.
-func (p *Path) arrived(n int) (a arrival, ok bool) {
-	if n >= min(p.nArrivals, len(p.arrivals)) {
-		return arrival{}, false
+// arrived takes in an arrival.
+func (p *Path) arrived(a arrival) {
+	keep := p.arrivals.n - p.arrivals.oldest()
+	if keep == 0 || keep < arrivalsMost && a.at.Sub(p.arrivals.at(p.arrivals.oldest()).at) < arrivalsOver {
+		keep++
 	}
-	return p.arrivals[(p.nArrivals-1-n)%len(p.arrivals)], true
+	p.arrivals.put(a, keep)
 }
 
-func (p *Path) queue(a arrival) time.Duration { return a.way - p.least() }
+// arrival gives the n-th arrival from the last, 0 being the last itself; ok is false when it is not known any more.
+func (p *Path) arrival(n int) (a arrival, ok bool) {
+	i := p.arrivals.n - 1 - n
+	if i < p.arrivals.oldest() {
+		return arrival{}, false
+	}
+	return *p.arrivals.at(i), true
+}
+
+func (p *Path) queue(a arrival) time.Duration { return a.way() - p.least() }
 
 // least is the way's time without a queue. The viewer's clock bounds it: it was set so that the way there and the way back
 // took the same, half of the least round trip, whatever they took in truth. That tells a queue from a long way even on a
@@ -166,13 +203,13 @@ func (p *Path) least() time.Duration {
 // Standing is the queueing on the way that lasts: the least of the last tenth of a second, and of two access units at
 // least.
 func (p *Path) Standing() time.Duration {
-	last, ok := p.arrived(0)
+	last, ok := p.arrival(0)
 	if !ok {
 		return 0
 	}
 	standing := p.queue(last)
 	for n := 1; ; n++ {
-		a, ok := p.arrived(n)
+		a, ok := p.arrival(n)
 		if !ok || n > 1 && last.at.Sub(a.at) > standingOver {
 			return standing
 		}
@@ -184,7 +221,7 @@ func (p *Path) Standing() time.Duration {
 // acknowledged.
 func (p *Path) WorstSince(t media.Timestamp) (worst time.Duration, ok bool) {
 	for n := 0; ; n++ {
-		a, known := p.arrived(n)
+		a, known := p.arrival(n)
 		if !known || a.began < t {
 			return worst, ok
 		}
@@ -204,13 +241,13 @@ func (p *Path) Goodput() (bps int, busy bool) {
 
 // rate measures over the arrivals of the last while, no shorter than shortest; if so wanted, of a busy link alone.
 func (p *Path) rate(shortest, longest time.Duration, busy bool) int {
-	last, ok := p.arrived(0)
+	last, ok := p.arrival(0)
 	if !ok {
 		return 0
 	}
 	first := last
 	for n := 1; ; n++ {
-		a, ok := p.arrived(n)
+		a, ok := p.arrival(n)
 		if !ok || busy && !p.behind(first, a) {
 			break
 		}
@@ -222,7 +259,7 @@ func (p *Path) rate(shortest, longest time.Duration, busy bool) int {
 	over, bytes := last.at.Sub(first.at), last.end-first.end
 	if began := p.queue(first); busy && over < shortest && first.alone && p.empty > 0 && began > max(startTrips*2*p.empty, startLeast) {
 		over += began // the link was busy with the first one as well, and with nothing else
-		bytes += uint32(first.bytes)
+		bytes += first.bytes
 	}
 	if over < shortest {
 		return 0
@@ -233,13 +270,13 @@ func (p *Path) rate(shortest, longest time.Duration, busy bool) int {
 // Growing tells whether the last access units came further apart than they went out: only then is the link given more than
 // it carries. A delay that stays as it is may have other reasons, such as a busy machine.
 func (p *Path) Growing() bool {
-	last, ok := p.arrived(0)
+	last, ok := p.arrival(0)
 	if !ok {
 		return false
 	}
 	first := last
 	for n := 1; last.at.Sub(first.at) < goodputOver; n++ {
-		a, ok := p.arrived(n)
+		a, ok := p.arrival(n)
 		if !ok || !p.behind(first, a) {
 			break
 		}
@@ -255,23 +292,23 @@ func (p *Path) behind(b, a arrival) bool { return b.began.Add(p.least()) < a.at 
 // still is the bit rate at which the last access unit arrived, that had the way to itself; ok is false when there is none
 // that was not judged before.
 func (p *Path) still() (bps float64, ok bool) {
-	last, known := p.arrived(0)
-	if !known || p.judged == p.nArrivals {
+	last, known := p.arrival(0)
+	if !known || p.judged == p.arrivals.n {
 		return 0, false
 	}
-	p.judged = p.nArrivals
+	p.judged = p.arrivals.n
 	if !last.alone {
 		return 0, false
 	}
 	took := p.queue(last)
 	if p.empty > 0 {
-		took = max(took, last.way-p.empty) // where nothing but stills goes out, the least way is a still's
+		took = max(took, last.way()-p.empty) // where nothing but stills goes out, the least way is a still's
 	}
 	return float64(last.bytes) * 8 / max(took, time.Millisecond).Seconds(), true
 }
 
 // Empty reports whether everything that was sent whole has been acknowledged.
-func (p *Path) Empty() bool { return p.nAcked == p.nUnits }
+func (p *Path) Empty() bool { return p.nAcked == p.units.n }
 
 // Rebase takes the way's present time for the least it can be: what looked like a queue does not drain, so it is none.
 func (p *Path) Rebase(now media.Timestamp) {
@@ -300,7 +337,7 @@ func (p *Path) InFlight() int { return int(p.sent - p.acked) }
 // Room reports whether an access unit may go out now to a viewer whose network is believed to carry bps (0: not known).
 // Two may always be on the way.
 func (p *Path) Room(bps int, now media.Timestamp) bool {
-	if p.nUnits-p.nAcked < 2 {
+	if p.units.n-p.nAcked < 2 {
 		return true
 	}
 	if now.Sub(max(p.lastAck, p.lastSent)) > silence {

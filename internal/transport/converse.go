@@ -3,15 +3,13 @@ package transport
 import (
 	"context"
 	"errors"
-
-	"golang.org/x/sync/errgroup"
 )
 
-// Converse runs the two sides of a conversation over conn: read, which ends when conn does, and write, which also ends
-// when its context does. When either ends, or ctx is done, it closes conn with what goodbye makes of the cause, and returns
+// Converse runs the two sides of a conversation over conn: read, in the caller's goroutine, which ends when conn does, and write, in one of its
+// own, which also ends when its context does. Neither ends without an error. When either ends, or ctx is done, it closes conn with what goodbye makes of the cause, and returns
 // the cause once both have ended. The error is never nil.
 func Converse(ctx context.Context, conn Conn, goodbye func(cause error) (Code, string), read func() error, write func(context.Context) error) error {
-	group, ctx := errgroup.WithContext(ctx)
+	ctx, end := context.WithCancelCause(ctx)
 	// What either side meets once conn is closed from here says nothing: the cause is why it was closed.
 	why := func(err error) error {
 		if ctx.Err() != nil && errors.Is(err, ErrClosed) {
@@ -19,19 +17,22 @@ func Converse(ctx context.Context, conn Conn, goodbye func(cause error) (Code, s
 		}
 		return err
 	}
-	group.Go(func() error { return why(read()) })
-	group.Go(func() error {
-		err := why(write(ctx))
-		var closed *CloseError
-		if errors.As(err, &closed) && closed.Remote {
-			return nil // the reader meets the same end, or before it the goodbye that says why
-		}
-		return err
-	})
-	group.Go(func() error {
-		<-ctx.Done() // one of the others ended, or the caller wants an end
+	closed, written := make(chan struct{}), make(chan struct{})
+	context.AfterFunc(ctx, func() { // one of the others ended, or the caller wants an end
+		defer close(closed)
 		_ = conn.Close(goodbye(context.Cause(ctx)))
-		return context.Cause(ctx)
 	})
-	return group.Wait()
+	go func() {
+		defer close(written)
+		err := why(write(ctx))
+		var gone *CloseError
+		if errors.As(err, &gone) && gone.Remote {
+			return // the reader meets the same end, or before it the goodbye that says why
+		}
+		end(err)
+	}()
+	end(why(read()))
+	<-written
+	<-closed
+	return context.Cause(ctx)
 }

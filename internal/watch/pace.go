@@ -9,13 +9,15 @@ const (
 	eager = 15 * time.Millisecond
 	// baseAge is the age at which a least value is forgotten, at the latest after twice that.
 	baseAge = 15 * time.Second
-	// firstUnits are acknowledged at once on a new connection, whose way nobody knows yet.
+	// firstUnits are acknowledged at once on a new connection, and after a pause: nobody knows the way yet.
 	firstUnits = 10
 	// regular is how long the last acknowledgement must be ago for one when nothing is late: three pictures of 30 a second and a
 	// bit less. It goes with an arrival, not with a clock: the sender has just sent to all its viewers, and hears of all of them while it is awake.
 	regular = 95 * time.Millisecond
 	// rare is the same once nothing was late for a time of calm: six pictures and a bit less. The sender's window has room for it.
 	rare, calm = 195 * time.Millisecond, time.Second
+	// pause is the time without any from which the way counts as unknown.
+	pause = time.Second
 	// overdue is how long something may stay unacknowledged when nothing else arrives.
 	overdue = 250 * time.Millisecond
 )
@@ -23,9 +25,11 @@ const (
 // pace tells after each access unit whether to acknowledge it now. It is pure. The zero value is ready.
 type pace struct {
 	acked time.Duration // when the last acknowledgement was due
-	late  time.Duration // when an access unit was late last, or the connection new
+	late  time.Duration // when an access unit was late last, or one of the first
+	last  time.Duration // when the last access unit came
+	run   int           // access units since the start or the last pause
 
-	seen     int
+	begun    bool
 	since    time.Duration // when the current least was begun
 	now, old time.Duration // the least since then, and of the time before
 	aged     bool          // old is meaningful
@@ -35,20 +39,24 @@ type pace struct {
 // offset.
 func (p *pace) Arrived(now, way time.Duration) (acknowledge bool) {
 	switch {
-	case p.seen == 0:
-		p.since, p.now = now, way
+	case !p.begun:
+		p.begun, p.since, p.now = true, now, way
 	case now-p.since > baseAge:
 		p.old, p.aged = p.now, true
 		p.since, p.now = now, way
 	default:
 		p.now = min(p.now, way)
 	}
-	p.seen++
+	if now-p.last > pause {
+		p.run = 0
+	}
+	p.last = now
+	p.run++
 	base := p.now
 	if p.aged {
 		base = min(base, p.old)
 	}
-	if p.seen <= firstUnits || way-base > eager {
+	if p.run <= firstUnits || way-base > eager {
 		p.late, p.acked = now, now
 		return true
 	}

@@ -75,11 +75,28 @@ func TestPace_ClockOffsetDoesNotMatter(t *testing.T) {
 }
 
 func TestPace_OneThatIsLateEndsTheCalm(t *testing.T) {
+	const way = 20 * time.Millisecond
 	var p pace
-	end := quiet(&p, 100, 20*time.Millisecond) + frame
-	p.Arrived(end, 2*eager+20*time.Millisecond)
-	if p.Arrived(end+2*frame, 20*time.Millisecond) || !p.Arrived(end+3*frame, 20*time.Millisecond) {
-		t.Error("the third after one that was late is not the one acknowledged")
+	at := quiet(&p, 100, way) + frame
+	if !p.Arrived(at, way+2*eager) {
+		t.Error("the late one is not acknowledged")
+	}
+	if p.Arrived(at+frame, way) || p.Arrived(at+2*frame, way) || !p.Arrived(at+3*frame, way) {
+		t.Error("the third after it is not the one acknowledged")
+	}
+}
+
+func TestPace_AfterAPauseItBeginsAnew(t *testing.T) {
+	const way = 20 * time.Millisecond
+	var p pace
+	at := quiet(&p, 100, way) + pause + 1
+	for i := range firstUnits {
+		if !p.Arrived(at+time.Duration(i)*frame, way) {
+			t.Errorf("number %d after the pause is not acknowledged", i+1)
+		}
+	}
+	if p.Arrived(at+firstUnits*frame, way) {
+		t.Error("one more is acknowledged")
 	}
 }
 

@@ -25,8 +25,8 @@ import (
 // closeTimeout bounds how long Close waits for room to say goodbye.
 const closeTimeout = time.Second
 
-// readBuffer is how much is read at a time, in bytes.
-const readBuffer = 4 << 10
+// readBuffer is how much is read at a time, in bytes: what viewers say is short, and a publisher's long messages go around it.
+const readBuffer = 512
 
 // deadlineSlack is the part of a timeout by which a connection may live on beyond it: deadlines are set anew only when that much is gone of them, as
 // setting one costs more than reading the clock.
@@ -79,6 +79,7 @@ func Upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, opts Op
 		Subprotocols:     []string{subprotocol},
 		CheckOrigin:      func(*http.Request) bool { return true }, // the caller's job, see above
 		ReadBufferSize:   readBuffer,                               // its own, on top of the strictConn
+		WriteBufferPool:  noWriteBuffers{},                         // a server's writes are our own
 	}
 	conn, err := up.Upgrade(strictWriter{w}, r, nil)
 	if err != nil {
@@ -91,6 +92,15 @@ func Upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, opts Op
 	conn.SetPingHandler(func(data string) error { c.touch(); c.answer([]byte(data)); return nil })
 	return c, nil
 }
+
+// noWriteBuffers keeps the library from having a buffer for each connection that none of its writes would use.
+type noWriteBuffers struct{}
+
+// Get implements websocket.BufferPool: none is kept.
+func (noWriteBuffers) Get() any { return nil }
+
+// Put implements websocket.BufferPool.
+func (noWriteBuffers) Put(any) {}
 
 // RefusedError is a handshake that the server answered with something else than a WebSocket.
 type RefusedError struct {

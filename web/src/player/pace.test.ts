@@ -38,6 +38,7 @@ test("one in six is acknowledged once nothing was late for a second, and one in 
   const late = end + 25 * frame;
   assert.equal(pace.arrived(micros(late), micros(late - 40_000)), true);
   assert.deepEqual(spacings(late + frame, 12), [3, 3, 3]);
+  assert.deepEqual(spacings(late + 50 * second, 18), [1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3]);
 });
 
 test("what is left is overdue after 250 ms, once", () => {

@@ -6,7 +6,7 @@ import { micros, type Micros } from "./units.ts";
 
 /** How much the way of an access unit must have grown above its least. */
 const eager = micros(15_000);
-/** These are acknowledged at once on a new connection, whose way nobody knows yet. */
+/** These are acknowledged at once on a new connection, and after a pause: nobody knows the way yet. */
 const firstUnits = 10;
 /**
  * How long the last acknowledgement must be ago for one when nothing is late: three pictures of 30 a second and a bit less. It goes with
@@ -16,14 +16,18 @@ const regular = micros(95_000);
 /** The same once nothing was late for a time of calm: six pictures and a bit less. The sender's window has room for it. */
 const rare = micros(195_000);
 const calm = micros(1_000_000);
+/** The time without any access unit from which the way counts as unknown. */
+const pause = micros(1_000_000);
 /** How long something may stay unacknowledged when nothing else arrives. */
 const overdue = micros(250_000);
 
 export class Pace {
-  #seen = 0;
+  /** Access units since the start or the last pause. */
+  #run = 0;
   #acked = micros(0);
-  /** When an access unit was late last, or the connection new. */
+  /** When an access unit was late last, or one of the first. */
   #late = micros(0);
+  #last = micros(0);
   readonly #least = new Least();
 
   /**
@@ -33,8 +37,10 @@ export class Pace {
   arrived(now: Micros, capture: Micros): boolean {
     const way = now - capture;
     const least = this.#least.add(now, way);
-    this.#seen++;
-    const late = this.#seen <= firstUnits || way - least > eager;
+    if (now - this.#last > pause) this.#run = 0;
+    this.#last = now;
+    this.#run++;
+    const late = this.#run <= firstUnits || way - least > eager;
     if (late) this.#late = now;
     if (!late && now - this.#acked < (now - this.#late > calm ? rare : regular)) return false;
     this.#acked = now;
