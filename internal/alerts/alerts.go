@@ -38,15 +38,16 @@ type Center struct {
 	log   *slog.Logger
 
 	mu       sync.Mutex
-	detector *detect.Detector // guarded by mu
-	list     []Alert          // oldest first; guarded by mu
-	last     uint64           // guarded by mu
+	detector *detect.Detector  // guarded by mu
+	list     []Alert           // oldest first; guarded by mu
+	last     uint64            // guarded by mu
+	raised   map[string]uint64 // by rule; guarded by mu
 }
 
 // New makes a center that looks at what lines delivers. Each alert that is more than information goes to tell as JSON,
 // which must not wait; nil tells nobody.
 func New(lines *audit.Subscription, opts detect.Options, tell func([]byte), log *slog.Logger) *Center {
-	return &Center{lines: lines, tell: tell, log: log, detector: detect.New(opts)}
+	return &Center{lines: lines, tell: tell, log: log, detector: detect.New(opts), raised: map[string]uint64{}}
 }
 
 // Run looks at records until there are no more, or ctx is done.
@@ -83,6 +84,7 @@ func (c *Center) take(look func(*detect.Detector) []detect.Alert) {
 	var fresh []Alert
 	for _, found := range look(c.detector) {
 		c.last++
+		c.raised[found.Rule]++
 		fresh = append(fresh, Alert{c.last, found})
 	}
 	c.list = append(c.list, fresh...)
@@ -130,6 +132,17 @@ func (c *Center) Find(id uint64) (Alert, bool) {
 		return Alert{}, false
 	}
 	return c.list[at], true
+}
+
+// Raised counts the alerts of each rule since the center was made, of all rules there are.
+func (c *Center) Raised() map[string]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	raised := map[string]uint64{}
+	for _, rule := range detect.Rules() {
+		raised[rule] = c.raised[rule]
+	}
+	return raised
 }
 
 // Muted tells until when rules are mute, by rule, of those that are.

@@ -38,6 +38,7 @@ import (
 	"sightline/internal/ingest"
 	"sightline/internal/invitations"
 	"sightline/internal/media"
+	"sightline/internal/metrics"
 	"sightline/internal/notify"
 	"sightline/internal/onvif"
 	"sightline/internal/preferences"
@@ -64,6 +65,8 @@ type App struct {
 	acme     *acme.Certificates   // nil with a certificate from elsewhere
 	alerts   *alerts.Center
 	webhook  *notify.Webhook
+	metrics  *metrics.Metrics
+	figures  net.Listener // of metrics; nil where nobody asks for them
 	audit    *audit.Log
 	auditKey ed25519.PublicKey
 	witness  *witness.Witness // nil where nobody is told of the record
@@ -99,8 +102,10 @@ func New(cfg config.Config, load func() (config.Config, error), log *slog.Logger
 	if a.capture, err = captureProgram(cfg.Streams); err != nil {
 		return nil, err
 	}
-	limits := hub.Options{MaxViewers: cfg.Limits.Viewers, MaxStreamViewers: cfg.Limits.ViewersPerStream}
-	a.hub = hub.New(limits, a.epoch.Now)
+	a.metrics = a.newMetrics()
+	a.hub = hub.New(hub.Options{
+		MaxViewers: cfg.Limits.Viewers, MaxStreamViewers: cfg.Limits.ViewersPerStream, Arrived: a.metrics.Arrived,
+	}, a.epoch.Now)
 	a.streams = newStreams(a, cfg)
 	files, err := web.Files()
 	if err != nil {
@@ -220,7 +225,7 @@ func (a *App) listen(source authority.Source, files fs.FS, cameras httpd.Cameras
 		return err
 	}
 	a.httpd, err = httpd.New(httpd.Options{
-		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: a.audit, Hub: a.hub, Epoch: a.epoch,
+		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: recorder{a.audit, a.metrics}, Metrics: a.metrics, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Access: a.access, Padding: ingest.Padding(a.cfg.Padding), MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
 		NewCode: a.newCode, Cameras: cameras, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts, Invitations: a.invited,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
@@ -235,6 +240,9 @@ func (a *App) listen(source authority.Source, files fs.FS, cameras httpd.Cameras
 	}
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", a.cfg.Listen, err)
+	}
+	if err := a.listenForFigures(); err != nil {
+		return errors.Join(err, a.listener.Close())
 	}
 	return nil
 }
@@ -301,7 +309,13 @@ func (a *App) linkHost() string {
 }
 
 // Close frees what an App holds that is not run.
-func (a *App) Close() error { return errors.Join(a.listener.Close(), a.audit.Close()) }
+func (a *App) Close() error {
+	err := errors.Join(a.listener.Close(), a.audit.Close())
+	if a.figures != nil {
+		err = errors.Join(err, a.figures.Close())
+	}
+	return err
+}
 
 // witnessGrace is how long the witness may take for the last lines of the record.
 const witnessGrace = 2 * time.Second
@@ -332,6 +346,9 @@ func (a *App) Run(ctx context.Context) error {
 	group.Go(func() error { return a.sessions.Run(captureCtx) })
 	group.Go(func() error { return a.watchExposure(captureCtx) })
 	group.Go(func() error { return a.webhook.Run(captureCtx) })
+	if a.figures != nil {
+		group.Go(func() error { return a.serveFigures(captureCtx) })
+	}
 	if a.acme != nil {
 		group.Go(func() error { return a.acme.Run(captureCtx) })
 	}

@@ -148,6 +148,8 @@ type Log struct {
 	folds   folder
 	lost    gap
 	ended   bool // Run has returned, or is about to
+	health  Health
+	writing time.Time // when the oldest record came that is being written; zero for none
 
 	subMu   sync.Mutex
 	subs    map[*Subscription]bool // nil when Run has ended
@@ -339,6 +341,9 @@ func (l *Log) flush(last bool) {
 	l.mu.Lock()
 	batch, rolled, lost := l.waiting, l.folds.take(now, last), l.lost
 	l.waiting, l.lost, l.ended = nil, gap{}, l.ended || last
+	if len(batch) > 0 {
+		l.writing = batch[0].at
+	}
 	l.mu.Unlock()
 	items := slices.Concat(l.notes, lost.items(l.opts.OnFailure, now), rolled)
 	for _, p := range batch {
@@ -390,6 +395,12 @@ func (l *Log) write(items []item, sign bool, now time.Time) error {
 	l.failing = err != nil
 	if err == nil {
 		l.notes = nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writing, l.health.Failing, l.health.Records = time.Time{}, l.failing, l.tip.seq
+	if err == nil {
+		l.health.Durable = now
 	}
 	return err
 }

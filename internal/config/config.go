@@ -34,6 +34,7 @@ type Config struct {
 	Padding int // bytes on the wire that a picture is filled up to at least; 0: none is filled up
 	Audit   Audit
 	Alerts  Alerts
+	Metrics Metrics
 	Log     Log
 }
 
@@ -170,6 +171,9 @@ type Webhook struct {
 	CA         string // path of the certificates by which the receiver is known; "": the system's
 }
 
+// Metrics is where Prometheus finds the server's figures. Listen, host:port, is empty where it does not.
+type Metrics struct{ Listen string }
+
 // Log is what is logged.
 type Log struct{ Level slog.Level }
 
@@ -259,6 +263,7 @@ func Load(o Options) (Config, error) {
 		errs = append(errs, err)
 	}
 	c.Audit.Path = resolve(c.DataDir, c.Audit.Path)
+	errs = append(errs, c.checkMetrics())
 	errs = append(errs, c.addCameras())
 	if err := errors.Join(errs...); err != nil {
 		return Config{}, err
@@ -327,6 +332,29 @@ func (c *Config) setLogLevel(s string) error {
 		return err
 	}
 	c.Log.Level = level
+	return nil
+}
+
+func (c *Config) setMetricsListen(s string) error {
+	if err := checkListen(s); err != nil {
+		return err
+	}
+	if strings.HasPrefix(s, ":") {
+		s = "127.0.0.1" + s // figures are for everybody who can ask: nobody on the network can, unless somebody says so
+	}
+	c.Metrics.Listen = s
+	return nil
+}
+
+// checkMetrics refuses figures on the port of the server itself, where the system would let both have it.
+func (c *Config) checkMetrics() error {
+	if c.Metrics.Listen == "" {
+		return nil
+	}
+	_, port, _ := net.SplitHostPort(c.Metrics.Listen) // checked
+	if _, own, err := net.SplitHostPort(c.Listen); err == nil && own == port && port != "0" {
+		return fmt.Errorf("metrics.listen: port %s is that of the server itself: choose another, such as 9464", port)
+	}
 	return nil
 }
 

@@ -154,6 +154,20 @@ func TestLoad_SaysWhereAWrongValueCameFrom(t *testing.T) {
 	}
 }
 
+func TestLoad_FiguresNeedAPortOfTheirOwn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sightline.yaml")
+	if err := os.WriteFile(file, []byte("metrics: {listen: \"127.0.0.1:8443\"}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := config.Load(config.Options{File: file, Getenv: none, DataDir: t.TempDir()})
+	if want := "metrics.listen: port 8443 is that of the server itself: choose another, such as 9464"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if _, err := config.Load(config.Options{File: file, Getenv: none, DataDir: t.TempDir(), Listen: ":8444"}); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLoad_DefaultDataDir(t *testing.T) {
 	if os.Geteuid() == 0 {
 		c, err := config.Load(config.Options{Getenv: none})

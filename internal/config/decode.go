@@ -358,6 +358,9 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 		}},
 		key{"audit", func(n *yaml.Node) { d.audit(n, &c.Audit) }},
 		key{"alerts", func(n *yaml.Node) { d.alerts(n, &c.Alerts) }},
+		key{"metrics", func(n *yaml.Node) {
+			d.mapping(n, "metrics", key{"listen", d.text(new(string), "listen", "an address such as 127.0.0.1:9464", c.setMetricsListen)})
+		}},
 		key{"log", func(n *yaml.Node) {
 			d.mapping(n, "log", key{"level", d.text(new(string), "level", "debug, info, warn or error", c.setLogLevel)})
 		}},

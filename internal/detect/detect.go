@@ -146,6 +146,9 @@ func New(opts Options) *Detector {
 // SetSite goes on with other Options. What the rules have learned stays.
 func (d *Detector) SetSite(o Options) { d.opts = o }
 
+// Rules names all rules.
+func Rules() []string { return slices.Sorted(maps.Keys(rules)) }
+
 // IsRule tells whether there is a rule of that name.
 func IsRule(name string) bool {
 	_, ok := rules[name]

@@ -30,6 +30,7 @@ import (
 	"sightline/internal/invitations"
 	"sightline/internal/issuer"
 	"sightline/internal/media"
+	"sightline/internal/metrics"
 	"sightline/internal/oidc"
 	"sightline/internal/preferences"
 	"sightline/internal/revocation"
@@ -87,6 +88,8 @@ type Options struct {
 	Alerts *alerts.Center
 	// NewCode makes a one-time code that logs its holder in as the operator.
 	NewCode func() (string, error)
+	// Metrics is told how long who is let in waits, and what viewers say.
+	Metrics *metrics.Metrics
 	// Cameras are those of the configuration.
 	Cameras Cameras
 	// Restarts tells how often the capture process of a stream had to be started again.

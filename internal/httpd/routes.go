@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"sightline/internal/audit"
 	"sightline/internal/auth"
@@ -49,6 +50,7 @@ type caller struct {
 	principal auth.Principal
 	stream    media.StreamID // for ruleStream and ruleSocket
 	byCookie  bool
+	asked     time.Time // when the request came
 }
 
 // routes is the policy of the server: every route with its rule. There are no others.
@@ -122,8 +124,10 @@ func (s *Server) guard(rt route) http.Handler {
 			rt.serve(s, w, r, caller{})
 			return
 		}
+		asked := time.Now()
 		rec := audit.Record{Event: rt.rule.event, Action: string(rt.rule.action)}
 		c, err := s.identify(r, rt.rule)
+		c.asked = asked
 		rec.Stream = string(c.stream)
 		rec.Subject, rec.TokenID, rec.Session = c.principal.Subject, c.principal.ID, c.principal.ID
 		switch {
@@ -145,6 +149,7 @@ func (s *Server) guard(rt route) http.Handler {
 				s.refuse(w, errNotRecorded)
 				return
 			}
+			s.opts.Metrics.Admitted(rt.rule.event, time.Since(asked), "")
 		}
 		admit(r.Context())
 		rt.serve(s, w, r, c)

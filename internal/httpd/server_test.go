@@ -34,6 +34,7 @@ import (
 	"sightline/internal/hub"
 	"sightline/internal/invitations"
 	"sightline/internal/media"
+	"sightline/internal/metrics"
 	"sightline/internal/preferences"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
@@ -163,6 +164,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 		Hosts: []string{"127.0.0.1", "localhost", "::1"}, Access: Access{Origins: []string{"https://portal.example"}},
 		AuditPath: filepath.Join(s.dir, "audit.jsonl"), AuditKey: s.writeAudit(),
 		MayPublish:  func(id media.StreamID) bool { return id != "yard" },
+		Metrics:     metrics.New(metrics.Sources{}, metrics.Build{}),
 		NewCode:     func() (string, error) { return s.code(), nil },
 		Sessions:    running,
 		Revoke:      s.revoked.Add,

@@ -53,14 +53,16 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
 	err = viewer.Serve(ctx, c.stream, conn, s.opts.Hub, viewer.Options{
 		Epoch: s.opts.Epoch, Fan: s.fan, Until: s.until(c.principal),
 		Renew: func(ticket string) (media.Timestamp, error) { return s.renew(r, c, id, ticket) },
-		Tell:  func(f viewer.Figures) { s.note(id, f) },
+		Tell:  func(f viewer.Figures) { s.note(id, c.stream, f) },
+		Began: func() { s.opts.Metrics.Began(time.Since(c.asked), "") },
 	}, log)
 	log.Info("viewer left", "why", err)
 	s.ended(r, c, "watch", err)
 }
 
-// note keeps how a viewer fares for those who may see it.
-func (s *Server) note(id string, f viewer.Figures) {
+// note keeps how a viewer fares for those who may see it, and counts it among its stream's.
+func (s *Server) note(id string, stream media.StreamID, f viewer.Figures) {
+	s.opts.Metrics.Viewed(stream, f)
 	s.opts.Sessions.Note(id, sessions.Figures{
 		Rendition: f.Rendition, Limit: string(f.Limit), Stills: f.Stills, PaintP50: f.PaintP50, PaintP95: f.PaintP95,
 		BitrateBps: f.BitrateBps,

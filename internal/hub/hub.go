@@ -34,6 +34,9 @@ type Options struct {
 	Linger time.Duration
 	// MaxViewers and MaxStreamViewers bound subscriptions, in all and per stream. Defaults 2000 and 2000.
 	MaxViewers, MaxStreamViewers int
+	// Arrived is told, of each access unit, how long it took from its capture until the server had all of it. It must be quick, must not
+	// wait and must not call the hub. Nil: nobody is told.
+	Arrived func(id media.StreamID, rendition media.Rendition, took time.Duration)
 }
 
 // cachedGOP bounds what a new viewer is given at once instead of waiting for a keyframe: a keyframe follows a request by
@@ -146,6 +149,7 @@ type Figures struct {
 	EncodeP50, EncodeP95 time.Duration // from a picture's slot to its access unit
 	PSNR                 float64       // dB, of the luma
 	SSIM                 float64       // 0 to 1, of the luma
+	Skipped              int           // pictures that newer ones replaced before the encoder took them
 }
 
 type stream struct {
@@ -185,6 +189,10 @@ type rendition struct {
 	keyAsked   media.Timestamp // when the last request went out
 	gop        []*AccessUnit   // since the last keyframe, while worth keeping
 	gopBytes   int
+
+	framesIn, keyframes, bytesIn, skipped uint64
+	out                                   tally
+	dropped                               map[DropReason]uint64 // nil while there is none
 }
 
 // find returns a rendition that the publisher lists, or nil. s.mu is held.

@@ -69,6 +69,7 @@ func (p *Publisher) SetFigures(id media.RenditionID, f Figures) {
 	defer p.s.mu.Unlock()
 	if r := p.s.find(id); r != nil {
 		r.figures = f
+		r.skipped += uint64(max(0, f.Skipped))
 	}
 }
 
@@ -128,7 +129,13 @@ func (p *Publisher) Publish(au *AccessUnit) {
 	}
 	r.nextSeq = au.Seq + 1
 	r.meter.add(au.Bytes, r.toldRate > 0, au.Received)
+	r.framesIn++
+	r.bytesIn += uint64(au.Bytes)
+	if s.hub.opts.Arrived != nil {
+		s.hub.opts.Arrived(s.id, r.info, au.Received.Sub(au.Capture))
+	}
 	if au.Key {
+		r.keyframes++
 		r.clearGOP()
 		r.keyWanted = false
 	}

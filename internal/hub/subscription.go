@@ -23,6 +23,11 @@ const (
 	DropThinned   DropReason = "thinned"   // the viewer needs fewer pictures than there are (JPEG)
 )
 
+// DropReasons lists them all.
+func DropReasons() []DropReason {
+	return []DropReason{DropQueue, DropReference, DropStale, DropReplaced, DropStills, DropThinned}
+}
+
 // Subscription is one viewer's place at a stream. Its methods are safe for concurrent use; only one goroutine takes
 // what Next gives, since the order counts. Nothing may be called after Close but Close.
 type Subscription struct {
@@ -47,6 +52,8 @@ type Subscription struct {
 	chosen   media.RenditionID
 	attached bool
 	dropped  map[DropReason]uint64
+	settled  map[DropReason]uint64 // of dropped, what its renditions have counted; nil while that is nothing
+	out      tally                 // since the rendition counted it last
 }
 
 // Needs is what a viewer would have its rendition encoded at.
@@ -95,6 +102,8 @@ func (sub *Subscription) Next() *AccessUnit {
 	}
 	au := sub.queue[0].au
 	sub.cut(1)
+	sub.out.frames++
+	sub.out.bytes += uint64(au.Bytes)
 	return au
 }
 
@@ -198,6 +207,7 @@ func (sub *Subscription) awaitKey() {
 
 // goOver takes the subscription from its rendition to the next. s.mu and sub.mu are held.
 func (sub *Subscription) goOver() {
+	sub.settle()
 	sub.leave(sub.rendition)
 	sub.rendition, sub.next = sub.next, nil
 }
@@ -206,18 +216,19 @@ func (sub *Subscription) goOver() {
 func (sub *Subscription) detached(r *rendition) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	switch {
-	case sub.next == r:
+	if sub.next == r {
 		sub.next = nil
 		sub.chosen = sub.rendition.info.ID
 		return
-	case sub.next != nil:
-		sub.rendition, sub.next = sub.next, nil
-		sub.needKey = true
-	default:
-		sub.rendition, sub.attached = nil, false
 	}
 	sub.dropAll(DropReference)
+	sub.settle()
+	if sub.next != nil {
+		sub.rendition, sub.next = sub.next, nil
+		sub.needKey = true
+	} else {
+		sub.rendition, sub.attached = nil, false
+	}
 }
 
 // Abandon tells that the access unit taken last was not sent whole, for the reason why: nothing that refers to it goes
@@ -284,6 +295,8 @@ func (sub *Subscription) Select(id media.RenditionID) error {
 	case sub.rendition == r || sub.next == r:
 		return nil
 	case sub.rendition == nil || sub.needKey: // nothing to miss
+		sub.dropAll(DropReplaced)
+		sub.settle()
 		sub.leave(sub.rendition)
 		sub.rendition = r
 		sub.startFrom(r)
@@ -449,6 +462,9 @@ func (sub *Subscription) Close() {
 		return
 	}
 	sub.closed = true
+	sub.mu.Lock()
+	sub.settle()
+	sub.mu.Unlock()
 	sub.leave(sub.rendition)
 	sub.leave(sub.next)
 	sub.rendition, sub.next = nil, nil

@@ -276,6 +276,7 @@ func (s *session) take(b []byte) error {
 		for _, r := range st.Renditions {
 			s.pub.SetFigures(r.ID, hub.Figures{
 				BitrateBps: r.BitrateBps, EncodeP50: micros(r.EncodeP50), EncodeP95: micros(r.EncodeP95), PSNR: r.PSNR, SSIM: r.SSIM,
+				Skipped: r.Skipped,
 			})
 		}
 		s.log.Debug("publisher", "renditions", st.Renditions)

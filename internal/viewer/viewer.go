@@ -59,6 +59,8 @@ type Options struct {
 	Renew func(ticket string) (until media.Timestamp, err error)
 	// Tell is given what the viewer measures, about once a second, and must not wait. Nil where nobody is told.
 	Tell func(Figures)
+	// Began is called once, when the first picture is on its way. Nil where nobody is told.
+	Began func()
 }
 
 // Figures are how a viewer fares. But for Rendition, Limit and Stills they are the viewer's own words.
@@ -72,6 +74,7 @@ type Figures struct {
 	Painted    int           // pictures since the last figures
 	Dropped    int           // pictures that came and were not shown, since then
 	BitrateBps int
+	Stages     *wire.ViewerStages // medians; nil where it does not say
 }
 
 // session is one viewer of one stream.
@@ -210,7 +213,7 @@ func (s *session) figures(st wire.ViewerStats) Figures {
 	us := func(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 	f := Figures{
 		PaintP50: us(st.PaintP50), PaintP95: us(st.PaintP95), ClockError: us(st.ClockError),
-		Painted: st.Painted, Dropped: st.Dropped, BitrateBps: st.BitrateBps,
+		Painted: st.Painted, Dropped: st.Dropped, BitrateBps: st.BitrateBps, Stages: st.Stages,
 	}
 	f.Rendition, _ = s.sub.Rendition()
 	s.mu.Lock()
@@ -758,6 +761,7 @@ func (w *writer) tellNews() error {
 // media sends au, behind its configuration where that is new to the viewer. Control goes out ahead of each chunk, and the
 // rest of a delta that got too old is abandoned.
 func (w *writer) media(au *hub.AccessUnit) error {
+	first := w.config == nil
 	if au.Config != w.config {
 		if err := w.writeFramed(au.Config.Framed); err != nil {
 			return err
@@ -779,6 +783,9 @@ func (w *writer) media(au *hub.AccessUnit) error {
 	w.mu.Lock()
 	w.path.SentUnit(au.Config.Rendition.ID, au.Seq, au.Bytes, began, w.opts.Epoch.Now())
 	w.mu.Unlock()
+	if first && w.opts.Began != nil {
+		w.opts.Began()
+	}
 	return nil
 }
 

@@ -99,6 +99,16 @@ type ViewerStats struct {
 	Dropped    int    `json:"dropped"`
 	BitrateBps int    `json:"bitrate_bps"`
 	Renderer   string `json:"renderer"`
+	// Stages are where the time goes between capture and screen; nil while nothing is shown.
+	Stages *ViewerStages `json:"stages_p50_us,omitempty"`
+}
+
+// ViewerStages are medians of the last second, in microseconds.
+type ViewerStages struct {
+	Encode  int64 `json:"encode"`  // from capture until the encoder gave the picture
+	Network int64 `json:"network"` // from there until it was here
+	Decode  int64 `json:"decode"`  // from there until it was decoded, with the time that it was held back
+	Show    int64 `json:"show"`    // from there to the screen
 }
 
 // Renew is a viewer's new ticket for the stream that it watches: the session goes on under the ticket's leave.

@@ -609,6 +609,7 @@ export class Session {
   #sendStats(): void {
     if (this.#phase.name !== "open") return;
     const now = localNow();
+    const stages = this.#stages.figures(now);
     const before = this.#atLastStats;
     this.#atLastStats = { painted: this.#painted, decoded: this.#decoded, dropped: this.#dropped };
     this.#main?.send(
@@ -621,6 +622,9 @@ export class Session {
         dropped: this.#dropped - before.dropped,
         bitrate_bps: Math.round(this.#bits.perSecond(now)),
         renderer: this.#sink?.name ?? "",
+        stages_p50_us: stages && {
+          encode: Math.round(stages.encode), network: Math.round(stages.network), decode: Math.round(stages.decode), show: Math.round(stages.show),
+        },
       }),
     );
   }

@@ -363,6 +363,8 @@ export interface Stats {
   readonly dropped: number;
   readonly bitrate_bps: number;
   readonly renderer: string;
+  /** Medians of the last second; undefined while nothing is painted. */
+  readonly stages_p50_us: { readonly encode: number; readonly network: number; readonly decode: number; readonly show: number } | undefined;
 }
 
 export interface Feedback {
