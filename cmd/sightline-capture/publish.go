@@ -63,7 +63,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.source, "source", "", "where pictures come from; - reads it from standard input; default: $"+envSource)
 	fs.BoolVar(&f.guard, "guard", false, "refuse network sources that lead to this machine or to its own link")
 	fs.StringVar(&f.publish, "publish", "", "where they go: wss://HOST/ws/publish/STREAM, or fd:N for an inherited socket")
-	fs.StringVar(&f.tokenFile, "token-file", "", "file with the publish token; default: $"+envToken)
+	fs.StringVar(&f.tokenFile, "token-file", "", "file with the publish token; default: $"+envToken+". Not needed where the server takes --certificate alone")
 	fs.StringVar(&f.ca, "ca", "", "PEM file with the certificate authority of the server; default: those the system trusts")
 	fs.StringVar(&f.certificate, "certificate", "", "PEM file with the client certificate to show to the server, where it asks for one; needs --key")
 	fs.StringVar(&f.key, "key", "", "PEM file with that certificate's key; both are read anew for each connection")
@@ -256,7 +256,10 @@ func (f *flags) remote(u *url.URL, token string, log *slog.Logger) (capture.Link
 		tlsConfig.GetClientCertificate = f.clientCertificate
 		tlsConfig.NextProtos = []string{"http/1.1", wire.CertificateProtocol}
 	}
-	header := http.Header{"Authorization": {"Bearer " + token}}
+	header := http.Header{}
+	if token != "" {
+		header.Set("Authorization", "Bearer "+token)
+	}
 	options := ws.Options{ReadLimit: wire.MaxMessageLen, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout}
 	return capture.Link{Dial: func(ctx context.Context) (transport.Conn, error) {
 		conn, err := ws.Dial(ctx, u.String(), header, []string{wire.Subprotocol}, tlsConfig, options)
@@ -310,6 +313,9 @@ func (f *flags) token() (string, error) {
 			return "", fmt.Errorf("--token-file: %w", err)
 		}
 		token = string(bytes.TrimSpace(b))
+	}
+	if token == "" && f.tokenFile == "" && f.certificate != "" {
+		return "", nil // the server's policy may take the certificate alone
 	}
 	if token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", usagef("no usable publish token; give --token-file or set %s (make one with \"sightline token --action publish\")", envToken)

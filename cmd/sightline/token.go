@@ -33,7 +33,7 @@ A stream is named exactly (site/door), by its group (site/* for one level below,
 site/** for all levels), or as ** for every stream. Keep the token like a password:
 one that is bound to a client certificate is of no use to whoever lacks the certificate's key.`,
 		Example: `  sightline token --stream door --action view --ttl 1h --sub alice
-  sightline token --stream 'site/**' --action publish --ttl 720h --sub edge-agent-7
+  sightline token --stream 'site/**' --action publish --ttl 24h --sub edge-agent-7
   sightline token --stream gate --action publish --certificate gate-agent.pem --sub gate-agent`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -59,7 +59,7 @@ one that is bound to a client certificate is of no use to whoever lacks the cert
 			if err := datadir.Make(c.DataDir); err != nil {
 				return err
 			}
-			a, err := auth.Open(c.DataDir, auth.Options{})
+			a, err := auth.Open(c.DataDir, auth.Options{MaxPublishLifetime: c.Auth.PublishTTL})
 			if err != nil {
 				return err
 			}
@@ -89,7 +89,7 @@ one that is bound to a client certificate is of no use to whoever lacks the cert
 	f.StringArrayVar(&streams, "stream", nil, "stream or pattern the token is for; may be repeated")
 	f.StringVar(&action, "action", string(auth.View), "what it allows: view, publish or admin")
 	f.StringVar(&subject, "sub", "", "for whom it is, as the audit record shall name them")
-	f.DurationVar(&ttl, "ttl", time.Hour, "how long it is valid: at most 24h, or 720h to publish")
+	f.DurationVar(&ttl, "ttl", time.Hour, "how long it is valid: at most 24h, or auth.publish-ttl to publish")
 	f.StringVar(&cert, "certificate", "", "PEM file of the client certificate without which the token is worth nothing")
 	f.BoolVar(&asJSON, "json", false, "print token, expires and kid as JSON")
 	return cmd

@@ -105,7 +105,7 @@ func publisherCertificates(c config.Certificates) (*auth.Certificates, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth.publisher-certificates.ca: %w", err)
 	}
-	policy := &auth.Certificates{Roots: pool, Required: c.Required, Streams: map[string][]auth.Pattern{}}
+	policy := &auth.Certificates{Roots: pool, Required: c.Required, WithoutToken: c.WithoutToken, Streams: map[string][]auth.Pattern{}}
 	for name, streams := range c.Streams {
 		for _, s := range streams {
 			policy.Streams[name] = append(policy.Streams[name], auth.Pattern(s)) // CheckPolicy has read it

@@ -129,7 +129,7 @@ func (a *App) openAuth() (err error) {
 	if a.revoked, err = revocation.Open(dir, revocation.Options{Now: a.clock.Now, Log: a.log.With("room", "revocation")}); err != nil {
 		return err
 	}
-	if a.auth, err = auth.Open(dir, auth.Options{Now: a.clock.Now, Check: a.revoked.Check, MaxSessionLifetime: ttl}); err != nil {
+	if a.auth, err = auth.Open(dir, auth.Options{Now: a.clock.Now, Check: a.revoked.Check, MaxSessionLifetime: ttl, MaxPublishLifetime: a.cfg.Auth.PublishTTL}); err != nil {
 		return err
 	}
 	if a.accounts, err = accounts.Open(dir, accounts.Options{Now: a.clock.Now, SessionTTL: ttl, Remember: true}); err != nil {

@@ -33,9 +33,10 @@ type exposure map[string]int
 // exposureOf tells how open a server is with this configuration, these accounts and these keys.
 func exposureOf(cfg config.Config, people []accounts.Account, keys []auth.Key) exposure {
 	e := exposure{
-		"viewers at once":              cfg.Limits.Viewers,
-		"viewers of a stream at once":  cfg.Limits.ViewersPerStream,
-		"length of a login in seconds": int(cfg.Auth.SessionTTL / time.Second),
+		"viewers at once":                      cfg.Limits.Viewers,
+		"viewers of a stream at once":          cfg.Limits.ViewersPerStream,
+		"length of a login in seconds":         int(cfg.Auth.SessionTTL / time.Second),
+		"length of a publish token in seconds": int(cfg.Auth.PublishTTL / time.Second),
 	}
 	add := func(format string, args ...any) { e[fmt.Sprintf(format, args...)] = 1 }
 	for _, p := range people {
@@ -75,6 +76,9 @@ func exposureOf(cfg config.Config, people []accounts.Account, keys []auth.Key) e
 		add("publishers without a certificate")
 	} else if len(c.Streams) == 0 {
 		add("publishers with any certificate of the authority")
+	}
+	if cfg.Auth.Certificates.WithoutToken {
+		add("publishing by a certificate without a token")
 	}
 	for name, streams := range cfg.Auth.Certificates.Streams {
 		for _, s := range streams {

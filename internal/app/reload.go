@@ -63,10 +63,10 @@ func (a *App) reload(cfg config.Config) error {
 // changedForGood names what differs of what a server does not change while it runs. Whatever is not said here to change does not.
 func changedForGood(now, then config.Config) []string {
 	then.Streams, then.Policy, then.Limits, then.Proxies, then.Log, then.Alerts = now.Streams, now.Policy, now.Limits, now.Proxies, now.Log, now.Alerts
-	ttl := then.Auth.SessionTTL
+	session, publish := then.Auth.SessionTTL, then.Auth.PublishTTL
 	then.Auth = now.Auth
-	then.Auth.SessionTTL = ttl
-	names := map[string]string{"DataDir": "data-dir", "Auth": "auth.session-ttl"}
+	then.Auth.SessionTTL, then.Auth.PublishTTL = session, publish
+	names := map[string]string{"DataDir": "data-dir", "Auth": "auth.session-ttl or auth.publish-ttl"}
 	var changed []string
 	for i := range reflect.TypeFor[config.Config]().NumField() {
 		field := reflect.TypeFor[config.Config]().Field(i).Name

@@ -94,7 +94,7 @@ func TestReload_StreamsComeAndGoWhileOthersGoOn(t *testing.T) {
 	fixed.Listen, fixed.DataDir, fixed.Limits.Viewers = "127.0.0.1:1", "/elsewhere", 3
 	fixed.Auth.SessionTTL = time.Minute
 	fixed.Streams = nil
-	if err := a.Reload(t.Context(), fixed); err == nil || !strings.Contains(err.Error(), "listen, data-dir, auth.session-ttl changed") {
+	if err := a.Reload(t.Context(), fixed); err == nil || !strings.Contains(err.Error(), "listen, data-dir, auth.session-ttl or auth.publish-ttl changed") {
 		t.Errorf("what only a new start changes: %v", err)
 	}
 	failing := next

@@ -56,6 +56,9 @@ const (
 	// Leeway is how far a token's iat and nbf may lie ahead of this clock. There is none for exp.
 	Leeway = 30 * time.Second
 
+	// LongestPublish is the longest that a policy may let publish tokens live: they lie in files beside cameras.
+	LongestPublish = 30 * 24 * time.Hour
+
 	audience        = "sightline"
 	maxSubjectBytes = 256
 )
@@ -69,7 +72,7 @@ type Options struct {
 
 	// The longest life a token may have, from iat to exp, when made and when read.
 	MaxViewLifetime    time.Duration // 24 h
-	MaxPublishLifetime time.Duration // 30 days
+	MaxPublishLifetime time.Duration // 24 h; at most LongestPublish
 	MaxAdminLifetime   time.Duration // 24 h
 	MaxSessionLifetime time.Duration // 12 h
 }
@@ -84,7 +87,7 @@ func (o Options) withDefaults() Options {
 		value time.Duration
 	}{
 		{&o.MaxViewLifetime, 24 * time.Hour},
-		{&o.MaxPublishLifetime, 30 * 24 * time.Hour},
+		{&o.MaxPublishLifetime, 24 * time.Hour},
 		{&o.MaxAdminLifetime, 24 * time.Hour},
 		{&o.MaxSessionLifetime, 12 * time.Hour},
 	} {
@@ -127,7 +130,7 @@ func Open(dir string, opts Options) (*Authenticator, error) {
 		codes:   NewVault[Principal](maxCodes, maxCodes),
 		tickets: NewVault[ticket](maxTickets, maxTicketsPerSubject),
 	}
-	longest := slices.Max(slices.Collect(maps.Values(a.lifetime)))
+	longest := max(LongestPublish, slices.Max(slices.Collect(maps.Values(a.lifetime)))) // whatever another process that rotates keys is told
 	_, made, err := datadir.Secret(dir, activeKeyFile, func() ([]byte, error) { return newKeyPEM(opts.Now()) })
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)

@@ -18,6 +18,37 @@ type Certificates struct {
 	Required bool
 	// Streams tells by a certificate's name what may be published with it. None: with any of them whatever the token allows.
 	Streams map[string][]Pattern
+	// WithoutToken lets a certificate publish what Streams names it with without a token beside it.
+	WithoutToken bool
+}
+
+// CertificatePrefix begins the subjects and IDs of those whom certificates speak for without a token. They last for as long as the
+// certificate does, so that what is revoked of them is never forgotten.
+const CertificatePrefix = "certificate:"
+
+// Certified gives whom the certificate shown[0] speaks for that came without a token: who may publish what c names it with. Its
+// ID has the Thumbprint. The error wraps ErrMissing where certificates alone are worth nothing, else it is Bind's or that of Options.Check.
+func (a *Authenticator) Certified(c *Certificates, shown []*x509.Certificate, s media.StreamID) (Principal, error) {
+	if c == nil || !c.WithoutToken || len(shown) == 0 {
+		return Principal{}, fmt.Errorf("connection: %w", ErrMissing)
+	}
+	cert := shown[0]
+	name, listed := c.nameFor(cert, s)
+	if !listed && len(c.Streams) == 0 { // it would be worth everything
+		return Principal{}, fmt.Errorf("connection: %w", ErrMissing)
+	}
+	thumbprint := Thumbprint(cert)
+	p, err := a.Bind(Principal{
+		Subject: CertificatePrefix + name, ID: CertificatePrefix + thumbprint, Kind: KindPublish, Certificate: thumbprint,
+		Grants: []Grant{{Actions: []Action{Publish}, Streams: c.Streams[name]}}, Issued: cert.NotBefore, Expires: cert.NotAfter,
+	}, c, shown, Publish, s)
+	if err == nil {
+		err = a.check(p, "")
+	}
+	if err != nil {
+		return Principal{}, err
+	}
+	return p, nil
 }
 
 // Thumbprint is the name that tokens know a certificate by: x5t#S256 (RFC 8705, section 3.1).
@@ -55,7 +86,7 @@ func (a *Authenticator) Bind(p Principal, c *Certificates, shown []*x509.Certifi
 		return Principal{}, fmt.Errorf("certificate: %w", ErrBadCertificate) // the cause may quote it
 	case bound && p.Certificate != Thumbprint(cert):
 		return Principal{}, fmt.Errorf("token of another certificate: %w", ErrOtherCertificate)
-	case publishing && len(c.Streams) > 0 && !c.names(cert, s):
+	case publishing && len(c.Streams) > 0 && !c.isFor(cert, s):
 		return Principal{}, fmt.Errorf("certificate for other streams: %w", ErrOtherCertificate)
 	}
 	if cert.NotAfter.Before(p.Expires) {
@@ -64,13 +95,22 @@ func (a *Authenticator) Bind(p Principal, c *Certificates, shown []*x509.Certifi
 	return p, nil
 }
 
-// names tells whether a name of cert's is listed with s: its DNS names, or where it has none its subject's common name.
-func (c *Certificates) names(cert *x509.Certificate, s media.StreamID) bool {
+// nameFor is the first of cert's names that is listed with s: its DNS names, or where it has none its subject's common name.
+func (c *Certificates) nameFor(cert *x509.Certificate, s media.StreamID) (name string, listed bool) {
 	names := cert.DNSNames
 	if len(names) == 0 {
 		names = []string{cert.Subject.CommonName}
 	}
-	return slices.ContainsFunc(names, func(name string) bool {
+	i := slices.IndexFunc(names, func(name string) bool {
 		return slices.ContainsFunc(c.Streams[name], func(p Pattern) bool { return p.Matches(s) })
 	})
+	if i < 0 {
+		return "", false
+	}
+	return names[i], true
+}
+
+func (c *Certificates) isFor(cert *x509.Certificate, s media.StreamID) bool {
+	_, listed := c.nameFor(cert, s)
+	return listed
 }

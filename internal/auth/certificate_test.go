@@ -129,6 +129,64 @@ func TestBind(t *testing.T) {
 	}
 }
 
+// A certificate alone publishes what it is listed with, where the policy says so, and nothing else.
+func TestCertified(t *testing.T) {
+	b := newBench(t)
+	ca, caKey := issue(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "Agents"}, NotBefore: b.now.Add(-time.Hour), NotAfter: b.now.Add(1000 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}, nil, nil)
+	foreign, foreignKey := issue(t, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "Agents"}, NotBefore: b.now.Add(-time.Hour), NotAfter: b.now.Add(1000 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}, nil, nil)
+	agent := func(name string, until time.Duration, parent *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
+		cert, _ := issue(t, &x509.Certificate{
+			Subject: pkix.Name{CommonName: name}, NotBefore: b.now.Add(-time.Hour), NotAfter: b.now.Add(until),
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}, parent, key)
+		return cert
+	}
+	good := agent("gate-agent", 900*time.Hour, ca, caKey)
+	roots := x509.NewCertPool()
+	roots.AddCert(ca)
+	streams := map[string][]auth.Pattern{"gate-agent": {"gate/**"}, "yard-agent": {"yard"}}
+	alone := &auth.Certificates{Roots: roots, Streams: streams, WithoutToken: true}
+	for _, c := range []struct {
+		name   string
+		policy *auth.Certificates
+		shown  []*x509.Certificate
+		want   error
+	}{
+		{"a good one", alone, []*x509.Certificate{good}, nil},
+		{"none", alone, nil, auth.ErrMissing},
+		{"no policy", nil, []*x509.Certificate{good}, auth.ErrMissing},
+		{"a policy that wants a token", &auth.Certificates{Roots: roots, Streams: streams}, []*x509.Certificate{good}, auth.ErrMissing},
+		{"a policy that names nobody", &auth.Certificates{Roots: roots, WithoutToken: true}, []*x509.Certificate{good}, auth.ErrMissing},
+		{"another stream's", alone, []*x509.Certificate{agent("yard-agent", time.Hour, ca, caKey)}, auth.ErrOtherCertificate},
+		{"one that is not listed", alone, []*x509.Certificate{agent("mallory", time.Hour, ca, caKey)}, auth.ErrOtherCertificate},
+		{"one without a name", alone, []*x509.Certificate{agent("", time.Hour, ca, caKey)}, auth.ErrOtherCertificate},
+		{"an expired one", alone, []*x509.Certificate{agent("gate-agent", -time.Second, ca, caKey)}, auth.ErrExpiredCertificate},
+		{"a stranger's of the same name", alone, []*x509.Certificate{agent("gate-agent", time.Hour, foreign, foreignKey)}, auth.ErrBadCertificate},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p, err := b.Certified(c.policy, c.shown, "gate/north")
+			if !errors.Is(err, c.want) || err != nil && len(p.Grants) > 0 {
+				t.Fatalf("got %+v, %v, want %v", p, err, c.want)
+			}
+			if err != nil {
+				return
+			}
+			if p.Subject != "certificate:gate-agent" || p.ID != "certificate:"+auth.Thumbprint(good) || !p.Expires.Equal(good.NotAfter) {
+				t.Errorf("it speaks for %+v", p)
+			}
+			if p.Allows(auth.Publish, "gate/north") != nil || p.Allows(auth.Publish, "yard") == nil || p.Allows(auth.View, "gate/north") == nil {
+				t.Errorf("it may %+v", p.Grants)
+			}
+		})
+	}
+}
+
 func TestVerify_TokenOfACertificate(t *testing.T) {
 	b := newBench(t)
 	const thumbprint = "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2" // no SHA-256 ends so

@@ -20,7 +20,7 @@ import (
 // openAt opens the keys in dir with the bench's clock: a second process with the same data directory.
 func (b *bench) openAt(tb testing.TB, dir string) *auth.Authenticator {
 	tb.Helper()
-	a, err := auth.Open(dir, auth.Options{Now: func() time.Time { return b.now }})
+	a, err := auth.Open(dir, auth.Options{Now: func() time.Time { return b.now }, MaxPublishLifetime: auth.LongestPublish})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -57,6 +57,8 @@ type ACME struct {
 type Auth struct {
 	Origins    []string // of other sites whose pages may open connections: "https://portal.example.org"
 	SessionTTL time.Duration
+	// PublishTTL is the longest that a publish token may be good for.
+	PublishTTL time.Duration
 	Issuers    []Issuer // others whose tokens are accepted
 	OIDC       OIDC
 	// Certificates are what publishers show beside their tokens.
@@ -68,6 +70,8 @@ type Certificates struct {
 	CA       string              // file of the authority's certificates
 	Required bool                // nobody publishes without one
 	Streams  map[string][]string // patterns by the certificate's name; none: any of them will do for what the token allows
+	// WithoutToken lets certificates publish what Streams names them with, without a token.
+	WithoutToken bool
 }
 
 // Issuer is somebody else whose tokens are accepted, and what they are worth.
@@ -201,7 +205,7 @@ func defaultRendition(name string, codec media.Codec) Rendition {
 func defaults() Config {
 	return Config{
 		Listen: ":8443",
-		Auth:   Auth{SessionTTL: maxSessionTTL},
+		Auth:   Auth{SessionTTL: maxSessionTTL, PublishTTL: 24 * time.Hour},
 		Limits: Limits{Viewers: 2000, ViewersPerStream: 1000},
 		Audit:  Audit{Path: "audit.jsonl", RotateBytes: 64 << 20, Keep: 32, OnFailure: "refuse"},
 		Log:    Log{Level: slog.LevelInfo},

@@ -38,8 +38,9 @@ func (e *Error) Error() string { return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Li
 
 // The bounds of numbers.
 const (
-	minSessionTTL = time.Minute
+	minTTL        = time.Minute
 	maxSessionTTL = 12 * time.Hour
+	maxPublishTTL = 30 * 24 * time.Hour
 	maxViewers    = 1_000_000
 	maxStreams    = 10_000
 	maxGroupRunes = 64
@@ -450,18 +451,8 @@ func (d *decoder) auth(n *yaml.Node, a *Auth) {
 				a.Origins = append(a.Origins, origin)
 			})
 		}},
-		key{"session-ttl", func(n *yaml.Node) {
-			s, ok := d.scalar(n, "session-ttl", "a duration such as 12h or 30m", "!!str")
-			if !ok {
-				return
-			}
-			ttl, err := time.ParseDuration(s)
-			if err != nil || ttl < minSessionTTL || ttl > maxSessionTTL {
-				d.fail(n, "session-ttl is %.20q: want a duration from %s to %s", s, minSessionTTL, maxSessionTTL)
-				return
-			}
-			a.SessionTTL = ttl
-		}},
+		key{"session-ttl", d.lifetime(&a.SessionTTL, "session-ttl", maxSessionTTL)},
+		key{"publish-ttl", d.lifetime(&a.PublishTTL, "publish-ttl", maxPublishTTL)},
 		key{"issuers", func(n *yaml.Node) {
 			d.list(n, "issuers", maxListItems, func(n *yaml.Node) {
 				i := Issuer{}
@@ -501,6 +492,7 @@ func (d *decoder) certificates(n *yaml.Node, c *Certificates) {
 		n, "publisher-certificates",
 		key{"ca", d.text(&c.CA, "ca", "a path", notEmpty)},
 		key{"required", d.boolean(&c.Required, "required")},
+		key{"without-token", d.boolean(&c.WithoutToken, "without-token")},
 		key{"streams", func(n *yaml.Node) {
 			c.Streams = map[string][]string{}
 			d.members(n, "streams", func(k, v *yaml.Node) {
@@ -518,6 +510,25 @@ func (d *decoder) certificates(n *yaml.Node, c *Certificates) {
 	)
 	if len(d.errs) == before && c.CA == "" {
 		d.fail(n, "publisher-certificates lacks its ca: name the file of the authority that issues them")
+	}
+	if len(d.errs) == before && c.WithoutToken && len(c.Streams) == 0 {
+		d.fail(n, "publisher-certificates without-token needs streams: name what each certificate may publish")
+	}
+}
+
+// lifetime reads how long a credential may be good for at most.
+func (d *decoder) lifetime(to *time.Duration, what string, longest time.Duration) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		s, ok := d.scalar(n, what, "a duration such as 12h or 30m", "!!str")
+		if !ok {
+			return
+		}
+		ttl, err := time.ParseDuration(s)
+		if err != nil || ttl < minTTL || ttl > longest {
+			d.fail(n, "%s is %.20q: want a duration from %s to %s", what, s, minTTL, longest)
+			return
+		}
+		*to = ttl
 	}
 }
 
@@ -561,6 +572,9 @@ func (d *decoder) policyTest(n *yaml.Node) (t PolicyTest) {
 func (d *decoder) issuer(i *Issuer) []key {
 	return []key{
 		{"name", d.text(&i.Name, "name", "a short name such as portal", func(s string) error {
+			if s == "certificate" {
+				return fmt.Errorf("%q is what publishers with certificates are called: take another name", s)
+			}
 			if !issuerGrammar.MatchString(s) {
 				return fmt.Errorf("%.80q is no short name: want at most 32 of a-z, 0-9 and -", s)
 			}

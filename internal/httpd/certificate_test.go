@@ -15,6 +15,7 @@ import (
 
 	"sightline/internal/audit"
 	"sightline/internal/auth"
+	"sightline/internal/revocation"
 	"sightline/internal/transport"
 	"sightline/internal/transport/ws"
 	"sightline/internal/wire"
@@ -71,6 +72,61 @@ func TestHandshake_OnlyWhoHasACertificateIsAsked(t *testing.T) {
 			t.Errorf("%q: asked is %t, %q was taken", c.protocols, asked, got)
 		}
 		_ = conn.Close()
+	}
+}
+
+// Where the policy takes a certificate alone, it is worth that at the publishers' door and at no other, and until it is revoked.
+func TestPublish_ByCertificateAlone(t *testing.T) {
+	s := newSite(t)
+	mine, pool := selfSigned(t)
+	policy := &auth.Certificates{Roots: pool, Required: true, WithoutToken: true, Streams: map[string][]auth.Pattern{"gate-agent": {"door"}}}
+	s.server.SetAccess(Access{Certificates: policy})
+	dial := func(path string, header http.Header, certificates ...tls.Certificate) (*ws.Conn, error) {
+		config := s.tls.Clone()
+		config.Certificates = certificates
+		config.NextProtos = []string{"http/1.1", wire.CertificateProtocol}
+		return ws.Dial(t.Context(), "wss://"+s.addr+path, header, []string{wire.Subprotocol}, config, ws.Options{ReadLimit: wire.MaxMessageLen})
+	}
+	for _, c := range []struct {
+		name, path   string
+		header       http.Header
+		certificates []tls.Certificate
+		reason       string
+	}{
+		{"none", "/ws/publish/door", nil, nil, "missing"},
+		{"at the viewers' door", "/ws/watch/door", nil, []tls.Certificate{mine}, "missing"},
+		{"another stream", "/ws/publish/gate", nil, []tls.Certificate{mine}, "other-certificate"},
+		{"behind a bad token", "/ws/publish/door", http.Header{"Authorization": {"Bearer x"}}, []tls.Certificate{mine}, "malformed"},
+		{"from a page", "/ws/publish/door", http.Header{"Origin": {s.origin()}}, []tls.Certificate{mine}, "missing"},
+		{"alone", "/ws/publish/door", nil, []tls.Certificate{mine}, ""},
+	} {
+		conn, err := dial(c.path, c.header, c.certificates...)
+		if (err == nil) != (c.reason == "") {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		records := s.audit.attempts()
+		if len(records) != 1 || records[0].Reason != c.reason {
+			t.Fatalf("%s: %+v", c.name, records)
+		}
+		if err != nil {
+			continue
+		}
+		if records[0].Subject != "certificate:gate-agent" || records[0].Verdict != audit.Granted {
+			t.Errorf("on record as %+v", records[0])
+		}
+		if err := s.revoked.Add(revocation.Entry{Kind: revocation.Token, Value: records[0].TokenID}); err != nil {
+			t.Fatal(err)
+		}
+		if got := closeError(t, conn); got.Code != transport.CodeExpired {
+			t.Errorf("the publisher is told %v", got)
+		}
+	}
+	s.audit.attempts()
+	if _, err := dial("/ws/publish/door", nil, mine); err == nil {
+		t.Error("a revoked certificate publishes")
+	}
+	if list := s.audit.attempts(); len(list) != 1 || list[0].Reason != "revoked" {
+		t.Errorf("on record as %+v", list)
 	}
 }
 

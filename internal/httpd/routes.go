@@ -183,8 +183,8 @@ const ticketPrefix = "ticket."
 // credentialNames are query parameters in which people put credentials.
 func credentialNames() []string { return []string{"token", "access_token", "ticket", "jwt", "code"} }
 
-// identify finds out who a request speaks for: by ticket, by bearer token or by the session cookie, in this order, and
-// only by the first that is there.
+// identify finds out who a request speaks for: by ticket, by bearer token, by the session cookie or, where it publishes, by the client
+// certificate alone, in this order, and only by the first that is there.
 func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 	var c caller
 	if rl.onStream() {
@@ -232,6 +232,10 @@ func (s *Server) identify(r *http.Request, rl rule) (caller, error) {
 		c.principal, err = s.opts.Auth.Verify(token, kinds...)
 	default:
 		cookie, cookieErr := r.Cookie(sessionCookie)
+		if cookieErr != nil && rl.kind == ruleSocket && rl.action == auth.Publish && origin == "" {
+			c.principal, err = s.opts.Auth.Certified(access.Certificates, shown(r), c.stream)
+			return c, err
+		}
 		if cookieErr != nil {
 			return c, auth.ErrMissing
 		}

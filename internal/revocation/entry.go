@@ -78,13 +78,15 @@ func (e Entry) Validate() error {
 	return nil
 }
 
-// over tells that all that e bars has expired by itself, where nothing lives longer than keep.
+// over tells that all that e bars has expired by itself, where no token lives longer than keep. Certificates may live for years: what may bar
+// one is never over.
 func (e Entry) over(now time.Time, keep time.Duration) bool {
 	latest := e.At
 	if e.Before.After(latest) {
 		latest = e.Before
 	}
-	return e.Kind != Key && now.After(latest.Add(keep))
+	barsTokensAlone := e.Kind == Token || e.Kind == Subject
+	return barsTokensAlone && !strings.HasPrefix(e.Value, auth.CertificatePrefix) && now.After(latest.Add(keep))
 }
 
 // entryJSON is a line of the file.

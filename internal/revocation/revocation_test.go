@@ -270,15 +270,19 @@ func TestOpen_CompactsWhatIsOver(t *testing.T) {
 	b.WriteString(`{"at":"2025-01-01T00:00:00Z","kind":"key","value":"key-1"}` + "\n")
 	b.WriteString(`{"at":"2025-01-01T00:00:00Z","kind":"subject","value":"alice","before":"2027-01-01T00:00:00Z"}` + "\n")
 	b.WriteString(`{"at":"2026-03-03T00:00:00Z","kind":"token","value":"new"}` + "\n")
+	// Certificates are not over with tokens, so neither is what bars them.
+	b.WriteString(`{"at":"2025-01-01T00:00:00Z","kind":"token","value":"certificate:abc"}` + "\n")
+	b.WriteString(`{"at":"2025-01-01T00:00:00Z","kind":"subject","value":"certificate:gate","before":"2025-01-01T00:00:00Z"}` + "\n")
+	b.WriteString(`{"at":"2025-01-01T00:00:00Z","kind":"all","before":"2025-01-01T00:00:00Z"}` + "\n")
 	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	l := mustOpen(t, dir)
 	data, err := os.ReadFile(path)
-	if err != nil || strings.Count(string(data), "\n") != 3 {
+	if err != nil || strings.Count(string(data), "\n") != 6 {
 		t.Errorf("%d lines are left, %v", strings.Count(string(data), "\n"), err)
 	}
-	for _, p := range []auth.Principal{{KeyID: "key-1"}, {Subject: "alice", Issued: start}, {ID: "new"}} {
+	for _, p := range []auth.Principal{{KeyID: "key-1"}, {Subject: "alice", Issued: start}, {ID: "new"}, {ID: "certificate:abc", Issued: start}, {Subject: "certificate:gate", Issued: time.Unix(1_700_000_000, 0)}, {ID: "any", Issued: time.Unix(1_700_000_000, 0)}} {
 		if l.Check(p, "") == nil {
 			t.Errorf("%+v is free", p)
 		}

@@ -82,6 +82,24 @@ test("browsers see nothing of this, and watch what was published", async () => {
   }
 });
 
+test("a certificate that is taken alone publishes without a token, over a restart of the server", async () => {
+  writeFileSync(join(server.dataDir, "sightline.yaml"), config(`${named}, without-token: true`));
+  await server.running.line(/configuration taken up/);
+  const pair = agents.issue("gate-agent", "alone");
+  const agent = publish("", pair);
+  try {
+    await agent.line(/connected/);
+    assert.equal(attempts().at(-1).subject, "certificate:gate-agent");
+    const before = attempts().length;
+    await server.running.stop();
+    await server.restart();
+    await eventually("the agent to come back", () => attempts().length > before);
+    assert.deepEqual(attempts().slice(before).map((r) => [r.verdict, r.subject]), [["granted", "certificate:gate-agent"]]);
+  } finally {
+    await agent.stop();
+  }
+});
+
 test("a policy that asks for less is taken up while the server runs", async () => {
   writeFileSync(join(server.dataDir, "sightline.yaml"), config("required: false"));
   await server.running.line(/configuration taken up/);
