@@ -190,13 +190,13 @@ func (a *App) runCapture(ctx context.Context, s config.Stream, level slog.Level)
 		Env:     []string{"SIGHTLINE_SOURCE=" + s.Source.Reveal(), "PATH=/usr/bin:/bin", "LC_ALL=C"},
 		Serve: func(ctx context.Context, conn net.Conn) error {
 			return ingest.Serve(ctx, s.ID, pipe.New(conn, wire.MaxMessageLen), a.hub, ingest.Options{
-				Epoch: a.epoch, LeftState: media.StateRestarting,
+				Epoch: a.epoch, LeftState: media.StateRestarting, LeftCause: media.CauseRestarted,
 				LeftDetail: "The capture process ended; it is being started again.", Padding: ingest.Padding(a.cfg.Padding),
 			}, log)
 		},
 		Restarting: func(why error) {
 			a.streams.restarted(s.ID, redactor(s.Source)(why.Error()))
-			a.hub.SetStatus(s.ID, media.StateRestarting, "The capture process ended unexpectedly; it is being started again.")
+			a.hub.SetStatus(s.ID, media.StateRestarting, media.CauseRestarted, "The capture process ended unexpectedly; it is being started again.")
 		},
 		Redact: redactor(s.Source),
 	}, log)

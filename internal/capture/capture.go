@@ -228,16 +228,16 @@ func (c *Capture) runLink(ctx context.Context, link Link) error {
 	return nil
 }
 
-// setStatus tells the server, if there is one, what the source is doing.
-func (c *Capture) setStatus(state media.State, detail string) {
+// setStatus tells the server, if there is one, what the source is doing, and why if it is not what it should.
+func (c *Capture) setStatus(state media.State, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := wire.PublisherStatus{State: state, Detail: detail, SourceWidth: c.feed.Width, SourceHeight: c.feed.Height}
+	s := wire.PublisherStatus{State: state, Cause: causeOf(why), Detail: sentence(why), SourceWidth: c.feed.Width, SourceHeight: c.feed.Height}
 	if s == c.status {
 		return
 	}
 	c.status = s
-	c.log.Info("source", "state", state, "detail", detail)
+	c.log.Info("source", "state", state, "detail", s.Detail)
 	c.announce()
 }
 

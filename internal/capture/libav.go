@@ -75,7 +75,7 @@ func (l Libav) Open(ctx context.Context, src Source) (Feed, error) {
 	if src.scheme == "file" {
 		switch info, err := os.Stat(src.secret); {
 		case errors.Is(err, os.ErrNotExist):
-			return nil, fmt.Errorf("the source %s does not exist; check the path", src)
+			return nil, because{fmt.Errorf("the source %s does not exist; check the path", src), media.CauseNotFound}
 		case err != nil:
 			return nil, fmt.Errorf("the source %s cannot be read: %w", src, err)
 		case info.IsDir():
@@ -164,25 +164,25 @@ func plausibleRate(v av.VideoInfo) int {
 func explain(src Source, err error) error {
 	switch {
 	case errors.Is(err, av.ErrNotFound) && src.scheme == "v4l2":
-		return fmt.Errorf("the source %s is not there; plug the camera in, or name another device", src)
+		return because{fmt.Errorf("the source %s is not there; plug the camera in, or name another device", src), media.CauseUnplugged}
 	case errors.Is(err, av.ErrNotFound):
-		return fmt.Errorf("the source %s does not exist there; check the path", src)
+		return because{fmt.Errorf("the source %s does not exist there; check the path", src), media.CauseNotFound}
 	case errors.Is(err, av.ErrDenied):
-		return fmt.Errorf("the source %s may not be read by this user; change its permissions or the user's groups", src)
+		return because{fmt.Errorf("the source %s may not be read by this user; change its permissions or the user's groups", src), media.CauseForbidden}
 	case errors.Is(err, av.ErrBusy):
-		return fmt.Errorf("the source %s is in use by another program; end that one", src)
+		return because{fmt.Errorf("the source %s is in use by another program; end that one", src), media.CauseInUse}
 	case errors.Is(err, av.ErrUnauthorized):
 		return fmt.Errorf("the source %s %w; correct them in the source's address", src, ErrRefused)
 	case errors.Is(err, av.ErrUnreachable):
-		return fmt.Errorf("the source %s does not accept connections; check address, port and whether the camera is on", src)
+		return because{fmt.Errorf("the source %s does not accept connections; check address, port and whether the camera is on", src), media.CauseClosed}
 	case errors.Is(err, av.ErrTimeout):
-		return fmt.Errorf("the source %s does not answer; check address, network and whether the camera is on", src)
+		return because{fmt.Errorf("the source %s does not answer; check address, network and whether the camera is on", src), media.CauseSilent}
 	case errors.Is(err, av.ErrNoVideo):
-		return fmt.Errorf("the source %s has no video in it; name a source with pictures", src)
+		return because{fmt.Errorf("the source %s has no video in it; name a source with pictures", src), media.CauseNoVideo}
 	case errors.Is(err, av.ErrUnsupported) && src.scheme == "v4l2":
-		return fmt.Errorf("the source %s does not offer the size, rate or format asked for; leave them out, or pick from what v4l2-ctl --list-formats-ext shows", src)
+		return because{fmt.Errorf("the source %s does not offer the size, rate or format asked for; leave them out, or pick from what v4l2-ctl --list-formats-ext shows", src), media.CauseFormat}
 	case errors.Is(err, av.ErrInvalidData), errors.Is(err, av.ErrUnsupported):
-		return fmt.Errorf("the source %s is not video that can be decoded; check that it is a video and whole", src)
+		return because{fmt.Errorf("the source %s is not video that can be decoded; check that it is a video and whole", src), media.CauseUndecodable}
 	case errors.Is(err, av.ErrEOF):
 		return fmt.Errorf("the source %s has ended", src)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"sightline/internal/challenge"
+	"sightline/internal/media"
 	"sightline/internal/reach"
 )
 
@@ -133,7 +134,7 @@ func (c *httpCamera) get(ctx context.Context) (*http.Response, error) {
 			return nil, fmt.Errorf("the source %s %w; correct them in the source's address", c.src, ErrRefused)
 		case code == http.StatusNotFound:
 			c.drop(resp)
-			return nil, fmt.Errorf("the source %s does not exist there; check the path", c.src)
+			return nil, because{fmt.Errorf("the source %s does not exist there; check the path", c.src), media.CauseNotFound}
 		case code >= 300 && code < 400 && resp.Header.Get("Location") != "":
 			next, err := resp.Location()
 			c.drop(resp)
@@ -173,15 +174,15 @@ func explainNetwork(src Source, err error) error {
 	case errors.Is(err, reach.ErrForbidden):
 		return fmt.Errorf("the source %s leads to this machine or to its own link, where a camera that is added on a page may not be; add it in the configuration file", src)
 	case errors.As(err, &unknown), errors.As(err, &name), errors.As(err, &invalid):
-		return fmt.Errorf("the source %s has a certificate that nobody vouches for; add #tls-verify=no to its address if you trust the network to it", src)
+		return because{fmt.Errorf("the source %s has a certificate that nobody vouches for; add #tls-verify=no to its address if you trust the network to it", src), media.CauseUnverified}
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return fmt.Errorf("the source %s does not answer; check address, network and whether the camera is on", src)
+		return because{fmt.Errorf("the source %s does not answer; check address, network and whether the camera is on", src), media.CauseSilent}
 	case errors.As(err, &dns):
-		return fmt.Errorf("the source %s has a name that is not known; check it", src)
+		return because{fmt.Errorf("the source %s has a name that is not known; check it", src), media.CauseUnknownName}
 	case errors.As(err, &op) && op.Op == "dial":
-		return fmt.Errorf("the source %s does not accept connections; check address, port and whether the camera is on", src)
+		return because{fmt.Errorf("the source %s does not accept connections; check address, port and whether the camera is on", src), media.CauseClosed}
 	}
-	return fmt.Errorf("the source %s breaks the connection off; check the camera", src)
+	return because{fmt.Errorf("the source %s breaks the connection off; check the camera", src), media.CauseBrokenOff}
 }
 
 // snapshot reads one JPEG.

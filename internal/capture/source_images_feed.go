@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sightline/internal/av"
+	"sightline/internal/media"
 )
 
 const (
@@ -74,9 +75,9 @@ func openImages(src Source, log *slog.Logger) (Feed, error) {
 func (f *imagesFeed) unreadable(err error) error {
 	switch {
 	case os.IsNotExist(err):
-		return fmt.Errorf("the source %s does not exist; check the path", f.src)
+		return because{fmt.Errorf("the source %s does not exist; check the path", f.src), media.CauseNotFound}
 	case os.IsPermission(err):
-		return fmt.Errorf("the source %s may not be read by this user; change its permissions", f.src)
+		return because{fmt.Errorf("the source %s may not be read by this user; change its permissions", f.src), media.CauseForbidden}
 	}
 	return fmt.Errorf("the source %s cannot be read: %w", f.src, err)
 }

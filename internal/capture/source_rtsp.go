@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 
+	"sightline/internal/media"
 	"sightline/internal/rtsp"
 )
 
@@ -69,7 +70,7 @@ func explainRTSP(src Source, err error) error {
 	case errors.Is(err, rtsp.ErrChallenge):
 		return fmt.Errorf("the source %s asks for credentials in a way that is not known here; set it to Digest or Basic", src)
 	case errors.Is(err, rtsp.ErrNotFound):
-		return fmt.Errorf("the source %s does not exist there; check the path", src)
+		return because{fmt.Errorf("the source %s does not exist there; check the path", src), media.CauseNotFound}
 	case errors.Is(err, rtsp.ErrNoVideo):
 		return fmt.Errorf("the source %s has %w; set the camera to H.264, H.265 or JPEG", src, err)
 	case errors.Is(err, rtsp.ErrRedirect):
@@ -77,7 +78,7 @@ func explainRTSP(src Source, err error) error {
 	case errors.Is(err, rtsp.ErrTransport):
 		return fmt.Errorf("the source %s sends its pictures in no way that is known here; set the camera to RTP over TCP, by unicast", src)
 	case errors.Is(err, rtsp.ErrClosed):
-		return fmt.Errorf("the source %s ends the stream; check the camera", src)
+		return because{fmt.Errorf("the source %s ends the stream; check the camera", src), media.CauseBrokenOff}
 	case errors.Is(err, rtsp.ErrMalformed):
 		return fmt.Errorf("the source %s does not speak RTSP as it should; check address and port", src)
 	case errors.As(err, &status):

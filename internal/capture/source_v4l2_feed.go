@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sightline/internal/av"
+	"sightline/internal/media"
 	"sightline/internal/v4l2"
 )
 
@@ -149,17 +150,17 @@ func (f *deviceFeed) Close() {
 func explainDevice(src Source, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("the source %s is not there; plug the camera in, or name another device", src)
+		return because{fmt.Errorf("the source %s is not there; plug the camera in, or name another device", src), media.CauseUnplugged}
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("the source %s may not be read by this user; change its permissions or the user's groups", src)
+		return because{fmt.Errorf("the source %s may not be read by this user; change its permissions or the user's groups", src), media.CauseForbidden}
 	case errors.Is(err, v4l2.ErrNotCamera):
 		return fmt.Errorf("the source %s is not a camera; sightline-capture --list-devices shows those there are", src)
 	case errors.Is(err, v4l2.ErrGone), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
-		return fmt.Errorf("the source %s was pulled out; plug the camera in again", src)
+		return because{fmt.Errorf("the source %s was pulled out; plug the camera in again", src), media.CauseUnplugged}
 	case errors.Is(err, unix.EBUSY):
-		return fmt.Errorf("the source %s is in use by another program; end that one", src)
+		return because{fmt.Errorf("the source %s is in use by another program; end that one", src), media.CauseInUse}
 	case errors.Is(err, unix.EINVAL):
-		return fmt.Errorf("the source %s does not offer the size, rate or format asked for; leave them out, or pick from what sightline-capture --list-devices shows", src)
+		return because{fmt.Errorf("the source %s does not offer the size, rate or format asked for; leave them out, or pick from what sightline-capture --list-devices shows", src), media.CauseFormat}
 	}
 	return fmt.Errorf("the source %s cannot be used: %w", src, err)
 }

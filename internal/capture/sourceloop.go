@@ -18,7 +18,7 @@ func (c *Capture) runSource(ctx context.Context) {
 	retry := backoff{min: 100 * time.Millisecond, max: 2 * time.Second}
 	for ctx.Err() == nil {
 		if state, _, _ := c.current(); state.State != media.StateOffline && state.State != media.StateStalled {
-			c.setStatus(media.StateConnecting, "")
+			c.setStatus(media.StateConnecting, nil)
 		}
 		err := c.feedSlot(ctx, &retry)
 		c.slot.clear()
@@ -46,7 +46,7 @@ func (c *Capture) tellLost(err error) {
 	case errors.Is(err, ErrStalled):
 		state = media.StateStalled
 	}
-	c.setStatus(state, sentence(err))
+	c.setStatus(state, err)
 }
 
 // feedSlot opens the source once and reads it until it ends or fails. The error is a sentence.
@@ -74,7 +74,7 @@ func (c *Capture) feedSlot(ctx context.Context, retry *backoff) (err error) {
 		if !wanted {
 			c.slot.clear()
 			c.relay.clear()
-			c.setStatus(media.StateIdle, "")
+			c.setStatus(media.StateIdle, nil)
 			if err := feed.Rest(ctx, changed); err != nil {
 				return err
 			}
@@ -86,7 +86,7 @@ func (c *Capture) feedSlot(ctx context.Context, retry *backoff) (err error) {
 		err := r.read(ctx, pictures)
 		if errors.Is(err, ErrPaused) {
 			c.slot.clear()
-			c.setStatus(media.StateStalled, sentence(err))
+			c.setStatus(media.StateStalled, err)
 			continue
 		}
 		if err != nil {
@@ -94,7 +94,7 @@ func (c *Capture) feedSlot(ctx context.Context, retry *backoff) (err error) {
 		}
 		retry.reset()
 		c.setFeed(feed.Info())
-		c.setStatus(media.StateLive, "")
+		c.setStatus(media.StateLive, nil)
 	}
 }
 
@@ -172,8 +172,11 @@ func (r *reader) check(err error) {
 	}
 }
 
-// sentence makes an error's text one for people, within what STATUS may carry.
+// sentence makes an error's text one for people, within what STATUS may carry; empty for nil.
 func sentence(err error) string {
+	if err == nil {
+		return ""
+	}
 	s := err.Error()
 	r, n := utf8.DecodeRuneInString(s)
 	return clip(string(unicode.ToUpper(r)) + s[n:] + ".")

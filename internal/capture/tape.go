@@ -486,7 +486,7 @@ func (f *fileFeed) nextFrame(ctx context.Context) (*av.Frame, error) {
 		f.recycle(frame)
 		if errors.Is(err, av.ErrEOF) {
 			if f.frames == 0 {
-				return nil, fmt.Errorf("the source %s holds no picture that can be decoded; check that it is a video and whole", f.src)
+				return nil, because{fmt.Errorf("the source %s holds no picture that can be decoded; check that it is a video and whole", f.src), media.CauseUndecodable}
 			}
 			if err := f.rewind(ctx); err != nil {
 				return nil, err

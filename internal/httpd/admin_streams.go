@@ -19,6 +19,7 @@ type Restarts struct {
 type adminStreamJSON struct {
 	ID         media.StreamID       `json:"id"`
 	State      media.State          `json:"state"`
+	Cause      media.Cause          `json:"cause,omitempty"`
 	Detail     string               `json:"detail"`
 	Seconds    int                  `json:"state_s"` // it has been in this state for so long
 	Viewers    int                  `json:"viewers"`
@@ -46,7 +47,7 @@ func (s *Server) adminStreams(w http.ResponseWriter, _ *http.Request, _ caller) 
 	now := s.opts.Epoch.Now()
 	for _, info := range s.opts.Hub.Streams() {
 		j := adminStreamJSON{
-			ID: info.ID, State: info.Status.State, Detail: info.Status.Detail, Seconds: int(now.Sub(info.Status.Since) / time.Second),
+			ID: info.ID, State: info.Status.State, Cause: info.Status.Cause, Detail: info.Status.Detail, Seconds: int(now.Sub(info.Status.Since) / time.Second),
 			Viewers: info.Viewers, Source: info.Origin.Source, Sandbox: info.Origin.Sandbox, Renditions: []adminRenditionJSON{},
 		}
 		if restarts := s.opts.Restarts(info.ID); restarts.Count > 0 {

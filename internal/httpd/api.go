@@ -191,6 +191,7 @@ func (s *Server) renewSession(w http.ResponseWriter, r *http.Request, c caller) 
 type streamJSON struct {
 	ID         media.StreamID  `json:"id"`
 	State      media.State     `json:"state"`
+	Cause      media.Cause     `json:"cause,omitempty"`
 	Detail     string          `json:"detail"`
 	Viewers    int             `json:"viewers"`
 	Source     string          `json:"source,omitempty"`  // the kind of it, while there is a publisher
@@ -221,7 +222,7 @@ func (s *Server) streams(w http.ResponseWriter, _ *http.Request, c caller) {
 			continue
 		}
 		j := streamJSON{
-			ID: info.ID, State: info.Status.State, Detail: info.Status.Detail, Viewers: info.Viewers,
+			ID: info.ID, State: info.Status.State, Cause: info.Status.Cause, Detail: info.Status.Detail, Viewers: info.Viewers,
 			Source: info.Origin.Source, Sandbox: info.Origin.Sandbox, Groups: s.opts.Groups(info.ID), Renditions: []renditionJSON{},
 		}
 		for _, r := range info.Renditions {

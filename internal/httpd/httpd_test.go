@@ -192,7 +192,7 @@ func TestPolicy(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					defer pub.Close(media.StateWaiting, "")
+					defer pub.Close(media.StateWaiting, "", "")
 					pub.SetRenditions([]media.Rendition{{ID: 1, Name: "main", Codec: media.CodecH264}})
 				}
 				r := s.request(method, path, body)

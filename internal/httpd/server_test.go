@@ -385,7 +385,7 @@ func (s *site) camera() {
 		s.t.Fatal(err)
 	}
 	pub.SetRenditions([]media.Rendition{{ID: 1, Name: "mjpeg", Codec: media.CodecJPEG, Height: 16, Width: 16}})
-	pub.SetStatus(media.StateLive, "")
+	pub.SetStatus(media.StateLive, "", "")
 	err = pub.Configure(1, hub.Config{Rendition: media.Rendition{Codec: media.CodecJPEG}}, func(hc hub.Config) []byte {
 		return frame(wire.AppendConfig(nil, wire.Config{
 			Codec: media.CodecJPEG, Rendition: 1, Generation: hc.Generation, Width: 16, Height: 16, CodecString: "jpeg",

@@ -95,7 +95,7 @@ func (s *Server) publish(w http.ResponseWriter, r *http.Request, c caller) {
 	err = ingest.Serve(ctx, c.stream, conn, s.opts.Hub, ingest.Options{
 		Epoch:     s.opts.Epoch,
 		Padding:   s.opts.Padding,
-		LeftState: media.StateWaiting, LeftDetail: "Its publisher left; waiting for it to come back.",
+		LeftState: media.StateWaiting, LeftCause: media.CauseLeft, LeftDetail: "Its publisher left; waiting for it to come back.",
 	}, log)
 	log.Info("publisher left", "why", err)
 	s.ended(r, c, "publish", err)

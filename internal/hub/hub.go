@@ -116,7 +116,8 @@ type AccessUnit struct {
 // Status is what a stream is doing.
 type Status struct {
 	State  media.State
-	Detail string // one sentence for people
+	Cause  media.Cause // of the state; may be empty
+	Detail string      // one sentence for people
 	Since  media.Timestamp
 }
 
@@ -244,7 +245,7 @@ func (h *Hub) get(id media.StreamID) *stream {
 	if s == nil {
 		s = &stream{
 			hub: h, id: id, renditions: map[media.RenditionID]*rendition{}, subs: map[*Subscription]struct{}{},
-			status: Status{State: media.StateWaiting, Detail: "Nobody publishes this stream yet.", Since: h.now()},
+			status: Status{State: media.StateWaiting, Cause: media.CauseUnpublished, Detail: "Nobody publishes this stream yet.", Since: h.now()},
 		}
 		h.streams[id] = s
 	}
@@ -304,7 +305,7 @@ func (s *stream) encoding() map[media.RenditionID]Encoding {
 
 // SetStatus tells what a stream without a publisher is doing: for the supervisor of its capture process. It does
 // nothing while there is a publisher, who knows better, or for a stream that is not known.
-func (h *Hub) SetStatus(id media.StreamID, state media.State, detail string) {
+func (h *Hub) SetStatus(id media.StreamID, state media.State, cause media.Cause, detail string) {
 	h.mu.Lock()
 	s := h.streams[id]
 	h.mu.Unlock()
@@ -314,19 +315,19 @@ func (h *Hub) SetStatus(id media.StreamID, state media.State, detail string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.publisher == nil {
-		s.setStatus(state, detail)
+		s.setStatus(state, cause, detail)
 	}
 }
 
 // setStatus is called with s.mu held.
-func (s *stream) setStatus(state media.State, detail string) {
-	if s.status.State == state && s.status.Detail == detail {
+func (s *stream) setStatus(state media.State, cause media.Cause, detail string) {
+	if s.status.State == state && s.status.Cause == cause && s.status.Detail == detail {
 		return
 	}
 	if s.status.State != state {
 		s.status.Since = s.hub.now()
 	}
-	s.status.State, s.status.Detail = state, detail
+	s.status.State, s.status.Cause, s.status.Detail = state, cause, detail
 	s.changed()
 }
 

@@ -425,7 +425,7 @@ func TestJPEG_NewestWins(t *testing.T) {
 func TestPublisher_ReplacedGoesOnCounting(t *testing.T) {
 	cam, sub := watching(t, hub.Options{})
 	old := cam.send(tall, false)
-	cam.pub.Close(media.StateRestarting, "Again.")
+	cam.pub.Close(media.StateRestarting, "", "Again.")
 	want(t, "queue after the publisher left", drain(sub), []int(nil))
 	next := newCamera(t, cam.hub, cam.clock, ladder())
 	next.seq[tall] = 4_000_000_000 // numbers of its own
@@ -531,16 +531,16 @@ func TestPublish_SecondIsRefused(t *testing.T) {
 	if _, err := h.Publish("door"); !errors.Is(err, hub.ErrTaken) {
 		t.Errorf("second publisher: %v", err)
 	}
-	first.Close(media.StateWaiting, "")
+	first.Close(media.StateWaiting, "", "")
 	second, err := h.Publish("door")
 	if err != nil {
 		t.Fatalf("after the first left: %v", err)
 	}
-	first.Close(media.StateOffline, "late") // must not end the second
+	first.Close(media.StateOffline, "", "late") // must not end the second
 	if _, err := h.Publish("door"); !errors.Is(err, hub.ErrTaken) {
 		t.Errorf("a late Close of the first publisher ended the second: %v", err)
 	}
-	second.Close(media.StateWaiting, "")
+	second.Close(media.StateWaiting, "", "")
 }
 
 func TestRelease(t *testing.T) {
@@ -551,7 +551,7 @@ func TestRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cam.pub.Close(media.StateWaiting, "")
+	cam.pub.Close(media.StateWaiting, "", "")
 	if !h.Has("door") {
 		t.Error("forgotten while watched")
 	}
@@ -567,17 +567,17 @@ func TestRelease(t *testing.T) {
 func TestStatus(t *testing.T) {
 	h, c := newHub(hub.Options{})
 	h.Declare("door")
-	h.SetStatus("nowhere", media.StateLive, "") // unknown: nothing to do
+	h.SetStatus("nowhere", media.StateLive, "", "") // unknown: nothing to do
 	sub := subscribe(t, h)
 	if got := sub.Look().Status; got.State != media.StateWaiting || got.Detail == "" {
 		t.Errorf("a stream nobody publishes: %+v", got)
 	}
 	c.advance(time.Second)
-	h.SetStatus("door", media.StateRestarting, "one")
+	h.SetStatus("door", media.StateRestarting, "", "one")
 	began := c.now()
 	c.advance(time.Second)
 	version := sub.Version()
-	h.SetStatus("door", media.StateRestarting, "two")
+	h.SetStatus("door", media.StateRestarting, "", "two")
 	if got := sub.Look().Status; got != (hub.Status{State: media.StateRestarting, Detail: "two", Since: began}) {
 		t.Errorf("a new detail of the same state: %+v, want it since %d", got, began)
 	}
@@ -590,13 +590,13 @@ func TestStatus(t *testing.T) {
 		t.Error("the viewer was not woken")
 	}
 	version = sub.Version()
-	h.SetStatus("door", media.StateRestarting, "two")
+	h.SetStatus("door", media.StateRestarting, "", "two")
 	if sub.Version() != version {
 		t.Error("the same status again is told as news")
 	}
 	cam := newCamera(t, h, c, ladder())
-	cam.pub.SetStatus(media.StateLive, "")
-	h.SetStatus("door", media.StateRestarting, "late")
+	cam.pub.SetStatus(media.StateLive, "", "")
+	h.SetStatus("door", media.StateRestarting, "", "late")
 	if got := sub.Look().Status.State; got != media.StateLive {
 		t.Errorf("a late word about the last publisher made it %s", got)
 	}

@@ -101,7 +101,7 @@ func FuzzNoDeltaWithoutReference(f *testing.F) {
 				if cam.pub == nil {
 					cam = newCamera(t, h, c, ladder())
 				} else {
-					cam.pub.Close(media.StateRestarting, "")
+					cam.pub.Close(media.StateRestarting, "", "")
 					cam.pub = nil
 				}
 				needKey = map[media.RenditionID]bool{tall: true, tiny: true}
@@ -141,9 +141,9 @@ func TestHub_ManyAtOnce(t *testing.T) {
 				cam.send(tall, n%20 == 0)
 				cam.send(tiny, n%30 == 0)
 				pub.Demand()
-				pub.SetStatus(media.StateLive, "")
+				pub.SetStatus(media.StateLive, "", "")
 			}
-			pub.Close(media.StateRestarting, "")
+			pub.Close(media.StateRestarting, "", "")
 		}
 		close(done)
 	})

@@ -73,11 +73,11 @@ func (p *Publisher) SetFigures(id media.RenditionID, f Figures) {
 	}
 }
 
-// SetStatus says what the source is doing, in one sentence for people.
-func (p *Publisher) SetStatus(state media.State, detail string) {
+// SetStatus says what the source is doing, in one sentence for people and, if there is one, the word for it.
+func (p *Publisher) SetStatus(state media.State, cause media.Cause, detail string) {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
-	p.s.setStatus(state, detail)
+	p.s.setStatus(state, cause, detail)
 }
 
 // Configure starts a new generation of a rendition, of whose c it fills in the rendition's ID and name, the generation,
@@ -166,7 +166,7 @@ func (r *rendition) clearGOP() {
 }
 
 // Close ends the publisher and leaves the stream in the given state. Viewers stay.
-func (p *Publisher) Close(state media.State, detail string) {
+func (p *Publisher) Close(state media.State, cause media.Cause, detail string) {
 	s := p.s
 	s.mu.Lock()
 	if s.publisher != p {
@@ -181,7 +181,7 @@ func (p *Publisher) Close(state media.State, detail string) {
 			sub.awaitKey()
 		}
 	}
-	s.setStatus(state, detail)
+	s.setStatus(state, cause, detail)
 	s.mu.Unlock()
 	s.hub.release(s)
 }

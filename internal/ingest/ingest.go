@@ -80,8 +80,9 @@ type progress struct {
 // Options describe a publisher's session.
 type Options struct {
 	Epoch media.Epoch
-	// LeftState and LeftDetail are what the stream is left in when the publisher is gone.
+	// LeftState, LeftCause and LeftDetail are what the stream is left in when the publisher is gone.
 	LeftState  media.State
+	LeftCause  media.Cause
 	LeftDetail string // one sentence for people
 	// Padding hides what access units come to from whoever sees the encrypted bytes.
 	Padding Padding
@@ -104,7 +105,7 @@ func Serve(
 		hello: make(chan struct{}), padding: opts.Padding, yields: map[media.RenditionID]*adapt.Yield{},
 		heard: opts.Epoch.Now(),
 	}
-	defer pub.Close(opts.LeftState, opts.LeftDetail)
+	defer pub.Close(opts.LeftState, opts.LeftCause, opts.LeftDetail)
 	return fmt.Errorf("publish %s: %w", id, transport.Converse(ctx, conn, goodbye, s.read, s.steer))
 }
 
@@ -189,7 +190,7 @@ func (s *session) listen(now media.Timestamp) error {
 	case silence >= stalledAfter && !s.silent && s.status.State != "":
 		s.silent = true
 		s.log.Warn("the publisher says nothing", "for", silence.Round(time.Second))
-		s.pub.SetStatus(media.StateStalled, fmt.Sprintf("Nothing comes from its publisher; it is given up after %s.", goneAfter))
+		s.pub.SetStatus(media.StateStalled, media.CauseUnheard, fmt.Sprintf("Nothing comes from its publisher; it is given up after %s.", goneAfter))
 	}
 	return nil
 }
@@ -201,7 +202,7 @@ func (s *session) hear(now media.Timestamp) {
 	s.heard = now
 	if s.silent {
 		s.silent = false
-		s.pub.SetStatus(s.status.State, s.status.Detail)
+		s.pub.SetStatus(s.status.State, s.status.Cause, s.status.Detail)
 	}
 }
 
@@ -267,7 +268,10 @@ func (s *session) take(b []byte) error {
 		if err := wire.ParseJSON(b, wire.TypeStatus, &st); err != nil {
 			return err
 		}
-		s.setStatus(wire.PublisherStatus{State: st.State, Detail: plain(st.Detail)})
+		if !st.Cause.Known() {
+			st.Cause = "" // a newer publisher's, or no word at all
+		}
+		s.setStatus(wire.PublisherStatus{State: st.State, Cause: st.Cause, Detail: plain(st.Detail)})
 	case wire.TypeStats:
 		var st wire.PublisherStats
 		if err := wire.ParseJSON(b, wire.TypeStats, &st); err != nil {
@@ -291,7 +295,7 @@ func (s *session) setStatus(st wire.PublisherStatus) {
 		s.log.Info("source", "state", st.State, "detail", st.Detail)
 	}
 	s.status = st
-	s.pub.SetStatus(st.State, st.Detail)
+	s.pub.SetStatus(st.State, st.Cause, st.Detail)
 }
 
 func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

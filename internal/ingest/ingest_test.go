@@ -527,6 +527,21 @@ func TestServe_StatusCarriesNoControlCharacters(t *testing.T) {
 	})
 }
 
+func TestServe_OnlyKnownCausesArePassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := connect(t, ingest.Options{LeftState: media.StateWaiting, LeftCause: media.CauseLeft})
+		a.send(hello(h264(1)))
+		for cause, want := range map[media.Cause]media.Cause{media.CauseSilent: media.CauseSilent, "<b>mine</b>": "", "": ""} {
+			a.send(wire.AppendJSON(nil, wire.TypeStatus, wire.PublisherStatus{State: media.StateOffline, Cause: cause}))
+			synctest.Wait()
+			if got := a.hub.Streams()[0].Status.Cause; got != want {
+				t.Errorf("cause %q is told as %q, want %q", cause, got, want)
+			}
+		}
+		a.leave()
+	})
+}
+
 // What a publisher is, and what makes its renditions, is known while it is there.
 func TestServe_OriginIsKnown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -544,6 +544,7 @@ type writer struct {
 
 // told is what the viewer was told last.
 type told struct {
+	cause      media.Cause
 	detail     string
 	drops      uint64
 	limit      adapt.Limit
@@ -555,7 +556,7 @@ type told struct {
 func (w *writer) look(force bool) error {
 	view := w.sub.Look()
 	changed := force || view.Status != w.view.Status
-	detail := view.Status.Detail
+	cause, detail := view.Status.Cause, view.Status.Detail
 	w.view = view
 	ladder, wishes := offers(view), w.wished()
 	choice, ok := w.chooser.Choose(wishes, w.rate.Carries(), ladder, w.opts.Epoch.Now())
@@ -578,14 +579,14 @@ func (w *writer) look(force bool) error {
 	}
 	switch {
 	case !ok && len(view.Renditions) > 0:
-		detail = fmt.Sprintf("This player decodes %.80q, and the stream has none of them.", wishes.Codecs)
+		cause, detail = media.CauseNoCodec, fmt.Sprintf("This player decodes %.80q, and the stream has none of them.", wishes.Codecs)
 	case ok && choice.Stills && view.Status.State == media.StateLive:
-		detail = "Your network carries no moving picture now: still pictures come as fast as it takes them."
+		cause, detail = media.CauseNetwork, "Your network carries no moving picture now: still pictures come as fast as it takes them."
 	}
 	if limit, _ := w.limits(); !changed && detail == w.told.detail && limit == w.told.limit {
 		return nil
 	}
-	w.told.detail = detail
+	w.told.cause, w.told.detail = cause, detail
 	return w.tell()
 }
 
@@ -697,7 +698,7 @@ func (w *writer) pad(again *time.Timer) error {
 // tell sends STATUS.
 func (w *writer) tell() error {
 	status := wire.ViewerStatus{
-		Stream: w.id, State: w.view.Status.State, Detail: w.told.detail, Since: w.view.Status.Since,
+		Stream: w.id, State: w.view.Status.State, Cause: w.told.cause, Detail: w.told.detail, Since: w.view.Status.Since,
 		Rendition: w.view.Chosen, Stills: w.choice.Stills, Dropped: map[string]uint64{},
 	}
 	w.mu.Lock()

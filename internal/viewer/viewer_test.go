@@ -175,7 +175,7 @@ func connect(t testing.TB, opts viewer.Options) *player {
 	}
 	p.pub = pub
 	pub.SetRenditions(ladder())
-	pub.SetStatus(media.StateLive, "fine")
+	pub.SetStatus(media.StateLive, "", "fine")
 	opts.Fan = viewer.NewFan()
 	go opts.Fan.Run(ctx)
 	go func() { p.ended <- viewer.Serve(ctx, "door", p, p.hub, opts, slog.New(slog.DiscardHandler)) }()
@@ -357,7 +357,7 @@ func TestServe_StatusConfigKey(t *testing.T) {
 		p.expect("after HELLO", `status live 1 "fine"`, "config 1", "key 0", "delta 1")
 		p.publish(1, false, 2, 10)
 		p.expect("then", "delta 2")
-		p.pub.SetStatus(media.StateStalled, "no pictures")
+		p.pub.SetStatus(media.StateStalled, "", "no pictures")
 		p.expect("a new status", `status stalled 1 "no pictures"`)
 		p.leave()
 	})
@@ -475,7 +475,7 @@ func TestServe_ViewerWhoIsAlwaysBehindIsStillTold(t *testing.T) {
 		told := false
 		for i := range uint32(100) { // a picture each 33 ms over a path that takes 40 for one
 			if i == 30 {
-				p.pub.SetStatus(media.StateStalled, "later")
+				p.pub.SetStatus(media.StateStalled, "", "later")
 			}
 			p.publish(1, i%5 == 0, i, 10)
 			time.Sleep(33 * time.Millisecond)
@@ -567,7 +567,7 @@ func TestServe_TheListOfRenditionsIsToldWhenItChanges(t *testing.T) {
 		if got := names(); !slices.Equal(got, []string{"720p", "360p"}) {
 			t.Errorf("told at first: %v, want what it decodes", got)
 		}
-		p.pub.SetStatus(media.StateStalled, "no pictures")
+		p.pub.SetStatus(media.StateStalled, "", "no pictures")
 		if got := names(); got != nil {
 			t.Errorf("told again: %v", got)
 		}

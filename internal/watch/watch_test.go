@@ -369,7 +369,7 @@ func TestViewer_OfARealServer(t *testing.T) {
 func film(ctx context.Context, t *testing.T, pub *hub.Publisher, epoch media.Epoch) {
 	framed := func(m []byte) []byte { return append(ws.AppendFrameHeader(nil, len(m)), m...) }
 	pub.SetRenditions([]media.Rendition{{ID: 1, Name: "360p", Codec: media.CodecH264, Width: 640, Height: 368}})
-	pub.SetStatus(media.StateLive, "")
+	pub.SetStatus(media.StateLive, "", "")
 	err := pub.Configure(1, hub.Config{Rendition: media.Rendition{Codec: media.CodecH264}}, func(c hub.Config) []byte { return framed(config(1, c.Generation)) })
 	if err != nil {
 		t.Error(err)

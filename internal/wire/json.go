@@ -42,7 +42,8 @@ type PublisherHello struct {
 // PublisherStatus is the STATUS a publisher sends.
 type PublisherStatus struct {
 	State        media.State `json:"state"`
-	Detail       string      `json:"detail"` // one sentence for people
+	Cause        media.Cause `json:"cause,omitempty"` // may be one that is not known here
+	Detail       string      `json:"detail"`          // one sentence for people
 	SourceWidth  int         `json:"source_width,omitempty"`
 	SourceHeight int         `json:"source_height,omitempty"`
 }
@@ -51,6 +52,7 @@ type PublisherStatus struct {
 type ViewerStatus struct {
 	Stream    media.StreamID    `json:"stream"`
 	State     media.State       `json:"state"`
+	Cause     media.Cause       `json:"cause,omitempty"` // what Detail says, in a word
 	Detail    string            `json:"detail"`
 	Rendition media.RenditionID `json:"rendition"`
 	Since     media.Timestamp   `json:"since"`
@@ -318,6 +320,9 @@ func (s *PublisherStatus) check() error {
 	}
 	if len(s.Detail) > maxText {
 		return fmt.Errorf("detail of %d bytes, at most %d", len(s.Detail), maxText)
+	}
+	if len(s.Cause) > maxText {
+		return fmt.Errorf("cause of %d bytes, at most %d", len(s.Cause), maxText)
 	}
 	return nil
 }

@@ -55,8 +55,8 @@ func good() map[string]struct {
 	prefer := wire.Ctrl{Op: wire.CtrlPrefer, Arg: uint16(wire.PreferMotion)}
 	viewerHello := wire.ViewerHello{Player: "sightline-web/1", Codecs: []string{"h264", "jpeg"}, MaxHeight: 720, Mode: "live"}
 	hello := wire.PublisherHello{Agent: "sightline-capture/1", Source: "rtsp", Renditions: []wire.RenditionInfo{{ID: 1, Name: "720p", Codec: "h264", Width: 1280, Height: 720, FrameRateMilli: 29970, MinBitrateBps: 300_000, MaxBitrateBps: 2_500_000, Encoder: "libx264"}}, Sandbox: "seccomp, Landlock"}
-	status := wire.PublisherStatus{State: media.StateOffline, Detail: "The camera does not answer; check its cable.", SourceWidth: 1280, SourceHeight: 720}
-	viewerStatus := wire.ViewerStatus{Stream: "site/door", State: media.StateRestarting, Detail: "é", Rendition: 1, Since: 77, Dropped: map[string]uint64{"queue": 3}}
+	status := wire.PublisherStatus{State: media.StateOffline, Cause: media.CauseSilent, Detail: "The camera does not answer; check its cable.", SourceWidth: 1280, SourceHeight: 720}
+	viewerStatus := wire.ViewerStatus{Stream: "site/door", State: media.StateRestarting, Cause: media.CauseRestarted, Detail: "é", Rendition: 1, Since: 77, Dropped: map[string]uint64{"queue": 3}}
 	limited := wire.ViewerStatus{Stream: "door", State: media.StateLive, Rendition: 2, Since: 77, Limit: wire.LimitNetwork, CarriesBps: 64_000, Stills: true, Until: 3_600_000_077, Renditions: []wire.RenditionInfo{{ID: 2, Name: "Motion JPEG", Codec: "jpeg", Width: 640, Height: 360, FrameRateMilli: 10_000, MinBitrateBps: 0, MaxBitrateBps: 9_000_000}}}
 	renew := wire.Renew{Ticket: "AAAABBBBCCCCDDDDEEEEFFFFGG"}
 	want := wire.Want{Renditions: []wire.WantedRendition{{ID: 1, BitrateBps: 2_500_000}, {ID: 2, MaxFrameRateMilli: 5000}}}

@@ -107,6 +107,7 @@ export interface Report {
         readonly stream: string;
         readonly state: StreamState;
         readonly detail: string;
+        readonly cause: string;
         /** Keyframes alone are sent. */
         readonly stills: boolean;
         /** What the network is known to carry, bit/s; 0: more than is sent. */

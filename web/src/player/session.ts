@@ -659,7 +659,7 @@ export class Session {
     });
     this.#events.report({
       phase: this.#phase,
-      server: status && { stream: status.stream, state: status.state, detail: status.detail, stills: status.stills, carriesBps: status.carriesBps },
+      server: status && { stream: status.stream, state: status.state, detail: status.detail, cause: status.cause, stills: status.stills, carriesBps: status.carriesBps },
       renditions: this.#main?.renditions ?? [],
       rendition: active && {
         id: active.rendition,

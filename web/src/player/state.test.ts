@@ -14,7 +14,7 @@ const ago = (ms: number) => micros(now - ms * 1000);
 function known(state: StreamState | undefined, more: Partial<Known> = {}): Known {
   return {
     phase: { name: "open" },
-    server: state === undefined ? undefined : { stream: "door", state, detail: "", stills: false, carriesBps: 0 },
+    server: state === undefined ? undefined : { stream: "door", state, detail: "", cause: "", stills: false, carriesBps: 0 },
     rendition: undefined,
     paused: false,
     limit: unlimited,
@@ -45,7 +45,7 @@ test("a rare picture is not stale before the next one is overdue", () => {
 });
 
 test("still pictures are called that, with their age however young, and why", () => {
-  const server = { stream: "door", state: "live" as const, detail: "", stills: true, carriesBps: 64_000 };
+  const server = { stream: "door", state: "live" as const, detail: "", cause: "", stills: true, carriesBps: 64_000 };
   const limit: Limiting = { name: "network", words: "stills", carriesBps: 64_000 };
   const still = tell(known("live", { server, limit, lastPaintAt: ago(300), lastCaptureAt: ago(700) }), now);
   assert.deepEqual([still.state, still.title, still.detail, still.age], ["stills", "Still pictures", "Your network carries 64 kbit/s: too little for a moving picture.", 700]);
@@ -74,8 +74,10 @@ test("no state but live calls a picture live, and each has words", () => {
 });
 
 test("the server's sentence goes before ours", () => {
-  const server = { stream: "door", state: "offline" as const, detail: "Check the cable.", stills: false, carriesBps: 0 };
+  const server = { stream: "door", state: "offline" as const, detail: "Check the cable.", cause: "", stills: false, carriesBps: 0 };
   assert.equal(tell(known("offline", { server }), now).detail, "Check the cable.");
+  assert.equal(tellIn(known("offline", { server }), now, stringsIn.de).detail, "Check the cable.");
+  assert.match(tellIn(known("offline", { server: { ...server, cause: "silent" } }), now, stringsIn.de).detail, /antwortet nicht/);
 });
 
 test("without a connection nothing is live, however fresh the picture", () => {

@@ -1,5 +1,6 @@
 // What a person is told about the picture. Pure. The one rule: never say live of an old picture.
 
+import { causeWords } from "./causes.ts";
 import { limitWords, type LimitName } from "./limits.ts";
 import type { Phase, Report } from "./messages.ts";
 import type { PlayerState } from "./player.d.ts";
@@ -51,7 +52,7 @@ export function tell(known: Known, now: Micros, s: Strings): Told {
 type As = (state: PlayerState, title: keyof Strings["state"], detail: string) => Told;
 
 function open(known: Known, now: Micros, age: Millis | undefined, s: Strings, as: As): Told {
-  const detail = known.server?.detail ?? "";
+  const detail = causeWords(s.language, known.server?.cause ?? "", known.server?.detail ?? "");
   const state = known.server?.state;
   switch (state) {
     case undefined:

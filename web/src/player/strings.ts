@@ -1,8 +1,9 @@
-// All the words of the player, in each language that it speaks. What the server says of a camera is in the server's own words.
+// All the words of the player, in each language that it speaks. What the server says of a camera stands in causes.ts.
 
 import type { Language } from "../language.ts";
 
 const en = {
+  language: "en" as Language,
   state: {
     connecting: "Connecting",
     live: "Live",
@@ -170,11 +171,12 @@ type Words<T> = T extends string
     ? (...args: A) => string
     : T extends readonly [unknown, unknown]
       ? readonly [string, string]
-      : { readonly [K in keyof T]: Words<T[K]> };
+      : { readonly [K in keyof T]: K extends "language" ? Language : Words<T[K]> };
 
 export type Strings = Words<typeof en>;
 
 const de: Strings = {
+  language: "de",
   state: {
     connecting: "Verbindet",
     live: "Live",

@@ -71,9 +71,10 @@ function inVectorWords(m: wire.ServerMessage | undefined): Record<string, unknow
     case "abort":
       return { Rendition: m.rendition, Seq: m.seq };
     case "status": {
-      const { type: _, dropped, limit, carriesBps, stills, until, renditions, ...rest } = m;
+      const { type: _, cause, dropped, limit, carriesBps, stills, until, renditions, ...rest } = m;
       return {
         ...rest,
+        ...(cause && { cause }),
         ...(Object.keys(dropped).length > 0 && { dropped }),
         ...(limit && { limit }),
         ...(carriesBps && { carries_bps: carriesBps }),

@@ -76,8 +76,9 @@ export interface Status {
   readonly type: "status";
   readonly stream: string;
   readonly state: StreamState;
-  /** One sentence for people, or empty. */
+  /** One sentence for people, and the server's word for it, or empty. */
   readonly detail: string;
+  readonly cause: string;
   readonly rendition: number;
   readonly since: Micros;
   /** Access units not sent to this viewer, by reason. */
@@ -284,6 +285,7 @@ function parseStatus(message: ArrayBuffer): Status {
     stream: text(s["stream"] ?? "", "stream"),
     state,
     detail: text(s["detail"] ?? "", "detail"),
+    cause: text(s["cause"] ?? "", "cause"),
     rendition: number(s["rendition"] ?? 0, "rendition"),
     since: micros(number(s["since"] ?? 0, "since")),
     dropped,
@@ -469,8 +471,9 @@ export interface PublisherHello {
 
 export interface PublisherStatus {
   readonly state: "connecting" | "idle" | "live" | "offline" | "stalled" | "ended";
-  /** One sentence for people, or empty. */
+  /** One sentence for people, and the word for it, or empty. */
   readonly detail: string;
+  readonly cause?: "away";
   readonly source_width: number;
   readonly source_height: number;
 }

@@ -394,7 +394,7 @@ export class Publishing {
     if (state === this.#toldState) return;
     this.#toldState = state;
     const detail = moving ? "" : "The device that publishes this stream sends no pictures; its page may be in the background.";
-    this.#write(wire.publisherStatus({ state, detail, source_width: this.#size?.width ?? 0, source_height: this.#size?.height ?? 0 }));
+    this.#write(wire.publisherStatus({ state, detail, ...(moving ? {} : { cause: "away" as const }), source_width: this.#size?.width ?? 0, source_height: this.#size?.height ?? 0 }));
   }
 
   #moving(): boolean {

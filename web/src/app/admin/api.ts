@@ -7,6 +7,7 @@ export interface StreamReport {
   readonly id: string;
   readonly state: string;
   readonly detail: string;
+  readonly cause: string;
   /** For how long it has been in this state, in seconds. */
   readonly seconds: number;
   readonly viewers: number;
@@ -42,6 +43,7 @@ export async function streamReports(): Promise<StreamReport[]> {
       id: text(s, "id"),
       state: text(s, "state"),
       detail: text(s, "detail"),
+      cause: text(s, "cause"),
       seconds: number(s, "state_s"),
       viewers: number(s, "viewers"),
       source: text(s, "source"),

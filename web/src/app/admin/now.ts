@@ -1,5 +1,7 @@
 // What runs at the moment and what deserves attention.
 
+import { language } from "../../language.ts";
+import { causeWords } from "../../player/causes.ts";
 import { doing } from "../account.ts";
 import { alerts, endSession, mute, revoke, sessions, unmute, type Alert, type Session } from "../api.ts";
 import { el, setText } from "../dom.ts";
@@ -53,7 +55,7 @@ export class Now implements Part {
         {
           name: words.state,
           text: (s) => s.report.state,
-          title: (s) => s.report.detail,
+          title: (s) => causeWords(language, s.report.cause, s.report.detail),
           tone: (s) => (s.report.state === "live" ? "good" : s.report.state === "idle" ? "" : "warn"),
         },
         { name: words.source, text: (s) => s.report.source },
