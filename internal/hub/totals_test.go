@@ -74,7 +74,7 @@ func TestTotals_CountEachRenditionsOwn(t *testing.T) {
 	}
 
 	// They outlive the publisher.
-	cam.pub.Close(media.StateWaiting, "gone")
+	cam.pub.Close(media.StateWaiting, "", "gone")
 	newCamera(t, h, c, ladder())
 	if got = totals(t, h, "720p"); got.FramesIn != 2 || got.FramesOut != 3 {
 		t.Errorf("totals after a new publisher: %+v", got)
