@@ -148,6 +148,7 @@ type lane struct {
 
 	lastShown, ackTick, least time.Duration
 	lastAcked, lastLate       time.Duration
+	wasLate                   bool
 	received                  uint32
 	pending                   *adapt.Ack
 	score                     score
@@ -197,9 +198,10 @@ func (l *lane) arrived(u sent, arrives time.Duration) {
 	l.perSecond += float64(u.bytes) * 8
 	l.pending = &adapt.Ack{Rendition: u.rendition, Seq: u.seq, Arrival: at(arrives), Error: l.rtt / 2, Received: l.received}
 	late, spacing := way-l.least > 15*time.Millisecond || u.seq < 10, 95*time.Millisecond
-	if late {
+	if late && l.wasLate {
 		l.lastLate = arrives
 	}
+	l.wasLate = late
 	if arrives-l.lastLate > time.Second {
 		spacing = 195 * time.Millisecond
 	}

@@ -14,7 +14,7 @@ const (
 	// regular is how long the last acknowledgement must be ago for one when nothing is late: three pictures of 30 a second and a
 	// bit less. It goes with an arrival, not with a clock: the sender has just sent to all its viewers, and hears of all of them while it is awake.
 	regular = 95 * time.Millisecond
-	// rare is the same once nothing was late for a time of calm: six pictures and a bit less. The sender's window has room for it.
+	// rare is the same once no two in a row were late for a time of calm: six pictures and a bit less. The sender's window has room for it.
 	rare, calm = 195 * time.Millisecond, time.Second
 	// pause is the time without any from which the way counts as unknown.
 	pause = time.Second
@@ -25,7 +25,8 @@ const (
 // pace tells after each access unit whether to acknowledge it now. It is pure. The zero value is ready.
 type pace struct {
 	acked time.Duration // when the last acknowledgement was due
-	late  time.Duration // when an access unit was late last, or one of the first
+	urged bool          // the last one was late, or one of the first
+	late  time.Duration // when two in a row were so last
 	last  time.Duration // when the last access unit came
 	run   int           // access units since the start or the last pause
 
@@ -56,12 +57,16 @@ func (p *pace) Arrived(now, way time.Duration) (acknowledge bool) {
 	if p.aged {
 		base = min(base, p.old)
 	}
-	if p.run <= firstUnits || way-base > eager {
-		p.late, p.acked = now, now
-		return true
+	before := p.urged
+	p.urged = p.run <= firstUnits || way-base > eager
+	if p.urged && before {
+		p.late = now
 	}
 	spacing := regular
-	if now-p.late > calm {
+	switch {
+	case p.urged:
+		spacing = 0
+	case now-p.late > calm:
 		spacing = rare
 	}
 	if now-p.acked < spacing {

@@ -74,15 +74,22 @@ func TestPace_ClockOffsetDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestPace_OneThatIsLateEndsTheCalm(t *testing.T) {
+func TestPace_TwoInARowThatAreLateEndTheCalm(t *testing.T) {
 	const way = 20 * time.Millisecond
-	var p pace
-	at := quiet(&p, 100, way) + frame
-	if !p.Arrived(at, way+2*eager) {
-		t.Error("the late one is not acknowledged")
-	}
-	if p.Arrived(at+frame, way) || p.Arrived(at+2*frame, way) || !p.Arrived(at+3*frame, way) {
-		t.Error("the third after it is not the one acknowledged")
+	for late, next := range map[int]int{1: 6, 2: 3} {
+		var p pace
+		at := quiet(&p, 100, way)
+		for range late {
+			at += frame
+			if !p.Arrived(at, way+2*eager) {
+				t.Error("a late one is not acknowledged")
+			}
+		}
+		for i := 1; i <= next; i++ {
+			if got := p.Arrived(at+time.Duration(i)*frame, way); got != (i == next) {
+				t.Errorf("after %d late ones number %d is acknowledged: %t", late, i, got)
+			}
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ test("the first ten are acknowledged at once, and then one in three of those tha
   );
 });
 
-test("one in six is acknowledged once nothing was late for a second, and one in three again after one that was", () => {
+test("one in six is acknowledged once no two in a row were late for a second, and one in three again after two that were", () => {
   const { pace, end } = quiet(100, 20_000);
   const spacings = (from: number, n: number): number[] => {
     const acked = Array.from({ length: n }, (_, i) => i).filter((i) =>
@@ -37,7 +37,11 @@ test("one in six is acknowledged once nothing was late for a second, and one in 
   assert.deepEqual(spacings(end + frame, 24), [6, 6, 6]);
   const late = end + 25 * frame;
   assert.equal(pace.arrived(micros(late), micros(late - 40_000)), true);
-  assert.deepEqual(spacings(late + frame, 12), [3, 3, 3]);
+  assert.deepEqual(spacings(late + frame, 18), [6, 6]);
+  const later = late + 19 * frame;
+  assert.equal(pace.arrived(micros(later - frame), micros(later - frame - 40_000)), true);
+  assert.equal(pace.arrived(micros(later), micros(later - 40_000)), true);
+  assert.deepEqual(spacings(later + frame, 12), [3, 3, 3]);
   assert.deepEqual(spacings(late + 50 * second, 18), [1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3]);
 });
 

@@ -13,7 +13,7 @@ const firstUnits = 10;
  * an arrival, not with a clock: the sender has just sent to all its viewers, and hears of all of them while it is awake.
  */
 const regular = micros(95_000);
-/** The same once nothing was late for a time of calm: six pictures and a bit less. The sender's window has room for it. */
+/** The same once no two in a row were late for a time of calm: six pictures and a bit less. The sender's window has room for it. */
 const rare = micros(195_000);
 const calm = micros(1_000_000);
 /** The time without any access unit from which the way counts as unknown. */
@@ -25,7 +25,9 @@ export class Pace {
   /** Access units since the start or the last pause. */
   #run = 0;
   #acked = micros(0);
-  /** When an access unit was late last, or one of the first. */
+  /** The last one was late, or one of the first. */
+  #urged = false;
+  /** When two in a row were so last. */
   #late = micros(0);
   #last = micros(0);
   readonly #least = new Least();
@@ -40,9 +42,10 @@ export class Pace {
     if (now - this.#last > pause) this.#run = 0;
     this.#last = now;
     this.#run++;
-    const late = this.#run <= firstUnits || way - least > eager;
-    if (late) this.#late = now;
-    if (!late && now - this.#acked < (now - this.#late > calm ? rare : regular)) return false;
+    const urged = this.#run <= firstUnits || way - least > eager;
+    if (urged && this.#urged) this.#late = now;
+    this.#urged = urged;
+    if (!urged && now - this.#acked < (now - this.#late > calm ? rare : regular)) return false;
     this.#acked = now;
     return true;
   }
