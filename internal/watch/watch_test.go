@@ -23,6 +23,7 @@ import (
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
 	"sightline/internal/media"
+	"sightline/internal/metrics"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
 	"sightline/internal/transport"
@@ -316,6 +317,7 @@ func TestViewer_OfARealServer(t *testing.T) {
 		TLS: authority.TLSConfig(ca), Auth: door, Audit: discard{}, Hub: h, Epoch: epoch,
 		Files: fstest.MapFS{"index.html": {}}, Hosts: []string{"127.0.0.1"},
 		MayPublish: func(media.StreamID) bool { return false }, Sessions: sessions.New(time.Now, revoked),
+		Metrics: metrics.New(metrics.Sources{}, metrics.Build{}),
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
