@@ -212,6 +212,6 @@ func addStream(cfg *config.Config, name, source string) error {
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", name, err)
 	}
-	cfg.Streams = append(cfg.Streams, config.Stream{ID: id, Source: src})
+	cfg.Streams = append(cfg.Streams, config.Stream{ID: id, Source: src, Origin: config.OriginDemo})
 	return nil
 }

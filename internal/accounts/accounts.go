@@ -11,7 +11,6 @@
 package accounts
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -19,7 +18,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -528,17 +526,9 @@ func format(list []stored) ([]byte, error) {
 
 // parse reads the accounts file. Errors hold nothing of its secrets.
 func parse(data []byte) ([]stored, error) {
-	if err := auth.CheckJSON(data, []string{"version", "accounts", "name", "role", "streams", "disabled", "made", "password", "invite", "hash", "expires", "known"}); err != nil {
-		return nil, err
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
 	var f fileJSON
-	if err := d.Decode(&f); err != nil {
-		return nil, errors.New("a member is unknown or of a wrong type")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one JSON value")
+	if err := auth.ReadJSON(data, []string{"version", "accounts", "name", "role", "streams", "disabled", "made", "password", "invite", "hash", "expires", "known"}, &f); err != nil {
+		return nil, err
 	}
 	if f.Version != version {
 		return nil, fmt.Errorf("its version is %d, this program reads %d", f.Version, version)

@@ -370,7 +370,7 @@ func (a *App) Run(ctx context.Context) error {
 
 func captureArgs(s config.Stream, level slog.Level) []string {
 	args := []string{"--publish", "fd:3", "--log-level", strings.ToLower(level.String()), "--log-format", "json"}
-	if s.Added {
+	if s.Origin == config.OriginPage {
 		args = append(args, "--guard")
 	}
 	for _, r := range s.Renditions {

@@ -61,7 +61,7 @@ func pageSource(text string) (config.Source, error) {
 func (c *cameras) List() []httpd.Camera {
 	list := []httpd.Camera{}
 	for _, s := range c.app.streams.configured() {
-		list = append(list, httpd.Camera{ID: s.ID, Source: s.Source.String(), Publish: s.Publish, Added: s.Added})
+		list = append(list, httpd.Camera{ID: s.ID, Source: s.Source.String(), Publish: s.Publish, Origin: string(s.Origin)})
 	}
 	return list
 }
@@ -99,7 +99,7 @@ func (c *cameras) Add(ctx context.Context, id media.StreamID, text string) error
 func (c *cameras) Remove(ctx context.Context, id media.StreamID) error {
 	var was config.Source
 	for _, s := range c.app.streams.configured() {
-		if s.ID == id && s.Added {
+		if s.ID == id && s.Origin == config.OriginPage {
 			was = s.Source
 		}
 	}
@@ -181,7 +181,7 @@ func (m *streams) try(source config.Source) (media.StreamID, error) {
 	if len(m.trials) >= maxTrials {
 		return "", &httpd.InputError{Sentence: fmt.Sprintf("%d cameras are being tried out, which is the most: wait two minutes, or end one.", maxTrials)}
 	}
-	s := config.Stream{ID: media.StreamID(httpd.TrialPrefix + strings.ToLower(rand.Text())), Source: source, Added: true}
+	s := config.Stream{ID: media.StreamID(httpd.TrialPrefix + strings.ToLower(rand.Text())), Source: source, Origin: config.OriginPage}
 	ctx, stop := context.WithCancel(m.ctx)
 	p := &process{stop, make(chan struct{})}
 	m.trials[s.ID] = p

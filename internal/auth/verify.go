@@ -265,6 +265,19 @@ func CheckJSON(b []byte, known []string) error {
 	return nil
 }
 
+// ReadJSON reads into v one JSON object that CheckJSON accepts and that has no member which v has not. Errors hold nothing of b.
+func ReadJSON(b []byte, known []string, v any) error {
+	if err := CheckJSON(b, known); err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return errors.New("a member is unknown or of a wrong type")
+	}
+	return nil
+}
+
 // nesting is how deep b nests, if it is JSON.
 func nesting(b []byte) int {
 	deepest, depth, text := 0, 0, false

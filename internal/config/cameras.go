@@ -40,7 +40,7 @@ func (c *Config) addCameras() error {
 		if slices.ContainsFunc(c.Streams, func(o Stream) bool { return o.ID == s.ID }) {
 			d.fail(root, "stream %s was added on the page and stands in the configuration file too: remove it from one of them", s.ID)
 		}
-		s.Added = true
+		s.Origin = OriginPage
 		c.Streams = append(c.Streams, s)
 	}
 	var errs []error

@@ -42,7 +42,7 @@ func TestCameras_AreAddedReadAndRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Streams) != 3 || c.Streams[0].Added || c.Streams[1].ID != "yard" || !c.Streams[1].Added || c.Streams[2].Source.Reveal() != secret {
+	if len(c.Streams) != 3 || c.Streams[0].Origin != config.OriginFile || c.Streams[1].ID != "yard" || c.Streams[1].Origin != config.OriginPage || c.Streams[2].Source.Reveal() != secret {
 		t.Errorf("read as %+v", c.Streams)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "cameras.yaml")); err != nil || info.Mode().Perm() != 0o600 {

@@ -117,9 +117,22 @@ type Stream struct {
 	Source     Source      // what a capture process of this server reads
 	Publish    bool        // a remote agent or browser publishes it
 	Groups     []string    // in which the pages show it; none: the part of its name before the last slash is one
-	Added      bool        // on the administrator\'s page: it stands in the cameras file
+	Origin     Origin      // where it comes from
 	Renditions []Rendition // none: those that suit the source, which only its capture process knows
 }
+
+// Origin says where a stream, or the value of a setting, comes from.
+type Origin string
+
+// The origins of streams and settings.
+const (
+	OriginFile        Origin = "file"        // the configuration file
+	OriginPage        Origin = "page"        // the administrator's page: it stands in the cameras file
+	OriginDemo        Origin = "demo"        // the demonstration, or a first start without cameras
+	OriginDefault     Origin = "default"     // nobody said anything else
+	OriginEnvironment Origin = "environment" // a variable
+	OriginFlag        Origin = "flag"        // the command line
+)
 
 // Rendition is one encoding of a stream that has a Source.
 type Rendition struct {

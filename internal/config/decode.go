@@ -790,7 +790,7 @@ func (d *decoder) streams(n *yaml.Node, streams *[]Stream) {
 }
 
 func (d *decoder) stream(n *yaml.Node, id media.StreamID) Stream {
-	s := Stream{ID: id}
+	s := Stream{ID: id, Origin: OriginFile}
 	what := fmt.Sprintf("stream %.80s", id)
 	var source, renditions *yaml.Node
 	before := len(d.errs)

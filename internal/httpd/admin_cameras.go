@@ -18,7 +18,7 @@ type Camera struct {
 	ID      media.StreamID `json:"id"`
 	Source  string         `json:"source"`  // without its login
 	Publish bool           `json:"publish"` // it is published from elsewhere
-	Added   bool           `json:"added"`   // on the page, where it can be removed too
+	Origin  string         `json:"origin"`  // "file", "demo", or "page" for one that was added there, and can be removed there
 }
 
 // Cameras are what the page does with cameras. Errors that are for the person who asked are *InputError.

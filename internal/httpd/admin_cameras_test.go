@@ -46,7 +46,7 @@ func (c *shelf) EndTrial(id media.StreamID) {
 func (c *shelf) Add(_ context.Context, id media.StreamID, source string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.list = append(c.list, Camera{ID: id, Source: source, Added: true})
+	c.list = append(c.list, Camera{ID: id, Source: source, Origin: "page"})
 	return nil
 }
 

@@ -4,14 +4,12 @@
 package invitations
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -228,14 +226,9 @@ func format(list []stored) ([]byte, error) {
 
 // parse reads the file. Errors hold nothing of its secrets.
 func parse(data []byte) ([]stored, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
 	var f fileJSON
-	if err := d.Decode(&f); err != nil {
-		return nil, errors.New("it is no JSON of this kind")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more than one JSON value")
+	if err := auth.ReadJSON(data, []string{"version", "invitations", "name", "streams", "made", "expires", "uses", "used", "hash"}, &f); err != nil {
+		return nil, err
 	}
 	if f.Version != version {
 		return nil, fmt.Errorf("its version is %d, this program reads %d", f.Version, version)

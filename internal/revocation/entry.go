@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 	"unicode"
@@ -112,17 +111,9 @@ func (e Entry) line() []byte {
 
 // parseLine reads one line, without its newline.
 func parseLine(line []byte) (Entry, error) {
-	if err := auth.CheckJSON(line, []string{"at", "kind", "value", "before"}); err != nil {
-		return Entry{}, err
-	}
-	d := json.NewDecoder(bytes.NewReader(line))
-	d.DisallowUnknownFields()
 	var j entryJSON
-	if err := d.Decode(&j); err != nil {
-		return Entry{}, errors.New("a member is unknown or of a wrong type")
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Entry{}, errors.New("more than one JSON value")
+	if err := auth.ReadJSON(line, []string{"at", "kind", "value", "before"}, &j); err != nil {
+		return Entry{}, err
 	}
 	e := Entry{At: j.At, Kind: j.Kind, Value: j.Value}
 	if j.Before != nil {

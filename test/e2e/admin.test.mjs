@@ -9,6 +9,7 @@ import { Camera, OnvifDevice, ownAddress, password, user } from "./lib/camera.mj
 import { Player } from "./lib/page.mjs";
 import { addUser, logIn, press, problem, textOf, texts, visit } from "./lib/people.mjs";
 import { Server } from "./lib/server.mjs";
+import { Socket } from "./lib/socket.mjs";
 import { eventually } from "./lib/wait.mjs";
 
 /** Reads the QR code that an image shows. */
@@ -139,6 +140,11 @@ for (const engine of engines) {
       const token = await server.token({ stream: "test", subject: "eve" });
       const ask = (stream) => server.request("GET", `/api/v1/streams/${stream}/snapshot.jpg`, { headers: { Authorization: `Bearer ${token}` } });
       for (const n of [1, 2, 3, 4, 5, 6, 7, 8]) assert.equal((await ask(`cellar-${n}`)).status, 403);
+      const watching = await Socket.open(server, "/ws/watch/test", { token });
+      await press(admin, ".alerts", "End sessions");
+      assert.equal((await watching.closed()).code, 4403);
+      await eventually("that is said", async () => /1 session is ended/.test(await said()));
+      assert.notEqual((await ask("test")).status, 401, "its leave is as it was");
       await press(admin, ".alerts", "Revoke token");
       await eventually("it is revoked", async () => (await ask("test")).status === 401);
       await eventually("that is said", async () => /token of eve is revoked/.test(await said()));
@@ -356,6 +362,7 @@ for (const engine of engines) {
       await eventually("it is configured", async () => (await row())?.From === "added here");
       assert.equal((await row()).Source, `http://***@${address}:${port}/snap.jpg`);
       assert.deepEqual(await listed(), ["site/gate", "street", "test"]);
+      assert.equal((await rows("Configured cameras")).find((r) => r.Stream === "street").From, "demonstration");
       assert.ok(!server.auditText().includes("p%40ss"));
       await admin.click('button[aria-label="Remove site/gate"]');
       await press(admin, "dialog[open]", "Remove");

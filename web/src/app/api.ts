@@ -81,6 +81,8 @@ export interface Alert {
   readonly tokenID: string;
   /** "revoke-token", "revoke-subject", or empty. */
   readonly answer: string;
+  /** Whose sessions it is about: "token", "subject", "stream", or empty. */
+  readonly ends: string;
 }
 
 export interface Alerts {
@@ -254,10 +256,14 @@ export async function alerts(): Promise<Alerts> {
     subject: text(a, "subject"),
     tokenID: text(a, "token_id"),
     answer: text(a, "answer"),
+    ends: text(a, "ends"),
   }));
   const muted = field(body, "muted") ?? {};
   return { alerts: found, muted: new Map(Object.keys(muted).map((rule) => [rule, time(muted, rule)])) };
 }
+
+/** Ends what runs of that which an alert is about; says how many sessions that were. */
+export const endSessionsOf = async (alert: number): Promise<number> => number(await (await request("POST", `/api/v1/alerts/${alert}/end-sessions`)).json(), "ended");
 
 export async function mute(rule: string, hours: number): Promise<void> {
   await request("POST", "/api/v1/alerts/mute", { rule, hours });

@@ -192,8 +192,8 @@ export interface Camera {
   /** Without its login. */
   readonly source: string;
   readonly publish: boolean;
-  /** On this page, where it can be removed too. */
-  readonly added: boolean;
+  /** "file", "demo", or "page" for one that was added here, where it can be removed too. */
+  readonly origin: string;
 }
 
 const streamPath = (stream: string): string => stream.split("/").map(encodeURIComponent).join("/");
@@ -203,7 +203,7 @@ export async function cameras(): Promise<Camera[]> {
     id: text(c, "id"),
     source: text(c, "source"),
     publish: field(c, "publish") === true,
-    added: field(c, "added") === true,
+    origin: text(c, "origin"),
   }));
 }
 

@@ -28,10 +28,10 @@ export class Cameras implements Part {
       [
         { name: words.stream, text: (c) => c.id },
         { name: words.source, text: (c) => (c.publish ? words.fromElsewhere : c.source), title: (c) => c.source },
-        { name: words.from, text: (c) => (c.added ? words.addedHere : words.configurationFile) },
+        { name: words.from, text: (c) => words.origins[c.origin] ?? c.origin },
       ],
-      (c) => `${c.id} ${c.added}`,
-      (c) => (c.added ? [desk.button(words.remove, words.removeOf(c.id), () => this.#remove(c))] : []),
+      (c) => `${c.id} ${c.origin}`,
+      (c) => (c.origin === "page" ? [desk.button(words.remove, words.removeOf(c.id), () => this.#remove(c))] : []),
     );
     this.#address.name = "camera-address";
     this.#address.required = true;

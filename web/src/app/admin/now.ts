@@ -3,7 +3,7 @@
 import { language } from "../../language.ts";
 import { causeWords } from "../../player/causes.ts";
 import { doing } from "../account.ts";
-import { alerts, endSession, mute, revoke, sessions, unmute, type Alert, type Session } from "../api.ts";
+import { alerts, endSession, endSessionsOf, mute, revoke, sessions, unmute, type Alert, type Session } from "../api.ts";
 import { el, setText } from "../dom.ts";
 import { Rows, Table, timeWords, type Row } from "../rows.ts";
 import { streamReports, type RenditionReport, type StreamReport } from "./api.ts";
@@ -139,7 +139,8 @@ export class Now implements Part {
     const evidence = a.evidence.length === 0 ? "" : words.records(a.evidence.join(", "), a.evidence.length > 1);
     const facts = el("p", "hint", [words.toldAt(told.threshold), evidence].filter((t) => t !== "").join(" · "));
     const answer = this.#answer(a);
-    const actions = el("div", "buttons", ...(answer === undefined ? [] : [answer]));
+    const end = a.ends === "" ? undefined : this.#desk.button(words.endSessions, words.endSessionsOf(a.rule), async () => words.sessionsEnded(await endSessionsOf(a.id)));
+    const actions = el("div", "buttons", ...[answer, end].filter((b) => b !== undefined));
     for (const hours of [1, 24]) actions.append(this.#desk.button(words.muteFor(hours), words.muteRule(a.rule, hours), () => this.#mute(a.rule, hours)));
     const level = el("span", "level", told.level);
     const head = el("h3", "", level, told.title, el("span", "rule", `${a.rule} · ${timeWords(a.at)}`));

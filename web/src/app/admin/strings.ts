@@ -28,6 +28,9 @@ const en = {
   revokeAllOf: (subject: string) => `Revoke all of ${subject}`,
   subjectRevoked: (subject: string) => `All that ${subject} had is revoked.`,
   revoked: "Revoked",
+  endSessions: "End sessions",
+  endSessionsOf: (rule: string) => `End sessions that the alert ${rule} is about`,
+  sessionsEnded: (n: number) => (n === 0 ? "None of its sessions runs any more." : n === 1 ? "1 session is ended." : `${n} sessions are ended.`),
 
   streams: "Streams",
   noStreams: "This server has no streams yet.",
@@ -213,8 +216,7 @@ const en = {
   configured: "Configured cameras",
   noCameras: "No cameras are configured.",
   fromElsewhere: "published from elsewhere",
-  addedHere: "added here",
-  configurationFile: "configuration file",
+  origins: { file: "configuration file", page: "added here", demo: "demonstration", default: "default", environment: "environment", flag: "command line" } as Readonly<Record<string, string>>,
   removeCameraHint: "The stream ends at once, for all who watch it.",
 };
 
@@ -244,6 +246,9 @@ const de: typeof en = {
   revokeAllOf: (subject) => `Alles von ${subject} widerrufen`,
   subjectRevoked: (subject) => `Alles, was ${subject} hatte, ist widerrufen.`,
   revoked: "Widerrufen",
+  endSessions: "Sitzungen beenden",
+  endSessionsOf: (rule) => `Sitzungen beenden, von denen die Warnung ${rule} handelt`,
+  sessionsEnded: (n) => (n === 0 ? "Keine ihrer Sitzungen läuft noch." : n === 1 ? "1 Sitzung ist beendet." : `${n} Sitzungen sind beendet.`),
 
   streams: "Streams",
   noStreams: "Dieser Server hat noch keine Streams.",
@@ -429,8 +434,7 @@ const de: typeof en = {
   configured: "Eingerichtete Kameras",
   noCameras: "Keine Kameras sind eingerichtet.",
   fromElsewhere: "von anderswo gesendet",
-  addedHere: "hier hinzugefügt",
-  configurationFile: "Konfigurationsdatei",
+  origins: { file: "Konfigurationsdatei", page: "hier hinzugefügt", demo: "Vorführung", default: "Vorgabe", environment: "Umgebung", flag: "Befehlszeile" },
   removeCameraHint: "Der Stream endet sofort, für alle, die ihn sehen.",
 };
 
