@@ -112,3 +112,12 @@ func (f *testFeed) Rest(ctx context.Context, wanted <-chan struct{}) error {
 
 // Close implements Feed.
 func (f *testFeed) Close() { f.pool.close() }
+
+// TestPattern draws what the test: source shows, for who compares what arrived with what was sent. One goroutine uses it.
+type TestPattern struct{ pattern *pattern }
+
+// NewTestPattern makes one for pictures of w by h pixels, of the source with that tag (0 unless its options say otherwise).
+func NewTestPattern(w, h int, tag uint8) TestPattern { return TestPattern{newPattern(w, h, tag)} }
+
+// Draw paints picture n, as taken at t, onto img, which is of the pattern's size.
+func (p TestPattern) Draw(img Canvas, n int64, t time.Time) { p.pattern.draw(img, n, t) }

@@ -40,6 +40,8 @@ type chapter struct {
 func chapters() []chapter {
 	return []chapter{
 		{"viewers", "Pictures a second against viewers", measureViewers, tellViewers},
+		{"quality", "Quality of the pictures", measureQuality, tellQuality},
+		{"networks", "Bad networks", measureNetworks, tellNetworks},
 		{"access", "Access control", measureAccess, tellAccess},
 	}
 }
@@ -150,7 +152,7 @@ func writeJSON(file string, v any) error {
 	return os.WriteFile(file, append(b, '\n'), 0o644)
 }
 
-// last runs a program that ends with a line of JSON, which goes into result. What the program says besides goes to standard error. A program that
+// last runs a program that ends with a line of JSON, which goes into result; nil: of no program that does. What the program says besides goes to standard error. A program that
 // says that something did not hold may still have told its figures: then both result and the error are there.
 func last(ctx context.Context, result any, env []string, args ...string) error {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
@@ -162,6 +164,9 @@ func last(ctx context.Context, result any, env []string, args ...string) error {
 	text := bytes.TrimSpace(out)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", strings.Join(args[:min(len(args), 3)], " "), err)
+	}
+	if result == nil {
+		return err
 	}
 	if parse := json.Unmarshal(text[bytes.LastIndexByte(text, '\n')+1:], result); parse != nil {
 		return errors.Join(err, fmt.Errorf("%s: its last line is no JSON: %w", args[0], parse))

@@ -492,6 +492,7 @@ func (b *bench) all(ctx context.Context, only string, quick bool) (undecodable i
 			}
 			stop = server.stop
 		}
+		b.name, b.told = s.name, nil
 		figures, bad, err := s.run(ctx, b)
 		if err != nil {
 			return undecodable, fmt.Errorf("%s: %w", s.name, err)
@@ -507,6 +508,9 @@ func (b *bench) all(ctx context.Context, only string, quick bool) (undecodable i
 			line += fmt.Sprintf("  %s %.0f%s", f.name, f.value, f.bound())
 		}
 		row["pass"] = held
+		if b.series && b.told != nil {
+			row["series"] = b.told
+		}
 		cases = append(cases, row)
 		verdict := "holds "
 		if !held {
@@ -533,10 +537,11 @@ func load() float64 {
 	return over1
 }
 
-// chosen lists the cases whose names contain only; the shortest alone if quick.
+// chosen lists the cases whose names contain one of those in only, which has commas between; the shortest alone if quick.
 func chosen(only string, quick bool) []scenario {
 	return slices.DeleteFunc(scenarios(), func(s scenario) bool {
-		return quick && !s.quick || !containsFold(s.name, only)
+		named := func(part string) bool { return containsFold(s.name, part) }
+		return quick && !s.quick || !slices.ContainsFunc(strings.Split(only, ","), named)
 	})
 }
 

@@ -140,12 +140,16 @@ func (b *bench) chromium(ctx context.Context, d time.Duration, steps []step) (ru
 		return run{}, err
 	}
 	start := time.Now()
-	if err := errors.Join(play(ctx, start, steps), browser.wait()); err != nil {
+	stop := b.sampling(ctx, start)
+	err = errors.Join(play(ctx, start, steps), browser.wait())
+	samples := stop()
+	if err != nil {
 		return run{}, err
 	}
 	var s seen
 	s.pictures, err = readLines[watch.Picture](file)
 	r := newRun(start, s)
+	b.told = r.over(samples)
 	if b.trace {
 		r.print(b.out)
 	}

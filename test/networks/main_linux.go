@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sightline/internal/watch"
+	"sightline/test/site"
 )
 
 const (
@@ -43,15 +44,22 @@ type bench struct {
 	token string
 	out   io.Writer
 	trace bool
+
+	series bool   // cases are told over time too
+	video  string // folder for what slow viewers got; empty: none
+	name   string // of the case
+	told   *series
 }
 
 func main() {
-	only := flag.String("only", "", "run the cases whose name contains this")
+	only := flag.String("only", "", "run the cases whose name contains one of these, with commas between")
+	series := flag.Bool("series", false, "put what the slow viewer and its link did over time into the JSON")
+	video := flag.String("video", "", "folder to put the H.264 that slow viewers got into, a file for each case")
 	trace := flag.Bool("trace", false, "print what each viewer saw, four times a second")
 	flag.Parse()
 	signal.Ignore(syscall.SIGPIPE) // a reader that leaves is an error like others: what was made is taken away
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	undecodable, err := measure(ctx, os.Stdout, *only, *trace)
+	undecodable, err := measure(ctx, *only, &bench{out: os.Stdout, trace: *trace, series: *series, video: *video})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "networks:", err)
@@ -62,7 +70,7 @@ func main() {
 	}
 }
 
-func measure(ctx context.Context, out io.Writer, only string, trace bool) (undecodable int, err error) {
+func measure(ctx context.Context, only string, b *bench) (undecodable int, err error) {
 	if os.Geteuid() != 0 {
 		return 0, errors.New("this needs root: network namespaces, traffic shaping and TUN devices are made; run it as root on Linux")
 	}
@@ -76,16 +84,12 @@ func measure(ctx context.Context, out io.Writer, only string, trace bool) (undec
 	if err != nil {
 		return 0, err
 	}
-	b := &bench{net: n, dir: dir, out: out, trace: trace}
+	b.net, b.dir = n, dir
 	return b.all(ctx, only, os.Getenv("QUICK") != "")
 }
 
 func program(name string) string {
-	dir := os.Getenv("SIGHTLINE_BIN")
-	if dir == "" {
-		dir = "bin"
-	}
-	path, err := filepath.Abs(filepath.Join(dir, name))
+	path, err := filepath.Abs(filepath.Join(site.Programs(), name))
 	if err != nil {
 		return name
 	}
@@ -238,12 +242,19 @@ func play(ctx context.Context, start time.Time, steps []step) error {
 
 // one watches from the slow viewer's place while steps are played. The pictures' times count from its start.
 func (b *bench) one(ctx context.Context, at door, d time.Duration, steps []step, more ...string) (run, error) {
+	if b.video != "" {
+		more = append(more, "--out", filepath.Join(b.video, fileName(b.name)+".h264"))
+	}
 	var s seen
+	var link []sample
 	start, err := b.beside(ctx, steps, func(ctx context.Context) (err error) {
+		stop := b.sampling(ctx, time.Now())
+		defer func() { link = stop() }()
 		s, err = b.watch(ctx, at, "test", slow, "slow", d, more...)
 		return err
 	})
 	r := newRun(start, s)
+	b.told = r.over(link)
 	if b.trace {
 		r.print(b.out)
 	}

@@ -52,11 +52,27 @@ func main() {
 	presets := flag.Bool("presets", false, "print the table of quality against bitrate for each preset, and nothing else")
 	memory := flag.String("memory", "", "print the memory that a source of at least 1080 lines takes with three renditions, such as rtsp://camera.lan/stream, and nothing else")
 	soaking := flag.Bool("soak", false, "watch the memory over many starts of renditions and many connections to a camera, and nothing else; the last line is JSON")
+	points := flag.Bool("quality", false, "tell PSNR and SSIM against bit rate of the clip, the test pattern and noise, for each preset and codec, and nothing else; the last line is JSON")
+	few := flag.Bool("few", false, "with -quality: less of everything")
+	seed := flag.Uint64("seed", 1, "with -quality: of the noise")
+	got := flag.String("received", "", "tell how good the pictures of the test pattern, 1280 by 720, are that a viewer got in this file of H.264, and nothing else; the last line is JSON")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if *presets {
 		if err := presetTable(ctx, *clip, os.Stdout); err != nil {
+			fatal(err)
+		}
+		return
+	}
+	if *points {
+		if err := qualityPoints(ctx, *clip, *few, *seed, os.Stdout); err != nil {
+			fatal(err)
+		}
+		return
+	}
+	if *got != "" {
+		if err := received(ctx, *got, 1280, 720, os.Stdout); err != nil {
 			fatal(err)
 		}
 		return

@@ -18,36 +18,47 @@ import (
 
 // footage decodes the first pictures of a file.
 func footage(ctx context.Context, path string, count int) (frames []*av.Frame, rateMilli int, err error) {
+	rateMilli, err = decode(ctx, path, func(f *av.Frame) (bool, error) {
+		frames = append(frames, f)
+		return len(frames) < count, nil
+	})
+	return frames, rateMilli, err
+}
+
+// decode decodes a file and gives each picture to take, which closes it and says whether it takes more.
+func decode(ctx context.Context, path string, take func(*av.Frame) (bool, error)) (rateMilli int, err error) {
 	in, err := av.OpenInput(ctx, "file:"+path, av.InputOptions{})
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	defer in.Close()
 	dec, err := in.NewDecoder(false)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	defer dec.Close()
 	packet := av.NewPacket()
 	defer packet.Close()
 	v := in.Video()
-	for len(frames) < count {
+	rateMilli = v.RateNum * 1000 / v.RateDen
+	for {
 		f := av.NewFrame()
 		if err := dec.Receive(f); err == nil {
-			frames = append(frames, f)
+			if more, err := take(f); err != nil || !more {
+				return rateMilli, err
+			}
 			continue
 		}
 		f.Close()
 		if err := in.Read(packet, 0); errors.Is(err, av.ErrEOF) {
-			break
+			return rateMilli, nil
 		} else if err != nil {
-			return frames, 0, err
+			return rateMilli, err
 		}
 		if err := dec.Send(packet); err != nil {
-			return frames, 0, err
+			return rateMilli, err
 		}
 	}
-	return frames, v.RateNum * 1000 / v.RateDen, nil
 }
 
 func closeAll(frames []*av.Frame) {
@@ -64,21 +75,26 @@ type score struct {
 }
 
 // encodeScore encodes the footage as the capture process would and decodes it again.
-func encodeScore(frames []*av.Frame, rateMilli, bitrate int, preset string) (score, error) {
+func encodeScore(frames []*av.Frame, rateMilli, bitrate int, codec media.Codec, preset string) (score, error) {
 	engine := capture.NewLibav()
 	w, h := frames[0].Width(), frames[0].Height()
 	enc, err := engine.NewEncoder(capture.EncoderOptions{
-		Codec: media.CodecH264, Width: w, Height: h, FrameRateMilli: rateMilli, BitrateBps: bitrate, Preset: preset,
+		Codec: codec, Width: w, Height: h, FrameRateMilli: rateMilli, BitrateBps: bitrate, Preset: preset,
 	})
 	if err != nil {
 		return score{}, err
 	}
 	defer enc.Close()
-	dec, err := engine.NewDecoder(media.CodecH264)
+	dec, err := engine.NewDecoder(codec)
 	if err != nil {
 		return score{}, err
 	}
 	defer dec.Close()
+	scaler, err := av.NewScaler(w, h, av.I420) // JPEG's luma uses the full range, the sources' does not
+	if err != nil {
+		return score{}, err
+	}
+	defer scaler.Close()
 	var s score
 	var mse float64
 	bits := 0
@@ -94,7 +110,11 @@ func encodeScore(frames []*av.Frame, rateMilli, bitrate int, preset string) (sco
 		if err != nil {
 			return score{}, err
 		}
-		a, b := luma(f), luma(shown)
+		same, err := scaler.Scale(shown.(*av.Frame))
+		if err != nil {
+			return score{}, err
+		}
+		a, b := luma(f), luma(same)
 		psnr, err := quality.PSNR(a, b)
 		if err != nil {
 			return score{}, err
@@ -125,7 +145,7 @@ func (b *bench) quality(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s, err := encodeScore(frames, rateMilli, 1_000_000, "superfast")
+	s, err := encodeScore(frames, rateMilli, 1_000_000, media.CodecH264, "superfast")
 	if err != nil {
 		return err
 	}
@@ -155,7 +175,7 @@ func presetTable(ctx context.Context, clip string, w io.Writer) error {
 		cells := ""
 		var times []time.Duration
 		for _, r := range rates {
-			s, err := encodeScore(frames, rateMilli, r, preset)
+			s, err := encodeScore(frames, rateMilli, r, media.CodecH264, preset)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+)
+
+// seriesStep is how finely a case is told over time.
+const seriesStep = 250 * time.Millisecond
+
+// series is a case over time: what the slow viewer got and what its link did, in each step. Ages and lines are -1 where no picture came, rates
+// and queues of the link where it has no limit.
+type series struct {
+	Step      float64   `json:"step_s"`
+	Kbps      []float64 `json:"kbps"`
+	FPS       []float64 `json:"fps"`
+	AgeMedian []float64 `json:"age_p50_ms"`
+	AgeMost   []float64 `json:"age_max_ms"`
+	Lines     []float64 `json:"lines"`
+	LinkKbps  []float64 `json:"link_kbps"`
+	QueueKB   []float64 `json:"queue_kb"`
+}
+
+// sample is the slow viewer's link at one moment.
+type sample struct {
+	at              time.Duration
+	kbps, backlogKB float64
+}
+
+// sampling looks at the slow viewer's link until the function that it returns is called, which gives what it saw.
+func (b *bench) sampling(ctx context.Context, start time.Time) (stop func() []sample) {
+	if !b.series {
+		return func() []sample { return nil }
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var looking sync.WaitGroup
+	var list []sample
+	looking.Go(func() {
+		tick := time.NewTicker(seriesStep)
+		defer tick.Stop()
+		for ctx.Err() == nil {
+			s := sample{at: time.Since(start), kbps: -1, backlogKB: -1}
+			s.kbps, s.backlogKB = b.net.link(ctx)
+			if ctx.Err() == nil {
+				list = append(list, s)
+			}
+			select {
+			case <-ctx.Done():
+			case <-tick.C:
+			}
+		}
+	})
+	return func() []sample {
+		cancel()
+		looking.Wait()
+		return list
+	}
+}
+
+// link is what the slow viewer's link carries, kbit/s, and what waits before it; -1 where it has no limit.
+func (n *network) link(ctx context.Context) (kbps, backlogKB float64) {
+	out, err := exec.CommandContext(ctx, "ip", "netns", "exec", n.ns("router"), "tc", "-s", "-j", "qdisc", "show", "dev", slow).Output()
+	var qdiscs []struct {
+		Kind    string `json:"kind"`
+		Backlog int    `json:"backlog"`
+		Options struct {
+			Rate int `json:"rate"` // bytes/s
+		} `json:"options"`
+	}
+	if err != nil || json.Unmarshal(out, &qdiscs) != nil || len(qdiscs) == 0 || qdiscs[0].Kind != "tbf" {
+		return -1, -1
+	}
+	return float64(qdiscs[0].Options.Rate) * 8 / 1000, float64(qdiscs[0].Backlog) / 1000
+}
+
+// over tells a run over time.
+func (r run) over(link []sample) *series {
+	if len(r.at) == 0 {
+		return nil
+	}
+	s := &series{Step: seriesStep.Seconds()}
+	next := 0
+	for t := time.Duration(0); t < r.at[len(r.at)-1]; t += seriesStep {
+		part := r.between(t, t+seriesStep)
+		lines := -1.0
+		for _, p := range part.pictures {
+			lines = float64(p.Height)
+		}
+		s.Kbps, s.FPS = append(s.Kbps, part.kbps(t, t+seriesStep)), append(s.FPS, part.fps(t, t+seriesStep))
+		s.AgeMedian, s.AgeMost, s.Lines = append(s.AgeMedian, part.age(0.5)), append(s.AgeMost, part.age(1)), append(s.Lines, lines)
+		for next+1 < len(link) && link[next+1].at <= t+seriesStep {
+			next++
+		}
+		if next < len(link) {
+			s.LinkKbps, s.QueueKB = append(s.LinkKbps, link[next].kbps), append(s.QueueKB, link[next].backlogKB)
+		}
+	}
+	return s
+}
+
+// fileName is a case's name as that of a file.
+func fileName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name))
+}
