@@ -107,9 +107,18 @@ func measureNetworks(ctx context.Context, l *lab) (any, error) {
 // networkFigures says what test/networks calls its figures.
 func networkFigures() []struct{ name, what, format string } {
 	return []struct{ name, what, format string }{
-		{"p95_ms", "latency p95", "%.0f ms"}, {"p95_after_3s_ms", "latency p95 from 3 s after the fall", "%.0f ms"}, {"recovered_ms", "below 250 ms again after", "%.0f ms"},
-		{"worst_ms", "worst latency", "%.0f ms"}, {"freeze_ms", "longest freeze", "%.0f ms"}, {"new_picture_ms", "new picture after the blackout", "%.0f ms"}, {"old_pictures", "old pictures shown", "%.0f"},
-		{"fps", "pictures a second", "%.1f"}, {"kbps", "kbit/s", "%.0f"}, {"kbps_down", "kbit/s while it is slow", "%.0f"}, {"link_used_percent", "of the link used", "%.0f %%"}, {"full_again_ms", "full rate again after", "%.0f ms"},
+		{"p95_ms", "latency p95", "%.0f ms"},
+		{"p95_after_3s_ms", "latency p95 from 3 s after the fall", "%.0f ms"},
+		{"recovered_ms", "below 250 ms again after", "%.0f ms"},
+		{"worst_ms", "worst latency", "%.0f ms"},
+		{"freeze_ms", "longest freeze", "%.0f ms"},
+		{"new_picture_ms", "new picture after the blackout", "%.0f ms"},
+		{"old_pictures", "old pictures shown", "%.0f"},
+		{"fps", "pictures a second", "%.1f"},
+		{"kbps", "kbit/s", "%.0f"},
+		{"kbps_down", "kbit/s while it is slow", "%.0f"},
+		{"link_used_percent", "of the link used", "%.0f %%"},
+		{"full_again_ms", "full rate again after", "%.0f ms"},
 	}
 }
 

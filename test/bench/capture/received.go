@@ -80,7 +80,7 @@ func pictures(ctx context.Context, content, clip string, count int, seed uint64)
 	}
 	const w, h = 1280, 720
 	pattern := capture.NewTestPattern(w, h, 0)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // the same noise each time is what is wanted
+	random := rand.New(rand.NewPCG(seed, 0)) // the same noise each time
 	for n := range count {
 		f, err := av.NewPicture(w, h, av.I420)
 		if err != nil {
