@@ -1,10 +1,13 @@
 // What viewers see of a capture process that dies and of a server that starts again.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { launch } from "./lib/browser.mjs";
 import { Player } from "./lib/page.mjs";
-import { Server } from "./lib/server.mjs";
+import { Server, run } from "./lib/server.mjs";
 import { Viewer } from "./lib/socket.mjs";
 import { eventually } from "./lib/wait.mjs";
 
@@ -62,6 +65,39 @@ test("a capture process that stands still is stalled, then replaced", async () =
   await eventually("the stream to be live", async () => (await state()) === "live");
   assert.throws(() => process.kill(before, 0), { code: "ESRCH" });
   assert.ok((await player.states()).some((s) => s.state === "lost" && /given up/.test(s.reason)), JSON.stringify(await player.states()));
+});
+
+test("strangers take every file descriptor: who watches watches on, the record goes on, and all is well when they are gone", async () => {
+  const limited = await Server.start();
+  const strangers = [];
+  try {
+    const viewer = await Viewer.join(limited, "test", { token: await limited.token({ stream: "test" }) });
+    await viewer.nextKey();
+    const pid = Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${limited.capturePid("test")}/status`, "utf8"))[1]);
+    execFileSync("prlimit", ["--pid", String(pid), "--nofile=256:256"]);
+    const { hostname, port } = new URL(limited.origin);
+    let open = 0;
+    for (let i = 0; i < 2_000; i++) {
+      const socket = connect(Number(port), hostname).on("error", () => undefined);
+      socket.on("connect", () => open++);
+      strangers.push(socket);
+    }
+    await eventually("the strangers to be there", () => open > 500);
+    const { units } = viewer;
+    await eventually("more pictures", () => viewer.units > units + 60);
+    process.kill(limited.capturePid("test"), "SIGKILL");
+    await eventually("the camera back, in spite of them", async () => (await viewer.nextKey()).key, 30_000);
+    for (const socket of strangers.splice(0)) socket.destroy();
+    const late = await Viewer.join(limited, "test", { token: await limited.token({ stream: "test" }) });
+    await late.nextKey();
+    await late.leave();
+    await viewer.leave();
+    const { code, stdout, stderr } = await run("sightline", ["audit", "verify", "--data-dir", limited.dataDir]);
+    assert.equal(code, 0, stdout + stderr);
+  } finally {
+    for (const socket of strangers) socket.destroy();
+    await limited.stop();
+  }
 });
 
 test("a server that starts again: the page comes back by itself, with the same session", async () => {
