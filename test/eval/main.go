@@ -39,10 +39,12 @@ type chapter struct {
 
 func chapters() []chapter {
 	return []chapter{
+		{"latency", "Latency from capture to paint", measureLatency, tellLatency},
 		{"viewers", "Pictures a second against viewers", measureViewers, tellViewers},
 		{"quality", "Quality of the pictures", measureQuality, tellQuality},
 		{"networks", "Bad networks", measureNetworks, tellNetworks},
 		{"access", "Access control", measureAccess, tellAccess},
+		{"faults", "Faults", measureFaults, tellFaults},
 	}
 }
 

@@ -148,9 +148,9 @@ export class Server {
     return join(this.dataDir, "ca.pem");
   }
 
-  /** Ends the server and starts it again on the same port. */
-  async restart() {
-    await this.running.stop();
+  /** Ends the server with a signal and starts it again on the same port. */
+  async restart(signal = "SIGTERM") {
+    await this.running.stop(signal);
     await this.#run(this.host);
   }
 

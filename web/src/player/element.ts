@@ -4,7 +4,7 @@
 import { pickLanguage } from "../language.ts";
 import { el } from "./dom.ts";
 import { Face, toolNames, type ToolName } from "./face.ts";
-import { figuresOf } from "./figures.ts";
+import { figuresOf, timesOf } from "./figures.ts";
 import type { Graphs } from "./graphs.ts";
 import { History } from "./history.ts";
 import { limitWords, unlimited } from "./limits.ts";
@@ -54,6 +54,7 @@ const unheard: Report = {
   paintP95: undefined,
   clockError: undefined,
   stages: undefined,
+  pictures: [],
   paintedFps: 0,
   painted: 0,
   decoded: 0,
@@ -345,6 +346,7 @@ export class SightlinePlayer extends HTMLElement implements api.SightlinePlayer 
     switch (m.type) {
       case "report":
         this.#report = m.report;
+        if (m.report.pictures.length > 0) this.dispatchEvent(new CustomEvent("pictures", { detail: m.report.pictures.map(timesOf) }));
         if (m.report.rendition !== undefined) this.#stage.picture = m.report.rendition;
         if (m.report.rendition !== undefined) this.#shown?.expect();
         this.#tell();

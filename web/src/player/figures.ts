@@ -2,7 +2,8 @@
 
 import { el, setText } from "./dom.ts";
 import type { Report } from "./messages.ts";
-import type { PlayerState, PlayerStats, Quality } from "./player.d.ts";
+import type { PictureTimes, PlayerState, PlayerStats, Quality } from "./player.d.ts";
+import type { PictureStages } from "./stages.ts";
 import type { Strings } from "./strings.ts";
 
 /** The figures of a report about a player in that state, of which that quality is wanted. */
@@ -43,6 +44,16 @@ export function figuresOf(r: Report, state: PlayerState, quality: Quality): Play
     takeovers_total: r.takeovers,
   };
 }
+
+/** One picture's way, for programs. */
+export const timesOf = (p: PictureStages): PictureTimes => ({
+  capture_us: p.capture,
+  painted_ms: p.at / 1000,
+  encode_ms: p.encode / 1000,
+  network_ms: p.network / 1000,
+  decode_ms: p.decode / 1000,
+  show_ms: p.show / 1000,
+});
 
 export interface FiguresEvents {
   graphs(): void;

@@ -4,7 +4,7 @@ import type { FreezeFigures } from "./freezes.ts";
 import type { Limiting } from "./limits.ts";
 import type { Mode } from "./playout.ts";
 import type { Quality } from "./quality.ts";
-import type { StageFigures } from "./stages.ts";
+import type { PictureStages, StageFigures } from "./stages.ts";
 import type { Why } from "./strings.ts";
 import type { Micros } from "./units.ts";
 import type { Rendition, StreamState } from "./wire.ts";
@@ -139,6 +139,8 @@ export interface Report {
   readonly paintP95: Micros | undefined;
   readonly clockError: Micros | undefined;
   readonly stages: StageFigures | undefined;
+  /** Those painted since the last report. */
+  readonly pictures: readonly PictureStages[];
   readonly paintedFps: number;
   readonly painted: number;
   readonly decoded: number;

@@ -74,6 +74,22 @@ export interface StateChange {
   readonly login: boolean;
 }
 
+/** One picture's way from capture to paint; the stages are its whole. */
+export interface PictureTimes {
+  /** When it was captured, on the server's epoch; identifies the picture. */
+  readonly capture_us: number;
+  /** When it was painted: milliseconds since the Unix epoch, by this page's monotonic clock. */
+  readonly painted_ms: number;
+  /** From capture to when it left the encoder. */
+  readonly encode_ms: number;
+  /** From there to when its last byte was here. */
+  readonly network_ms: number;
+  /** From there to when it was decoded, the time in it that it was held back. */
+  readonly decode_ms: number;
+  /** From there to when it was painted. */
+  readonly show_ms: number;
+}
+
 /** A picture that was on the screen, as it was seen there: enlarged, turned, mirrored. */
 export interface Snapshot {
   /** A PNG image. */
@@ -87,6 +103,8 @@ export interface Snapshot {
 export interface SightlinePlayerEventMap extends HTMLElementEventMap {
   /** The player says something else of its picture. Bubbles. */
   statechange: CustomEvent<StateChange>;
+  /** Pictures were painted, four times a second. */
+  pictures: CustomEvent<readonly PictureTimes[]>;
 }
 
 /** <sightline-player>. Its attributes, CSS parts and custom properties are in the package's README. */

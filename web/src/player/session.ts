@@ -684,6 +684,7 @@ export class Session {
       paintP95: quantile(0.95),
       clockError: clock?.known === true ? clock.error : undefined,
       stages: this.#stages.figures(now),
+      pictures: this.#stages.take(),
       paintedFps,
       painted: this.#painted,
       decoded: this.#decoded,

@@ -16,6 +16,8 @@ test("the stages of a picture add up to its way", () => {
   const s = new Stages();
   const at = play(s, 5_000_000, [4_000, 9_000, 2_000, 16_000]);
   assert.deepEqual(s.figures(micros(at)), { encode: 4_000, network: 9_000, decode: 2_000, show: 16_000 });
+  assert.deepEqual(s.take(), [{ capture: 5_000_000, at, encode: 4_000, network: 9_000, decode: 2_000, show: 16_000 }]);
+  assert.deepEqual(s.take(), []);
 });
 
 test("medians of the last second, and nothing after it", () => {

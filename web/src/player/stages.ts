@@ -9,6 +9,13 @@ export type StageName = (typeof stageNames)[number];
 /** Medians of the last second. decode has the time in it that pictures are held back. */
 export type StageFigures = Readonly<Record<StageName, Micros>>;
 
+/** One picture's way: its stages, and when it was painted, local clock. */
+export interface PictureStages extends StageFigures {
+  /** On the server's epoch; identifies the picture. */
+  readonly capture: Micros;
+  readonly at: Micros;
+}
+
 /** Pictures under way; one that is never painted is forgotten after as many others. */
 const most = 240;
 
@@ -28,6 +35,8 @@ export class Stages {
     show: new Window(micros(1_000_000)),
   };
 
+  #painted: PictureStages[] = [];
+
   /** The last of a picture is here. server is the same time on the clock that it was captured by. */
   arrived(capture: Micros, encode: Micros, at: Micros, server: Micros): void {
     this.#underway.set(capture, { encode, network: Math.max(0, server - capture - encode), arrived: at });
@@ -46,11 +55,17 @@ export class Stages {
     const u = this.#underway.get(capture);
     this.#underway.delete(capture);
     if (u?.decoded === undefined) return;
-    const w = this.#windows;
-    w.encode.add(at, u.encode);
-    w.network.add(at, u.network);
-    w.decode.add(at, u.decoded - u.arrived);
-    w.show.add(at, at - u.decoded);
+    const stages = { encode: micros(u.encode), network: micros(u.network), decode: micros(u.decoded - u.arrived), show: micros(at - u.decoded) };
+    for (const name of stageNames) this.#windows[name].add(at, stages[name]);
+    if (this.#painted.length === most) this.#painted.shift();
+    this.#painted.push({ capture, at, ...stages });
+  }
+
+  /** The pictures painted since the last call. */
+  take(): readonly PictureStages[] {
+    const painted = this.#painted;
+    this.#painted = [];
+    return painted;
   }
 
   /** Undefined while nothing was painted for a second. */

@@ -1,0 +1,79 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// faultsFound is the last line of faults.mjs.
+type faultsFound struct {
+	Faults   []fault  `json:"faults"`
+	Failures []string `json:"failures,omitempty"`
+}
+
+type fault struct {
+	Name    string    `json:"name"`
+	From    string    `json:"from,omitempty"`
+	MS      []float64 `json:"ms,omitempty"`
+	Said    string    `json:"said,omitempty"`
+	LeftOut string    `json:"left_out,omitempty"`
+}
+
+func measureFaults(ctx context.Context, l *lab) (any, error) {
+	args := []string{"node", "test/eval/faults.mjs"}
+	if l.quick {
+		args = append(args, "--quick")
+	}
+	var found faultsFound
+	err := last(ctx, &found, nil, args...)
+	if len(found.Failures) > 0 {
+		err = errors.Join(err, errors.New(strings.Join(found.Failures, "; ")))
+	}
+	return found, err
+}
+
+// heldTo is what each fault may cost, ms, and what sets the least it can.
+func heldTo(name string) (most float64, limit string) {
+	switch name {
+	case "capture process killed":
+		return 1000, "the start of a process, its encoder, and a frame interval"
+	case "camera stalled for 8 s":
+		return 5000, "the pause before a camera that was given up is asked again, its login, and its next keyframe"
+	case "server killed and started again":
+		return 3000, "the start of a server and a capture process, and the page's next try"
+	case "disk full, who watches":
+		return 500, "a frame interval, 33 ms"
+	}
+	return 3000, "the time until the record is tried again, and a keyframe"
+}
+
+func tellFaults(raw json.RawMessage) (*section, error) {
+	var f faultsFound
+	if err := json.Unmarshal(raw, &f); err != nil {
+		return nil, err
+	}
+	s := &section{Intro: "What breaks is broken on purpose, and the time to the next picture taken at a viewer. Nobody does anything to repair it: capture processes are started again by the server, cameras are asked again, pages find their way back."}
+	t := &table{Head: []string{"fault", "times", "median", "worst", "counted from"}}
+	for _, x := range f.Faults {
+		if x.LeftOut != "" {
+			s.Blocks = append(s.Blocks, text("%s: left out, %s.", x.Name, x.LeftOut))
+			continue
+		}
+		t.Rows = append(t.Rows, []string{x.Name, fmt.Sprint(len(x.MS)), fmt.Sprintf("%.0f ms", quantile(x.MS, 0.5)), fmt.Sprintf("%.0f ms", slices.Max(x.MS)), x.From})
+		most, limit := heldTo(x.Name)
+		s.Rows = append(s.Rows, verdict{What: "Next picture: " + x.Name, Got: fmt.Sprintf("%.0f ms", quantile(x.MS, 0.5)), Limit: fmt.Sprintf("held to %.1f s; %s", most/1000, limit), Holds: quantile(x.MS, 0.5) <= most})
+	}
+	s.Blocks = append(s.Blocks, block{Table: t})
+	for _, x := range f.Faults {
+		if x.Said != "" {
+			s.Blocks = append(s.Blocks, text("%s: %s.", strings.ToUpper(x.Name[:1])+x.Name[1:], x.Said))
+		}
+	}
+	return s, nil
+}
