@@ -66,6 +66,15 @@ func (c *cameras) List() []httpd.Camera {
 	return list
 }
 
+// Check implements httpd.Cameras.
+func (c *cameras) Check(text string) (string, error) {
+	source, err := pageSource(text)
+	if err != nil {
+		return "", err
+	}
+	return source.String(), nil
+}
+
 // Try implements httpd.Cameras.
 func (c *cameras) Try(text string) (media.StreamID, error) {
 	source, err := pageSource(text)

@@ -24,6 +24,8 @@ type Camera struct {
 // Cameras are what the page does with cameras. Errors that are for the person who asked are *InputError.
 type Cameras interface {
 	List() []Camera
+	// Check gives an address without its login, for the record. The error is an *InputError where no camera may be named so.
+	Check(source string) (shown string, err error)
 	// Try shows a camera for a while under a name of its own, which begins with TrialPrefix.
 	Try(source string) (media.StreamID, error)
 	// EndTrial ends that before its time.
@@ -50,10 +52,13 @@ func (s *Server) tryCamera(w http.ResponseWriter, r *http.Request, c caller) {
 		if err := decode(r, &body); err != nil {
 			return nil, err
 		}
+		var err error
 		rec.Action = "try"
-		id, err := s.opts.Cameras.Try(body.Source)
-		rec.Stream = string(id)
-		return done(map[string]any{"stream": id}), err
+		rec.Reason, err = s.opts.Cameras.Check(body.Source)
+		return func() (any, error) {
+			id, err := s.opts.Cameras.Try(body.Source)
+			return map[string]any{"stream": id}, err
+		}, err
 	})
 }
 
@@ -81,7 +86,8 @@ func (s *Server) addCamera(w http.ResponseWriter, r *http.Request, c caller) {
 			return nil, &InputError{"Names under " + TrialPrefix + " are for cameras that are tried out: choose another."}
 		}
 		rec.Action, rec.Stream = "add", string(id)
-		return done(nil), s.opts.Cameras.Add(r.Context(), id, body.Source)
+		rec.Reason, err = s.opts.Cameras.Check(body.Source)
+		return func() (any, error) { return nil, s.opts.Cameras.Add(r.Context(), id, body.Source) }, err
 	})
 }
 

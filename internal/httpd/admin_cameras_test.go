@@ -27,10 +27,14 @@ func (c *shelf) List() []Camera {
 	return slices.Clone(c.list)
 }
 
-func (c *shelf) Try(source string) (media.StreamID, error) {
+func (c *shelf) Check(source string) (string, error) {
 	if !strings.HasPrefix(source, "rtsp:") {
 		return "", &InputError{"It is no camera."}
 	}
+	return "rtsp:***", nil
+}
+
+func (c *shelf) Try(source string) (media.StreamID, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.tried = append(c.tried, source)
@@ -91,10 +95,10 @@ func TestCameras_AreTriedAddedAndRemoved(t *testing.T) {
 	s := newSite(t)
 	source := "rtsp://admin:" + s.secret("pass-word") + "@192.0.2.5/a"
 	var trial struct{ Stream string }
-	if rec := s.ask(http.MethodPost, "/api/v1/trials", `{"source":"`+source+`"}`, &trial); rec.Event != "camera" || rec.Action != "try" || rec.Stream != "trial/abc" || trial.Stream != "trial/abc" {
+	if rec := s.ask(http.MethodPost, "/api/v1/trials", `{"source":"`+source+`"}`, &trial); rec.Event != "camera" || rec.Action != "try" || rec.Reason != "rtsp:***" || trial.Stream != "trial/abc" {
 		t.Errorf("%+v, recorded as %+v", trial, rec)
 	}
-	if rec := s.ask(http.MethodPost, "/api/v1/cameras", `{"stream":"site/gate","source":"`+source+`"}`, nil); rec.Action != "add" || rec.Stream != "site/gate" {
+	if rec := s.ask(http.MethodPost, "/api/v1/cameras", `{"stream":"site/gate","source":"`+source+`"}`, nil); rec.Action != "add" || rec.Stream != "site/gate" || rec.Reason != "rtsp:***" {
 		t.Errorf("recorded as %+v", rec)
 	}
 	var list struct{ Cameras []Camera }

@@ -15,7 +15,8 @@ import (
 
 // Whatever a route gives, it gives nothing and does nothing while no record can be written. Only what takes access away does without.
 func TestAudit_NoRouteGivesAnythingWithoutItsRecord(t *testing.T) {
-	s := newSite(t)
+	cameras := &shelf{}
+	s := newSite(t, func(o *Options) { o.Cameras = cameras })
 	s.camera()
 	root := s.tokenOf("root", auth.Admin, "**")
 	s.audit.mu.Lock()
@@ -28,6 +29,8 @@ func TestAudit_NoRouteGivesAnythingWithoutItsRecord(t *testing.T) {
 		"POST /api/v1/invitations": `{"name":"party","streams":["door"],"uses":3,"seconds":3600}`,
 		"POST /api/v1/tokens":      `{"subject":"dave","action":"view","streams":["door"],"seconds":60}`,
 		"POST /api/v1/alerts/mute": `{"rule":"D15","hours":1}`,
+		"POST /api/v1/trials":      `{"source":"rtsp://192.0.2.5/a"}`,
+		"POST /api/v1/cameras":     `{"stream":"gate","source":"rtsp://192.0.2.5/a"}`,
 	}
 	// These need something that is not there, and say so, or take access away.
 	without := []string{"POST /api/v1/logout", "POST /api/v1/logout/everywhere", "DELETE /api/v1/trials/{id}", "POST /api/v1/revocations"}
@@ -71,6 +74,9 @@ func TestAudit_NoRouteGivesAnythingWithoutItsRecord(t *testing.T) {
 	s.audit.mu.Unlock()
 	if a := s.as(root, http.MethodGet, "/api/v1/alerts", ""); strings.TrimSpace(a.body) != `{"alerts":[],"muted":{}}` {
 		t.Errorf("a rule is mute: %s", a.body)
+	}
+	if len(cameras.list)+len(cameras.tried) > 0 {
+		t.Errorf("cameras are asked: %v %v", cameras.list, cameras.tried)
 	}
 	// An account may be there now, which nobody was told a way into.
 	if a := s.as(root, http.MethodGet, "/api/v1/users", ""); strings.Contains(a.body, `"password":true`) {

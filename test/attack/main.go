@@ -173,7 +173,7 @@ func run(ctx context.Context, out io.Writer, p plan) (err error) {
 func allCases(ctx context.Context, t *target, p plan) ([]*testCase, error) {
 	var all []*testCase
 	for _, class := range []func(context.Context, *target, plan) ([]*testCase, error){
-		tokenCases, matrixCases, ticketCases, originCases, frameCases, limitCases, injectionCases, crossCases,
+		tokenCases, matrixCases, ticketCases, originCases, frameCases, limitCases, injectionCases, crossCases, sourceCases,
 	} {
 		cases, err := class(ctx, t, p)
 		if err != nil {

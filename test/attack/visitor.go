@@ -204,7 +204,7 @@ func statusOf(code string) int {
 	switch code {
 	case "wrong-origin", "not-allowed", "no-csrf-header":
 		return http.StatusForbidden
-	case "credential-in-url", "no-subprotocol", "bad-json":
+	case "credential-in-url", "no-subprotocol", "bad-json", "bad-input":
 		return http.StatusBadRequest
 	case "bad-stream-name", "not-found":
 		return http.StatusNotFound
