@@ -33,6 +33,7 @@ import (
 	"sightline/internal/config"
 	"sightline/internal/datadir"
 	"sightline/internal/detect"
+	"sightline/internal/history"
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
 	"sightline/internal/ingest"
@@ -67,6 +68,7 @@ type App struct {
 	webhook  *notify.Webhook
 	metrics  *metrics.Metrics
 	figures  net.Listener // of metrics; nil where nobody asks for them
+	history  *history.Store
 	audit    *audit.Log
 	auditKey ed25519.PublicKey
 	witness  *witness.Witness // nil where nobody is told of the record
@@ -224,8 +226,11 @@ func (a *App) listen(source authority.Source, files fs.FS, cameras httpd.Cameras
 	if err != nil {
 		return err
 	}
+	if a.history, err = history.Open(a.cfg.DataDir, a.log.With("room", "history")); err != nil {
+		return err
+	}
 	a.httpd, err = httpd.New(httpd.Options{
-		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: recorder{a.audit, a.metrics}, Metrics: a.metrics, Hub: a.hub, Epoch: a.epoch,
+		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: recorder{a.audit, a.metrics}, Metrics: a.metrics, History: a.history, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Access: a.access, Padding: ingest.Padding(a.cfg.Padding), MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
 		NewCode: a.newCode, Cameras: cameras, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts, Invitations: a.invited,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
@@ -346,6 +351,7 @@ func (a *App) Run(ctx context.Context) error {
 	group.Go(func() error { return a.sessions.Run(captureCtx) })
 	group.Go(func() error { return a.watchExposure(captureCtx) })
 	group.Go(func() error { return a.webhook.Run(captureCtx) })
+	group.Go(func() error { a.sample(captureCtx); return nil })
 	if a.figures != nil {
 		group.Go(func() error { return a.serveFigures(captureCtx) })
 	}

@@ -14,6 +14,7 @@ import (
 
 	"sightline/internal/audit"
 	"sightline/internal/authority"
+	"sightline/internal/history"
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
 	"sightline/internal/media"
@@ -69,6 +70,19 @@ func (r recorder) Append(ctx context.Context, rec audit.Record) error {
 	err := r.log.Append(ctx, rec)
 	r.metrics.Recorded(rec, time.Since(began), err)
 	return err
+}
+
+// sample keeps the charts going until ctx is done, and the figures tidy.
+func (a *App) sample(ctx context.Context) {
+	history.NewSampler(a.history, history.Sources{
+		Now: a.clock.Now,
+		Streams: func() []hub.StreamTotals {
+			a.metrics.Tidy()
+			return a.streamTotals()
+		},
+		Sessions: func() []sessions.Session { return a.sessions.List(nil) },
+		Refused:  a.metrics.Refused,
+	}, a.log.With("room", "history")).Run(ctx)
 }
 
 // listenForFigures takes the port of the metrics, where they have one.

@@ -16,7 +16,7 @@ var levels = [][]string{ //nolint:gochecknoglobals // a table nobody writes to
 	{"media", "datadir", "reach", "transport", "timestrip", "quality", "h264", "av", "sandbox", "v4l2", "challenge", "notify", "trust", "chart", "web"},
 	{"wire", "acme", "auth", "audit", "walltime", "authority", "hub", "adapt", "demo", "onvif", "rtsp", "transport/ws", "transport/pipe", "transport/transporttest"},
 	{"clock", "witness", "supervise", "ingest", "viewer", "mjpeg", "detect", "rtsp/rtsptest", "auth/authtest", "revocation", "sessions", "accounts", "invitations", "issuer", "preferences"},
-	{"oidc", "alerts", "metrics"},
+	{"oidc", "alerts", "metrics", "history"},
 	{"capture", "watch", "httpd", "config"},
 	{"app", "load"},
 }

@@ -25,6 +25,7 @@ import (
 	"sightline/internal/alerts"
 	"sightline/internal/audit"
 	"sightline/internal/auth"
+	"sightline/internal/history"
 	"sightline/internal/hub"
 	"sightline/internal/ingest"
 	"sightline/internal/invitations"
@@ -90,6 +91,8 @@ type Options struct {
 	NewCode func() (string, error)
 	// Metrics is told how long who is let in waits, and what viewers say.
 	Metrics *metrics.Metrics
+	// History is a day of figures.
+	History *history.Store
 	// Cameras are those of the configuration.
 	Cameras Cameras
 	// Restarts tells how often the capture process of a stream had to be started again.

@@ -82,6 +82,7 @@ func routes() []route {
 		{"GET /api/v1/streams", rule{kind: ruleLogin, event: "api", quiet: true}, (*Server).streams},
 		{"POST /api/v1/tickets", rule{kind: ruleLogin, event: "ticket", own: true}, (*Server).ticket},
 		{"GET /api/v1/admin/streams", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).adminStreams},
+		{"GET /api/v1/admin/history", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).history},
 		{"GET /api/v1/cameras", rule{kind: ruleServer, action: auth.Admin, event: "api", quiet: true}, (*Server).cameras},
 		{"POST /api/v1/cameras", rule{kind: ruleServer, action: auth.Admin, event: "camera", own: true}, (*Server).addCamera},
 		{"DELETE /api/v1/cameras/{stream...}", rule{kind: ruleServer, action: auth.Admin, event: "camera", own: true}, (*Server).removeCamera},

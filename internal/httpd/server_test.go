@@ -31,6 +31,7 @@ import (
 	"sightline/internal/auth"
 	"sightline/internal/authority"
 	"sightline/internal/detect"
+	"sightline/internal/history"
 	"sightline/internal/hub"
 	"sightline/internal/invitations"
 	"sightline/internal/media"
@@ -96,6 +97,7 @@ type site struct {
 	revoked  *revocation.List
 	accounts *accounts.Book
 	audit    *recorder
+	history  *history.Store
 	hub      *hub.Hub
 	epoch    media.Epoch
 	addr     string
@@ -148,6 +150,9 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 	s.hub.Declare("door")
 	s.hub.Declare("yard")
 	running := sessions.New(time.Now, s.revoked)
+	if s.history, err = history.Open(s.dir, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
 	chosen, err := preferences.Open(s.dir)
 	if err != nil {
 		t.Fatal(err)
@@ -164,6 +169,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 		Hosts: []string{"127.0.0.1", "localhost", "::1"}, Access: Access{Origins: []string{"https://portal.example"}},
 		AuditPath: filepath.Join(s.dir, "audit.jsonl"), AuditKey: s.writeAudit(),
 		MayPublish:  func(id media.StreamID) bool { return id != "yard" },
+		History:     s.history,
 		Metrics:     metrics.New(metrics.Sources{}, metrics.Build{}),
 		NewCode:     func() (string, error) { return s.code(), nil },
 		Sessions:    running,

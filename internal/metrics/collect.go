@@ -133,12 +133,10 @@ func (a asked) Collect(to chan<- prometheus.Metric) {
 	put(streamsKnown, float64(len(streams)))
 	kept := streams[:min(len(streams), MaxStreams)]
 	put(streamsLeftOut, float64(len(streams)-len(kept)))
-	there := map[pair]bool{}
 	for _, s := range kept {
 		a.stream(put, s)
 		seen := map[string]bool{}
 		for _, r := range s.Renditions {
-			there[pair{s.ID, r.Rendition.Name}] = true
 			name := r.Rendition.Name
 			if seen[name] { // publishers choose names, and a series must be there once
 				name = fmt.Sprintf("%s#%d", name, r.Rendition.ID)
@@ -148,7 +146,6 @@ func (a asked) Collect(to chan<- prometheus.Metric) {
 		}
 	}
 	a.limited(put, kept)
-	a.forget(there)
 }
 
 type putter func(which int, value float64, labels ...string)

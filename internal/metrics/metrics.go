@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -57,6 +58,8 @@ type Metrics struct {
 	latency   *prometheus.HistogramVec
 	shown     *prometheus.CounterVec
 	discarded *prometheus.CounterVec
+
+	refused atomic.Uint64
 
 	mu      sync.Mutex
 	pairs   map[pair]*paired  // guarded by mu
@@ -150,12 +153,16 @@ func (m *Metrics) Recorded(r audit.Record, took time.Duration, err error) {
 	reason := ""
 	if r.Verdict == audit.Refused {
 		reason = m.word(r.Reason)
+		m.refused.Add(1)
 	}
 	m.attempts.WithLabelValues(r.Event, string(r.Verdict), reason).Inc()
 	if err == nil {
 		m.appended.Observe(took.Seconds())
 	}
 }
+
+// Refused counts the attempts that Recorded was told of and that were refused.
+func (m *Metrics) Refused() uint64 { return m.refused.Load() }
 
 // word is reason as a label: what is no word, or one too many, is another's.
 func (m *Metrics) word(reason string) string {
@@ -237,8 +244,14 @@ func (m *Metrics) pair(id media.StreamID, rendition string) *paired {
 	return p
 }
 
-// forget drops the series of renditions that are no longer there.
-func (m *Metrics) forget(there map[pair]bool) {
+// Tidy drops the series of renditions that are no longer there. Call it every minute or so.
+func (m *Metrics) Tidy() {
+	there := map[pair]bool{}
+	for _, s := range m.sources.Streams() {
+		for _, r := range s.Renditions {
+			there[pair{s.ID, r.Rendition.Name}] = true
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for key := range m.pairs {

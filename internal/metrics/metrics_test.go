@@ -151,8 +151,12 @@ func TestMetrics_ForgetWhatIsGone(t *testing.T) {
 	if text := scrape(t, m, ""); !strings.Contains(text, `stream="door"`) {
 		t.Fatal("nothing of the stream")
 	}
+	m.Tidy()
+	if text := scrape(t, m, ""); !strings.Contains(text, `sightline_frames_shown_total{rendition="720p",stream="door"} 30`) {
+		t.Error("series of a stream that is there are gone")
+	}
 	s.streams = nil
-	scrape(t, m, "") // it learns that the stream is gone while it writes
+	m.Tidy()
 	if text := scrape(t, m, ""); strings.Contains(text, `stream="door"`) {
 		t.Error("series of a stream that is gone")
 	}

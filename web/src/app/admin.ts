@@ -3,6 +3,8 @@
 
 import { account } from "./account.ts";
 import { Cameras } from "./admin/cameras.ts";
+import { History } from "./admin/history.ts";
+import { historyWords } from "./admin/history-words.ts";
 import { Now } from "./admin/now.ts";
 import { People } from "./admin/people.ts";
 import { Keys } from "./admin/keys.ts";
@@ -17,6 +19,7 @@ const lookEvery = 5_000; // ms
 
 const parts: readonly { readonly path: string; readonly name: string; readonly make: (desk: Desk) => Part }[] = [
   { path: "/admin", name: words.tabs.now, make: (desk) => new Now(desk) },
+  { path: "/admin/history", name: historyWords.tab, make: () => new History() },
   { path: "/admin/cameras", name: words.tabs.cameras, make: (desk) => new Cameras(desk) },
   { path: "/admin/people", name: words.tabs.people, make: (desk) => new People(desk) },
   { path: "/admin/keys", name: words.tabs.keys, make: (desk) => new Keys(desk) },

@@ -1,0 +1,132 @@
+// A day of figures: kept by the real server through a kill, and shown as charts.
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { violations } from "./lib/axe.mjs";
+import { launch } from "./lib/browser.mjs";
+import { addUser, logIn, texts, textOf, visit } from "./lib/people.mjs";
+import { Running, scratch, Server } from "./lib/server.mjs";
+import { eventually } from "./lib/wait.mjs";
+
+const minutes = () => Math.floor(Date.now() / 60_000);
+
+/** CRC-32C, as the file has it. */
+function crc32c(bytes) {
+  let crc = ~0;
+  for (const b of bytes) {
+    crc ^= b;
+    for (let i = 0; i < 8; i++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+  }
+  return (~crc >>> 0).toString(16).padStart(8, "0");
+}
+
+/** A day as a server keeps it, with two hours in which it was off. */
+function yesterday() {
+  const now = minutes();
+  let text = "";
+  for (let at = now - 700; at < now - 1; at++) {
+    if (at > now - 400 && at < now - 280) continue;
+    const day = Math.sin((at - now) / 140) + 1;
+    const v = Math.round(day * 4);
+    const body = JSON.stringify({
+      at,
+      server: { v: v + 1, b: v * 2.4e6, r: at % 97 === 0 ? 12 : 0, m: Math.round(6e7 + day * 2e7) },
+      streams: {
+        test: v === 0 ? {} : { v, f: 29.97, b: 2.3e6 + (at % 13) * 2e4, p: 21 + day * 3 + (at % 7), q: 30 + day * 9 + (at % 11), d: at % 40 === 0 ? 6 : 0, n: 41 + (at % 5) / 10, s: 0.982 },
+        "gate/door": {},
+      },
+    });
+    text += `${crc32c(Buffer.from(body))} ${body}\n`;
+  }
+  return text;
+}
+
+let server, browser, kept;
+before(async () => {
+  kept = scratch();
+  writeFileSync(join(kept.dir, "history.log"), yesterday(), { mode: 0o600 });
+  server = await Server.start({ dataDir: kept.dir, config: `streams: {test: {source: "test:?size=320x180&fps=10"}}\n` });
+  addUser(server, "root", "admin");
+  browser = await launch("chromium", { authorities: [server.ca], height: 800 });
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  kept?.close();
+});
+
+const ask = async (query = "") => {
+  const token = await server.token({ action: "admin", subject: "root" });
+  const { status, body } = await server.request("GET", `/api/v1/admin/history${query}`, { headers: { Authorization: `Bearer ${token}` } });
+  assert.equal(status, 200, body);
+  return JSON.parse(body);
+};
+const known = (list) => list.filter((v) => v !== null).length;
+
+test("a minute of what runs is kept, and outlives a kill", async () => {
+  const before = await ask("?stream=test");
+  const token = await server.token();
+  const viewer = new Running("sightline", ["watch", `${server.origin}/watch/test`, "--ca", server.ca], { SIGHTLINE_TOKEN: token });
+  let fresh;
+  try {
+    fresh = await eventually("another minute", async () => {
+      const { from, series } = await ask("?stream=test");
+      const at = series.viewers.findLastIndex((v) => v !== null);
+      if (from / 60 + at < minutes() - 1 || series.viewers[at] !== 1) throw new Error("not yet");
+      return { at: from / 60 + at, rate: series.frame_rate[at], bitrate: series.bitrate_bps[at] };
+    }, 150_000); // the first may have begun before the viewer
+  } finally {
+    await viewer.stop("SIGINT");
+  }
+  assert.ok(fresh.rate > 0 && fresh.rate < 12 && fresh.bitrate > 0, JSON.stringify(fresh));
+  await server.restart("SIGKILL");
+  const { from, series } = await ask("?stream=test");
+  assert.equal(series.frame_rate[fresh.at - from / 60], fresh.rate);
+  assert.ok(known(series.viewers) > known(before.series.viewers) - 5);
+});
+
+test("an administrator sees a day as charts, with gaps, and as a table", async () => {
+  const page = await visit(server, browser, "/admin/history");
+  await logIn(page, "root");
+  await page.waitForSelector(".chart svg");
+  assert.deepEqual(await texts(page, ".chart h3"), ["Viewers", "Sent to viewers", "Refused attempts, a minute", "Memory"]);
+  await page.select(".tools select", "test");
+  await eventually("the stream's charts", async () => (await texts(page, ".chart h3")).includes("From capture to screen"));
+  const lines = await page.$$eval(".chart svg .line-0", (all) => all.map((p) => p.getAttribute("d").match(/M/g).length));
+  assert.ok(lines.length === 7 && lines.every((n) => n >= 2), `runs of known values: ${lines}`); // the server was off in between
+  assert.match(await page.$eval(".chart svg", (s) => s.getAttribute("aria-label")), /^Viewers over 24 hours\. Last [\d.]+, highest [\d.]+\.$/);
+  const plot = await page.$(".chart:nth-child(2) .plot");
+  const box = await plot.boundingBox();
+  await page.mouse.move(box.x + box.width - 60, box.y + 40);
+  await eventually("what the pointer is on", async () => /ms \/ [\d.]+ ms at \d/.test(await textOf(page, ".chart:nth-child(2) .reading")));
+  await page.click(".board summary");
+  const rows = await page.$$eval("table tbody tr", (all) => all.map((r) => [...r.cells].map((c) => c.textContent)));
+  assert.ok(rows.length >= 10 && rows.every((r) => r.length === 8), `${rows.length} hours`);
+  assert.ok(rows.some((r) => /^[\d.]+ ms$/.test(r[2])) && rows.some((r) => r[2] === "–"), JSON.stringify(rows[0]));
+  assert.deepEqual(await violations(page), []);
+  if (process.env.SHOTS) {
+    for (const [name, width, height] of [["laptop", 1440, 900], ["phone", 390, 844]]) {
+      await page.setViewport({ width, height });
+      await page.screenshot({ path: join(process.env.SHOTS, `history-${name}.png`), fullPage: true });
+    }
+  }
+});
+
+test("a broken file is said and set aside, and what could be read of it stays", async () => {
+  const file = join(server.dataDir, "history.log"); // a running server writes at its end, once a minute
+  const lines = readFileSync(file, "utf8").split("\n");
+  lines[100] = lines[100].replace('"server"', '"serves"');
+  writeFileSync(file, lines.join("\n"));
+  await server.restart();
+  await server.running.line(/figures is broken.*history\.log\.broken.*minutes=100/);
+  assert.ok(existsSync(`${file}.broken`));
+  assert.equal(known((await ask()).series.viewers), 100);
+});
+
+test("nobody else sees it", async () => {
+  const token = await server.token();
+  const { status } = await server.request("GET", "/api/v1/admin/history", { headers: { Authorization: `Bearer ${token}` } });
+  assert.equal(status, 401);
+});
