@@ -217,7 +217,7 @@ func site(c config.Alerts) detect.Options {
 const minSecret = 16
 
 // listen takes the port and makes the HTTP server for it.
-func (a *App) listen(source authority.Source, files fs.FS, cameras httpd.Cameras) error {
+func (a *App) listen(source authority.Source, files fs.FS, cameras *cameras) error {
 	hosts, err := authority.Hosts(slices.Concat(a.cfg.Hosts, a.cfg.TLS.ACME.Domains))
 	if err != nil {
 		return err
@@ -232,7 +232,7 @@ func (a *App) listen(source authority.Source, files fs.FS, cameras httpd.Cameras
 	a.httpd, err = httpd.New(httpd.Options{
 		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: recorder{a.audit, a.metrics}, Metrics: a.metrics, History: a.history, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Access: a.access, Padding: ingest.Padding(a.cfg.Padding), MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
-		NewCode: a.newCode, Cameras: cameras, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts, Invitations: a.invited,
+		NewCode: a.newCode, Cameras: cameras, Configuration: &configuration{a, cameras.load}, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts, Invitations: a.invited,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
 	}, a.log.With("room", "httpd"))
 	if err != nil {

@@ -11,7 +11,9 @@ import (
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/config"
+	"sightline/internal/httpd"
 	"sightline/internal/media"
+	"sightline/internal/notify"
 )
 
 // Reload goes on with another configuration, all of it or nothing: its streams change while the others go on undisturbed, and
@@ -28,40 +30,52 @@ func (a *App) Reload(ctx context.Context, cfg config.Config) error {
 	return errors.Join(err, a.audit.Append(ctx, rec))
 }
 
-func (a *App) reload(cfg config.Config) error {
+// made is what is made of a configuration before it is taken up.
+type made struct {
+	access  httpd.Access
+	alerts  notify.Receiver
+	capture string
+}
+
+// ready makes that, or says why the configuration cannot be taken up. Nothing changes by it. The holder of reloading calls it.
+func (a *App) ready(cfg config.Config) (m made, err error) {
 	if err := CheckPolicy(cfg); err != nil {
-		return err
+		return m, err
 	}
 	if fixed := changedForGood(a.live, cfg); len(fixed) > 0 {
-		return fmt.Errorf("%s changed, which only a new start takes up: restart the server, or change it back", strings.Join(fixed, ", "))
+		return m, fmt.Errorf("%s changed, which only a new start takes up: restart the server, or change it back", strings.Join(fixed, ", "))
 	}
-	access, err := a.newAccess(cfg)
+	if m.access, err = a.newAccess(cfg); err != nil {
+		return m, err
+	}
+	if m.alerts, err = receiver(cfg.Alerts.Webhook); err != nil {
+		return m, err
+	}
+	if m.capture = a.capture; m.capture == "" {
+		m.capture, err = captureProgram(cfg.Streams)
+	}
+	return m, err
+}
+
+func (a *App) reload(cfg config.Config) error {
+	m, err := a.ready(cfg)
 	if err != nil {
 		return err
 	}
-	to, err := receiver(cfg.Alerts.Webhook)
-	if err != nil {
-		return err
-	}
-	if a.capture == "" {
-		capture, err := captureProgram(cfg.Streams)
-		if err != nil {
-			return err
-		}
-		a.capture = capture
-	}
-	a.httpd.SetAccess(access)
+	a.capture = m.capture
+	a.httpd.SetAccess(m.access)
 	a.endWhoseLeaveChanged(a.live.Auth, cfg.Auth)
 	a.hub.SetLimits(cfg.Limits.Viewers, cfg.Limits.ViewersPerStream)
 	a.alerts.SetSite(site(cfg.Alerts))
-	a.webhook.SetReceiver(to)
+	a.webhook.SetReceiver(m.alerts)
 	a.streams.change(cfg)
-	a.live, a.access = cfg, access
+	a.live, a.access = cfg, m.access
 	return nil
 }
 
 // changedForGood names what differs of what a server does not change while it runs. Whatever is not said here to change does not.
 func changedForGood(now, then config.Config) []string {
+	then.Places = now.Places // says nothing of what holds
 	then.Streams, then.Policy, then.Limits, then.Proxies, then.Log, then.Alerts = now.Streams, now.Policy, now.Limits, now.Proxies, now.Log, now.Alerts
 	session, publish := then.Auth.SessionTTL, then.Auth.PublishTTL
 	then.Auth = now.Auth

@@ -41,6 +41,7 @@ func (c *Config) addCameras() error {
 			d.fail(root, "stream %s was added on the page and stands in the configuration file too: remove it from one of them", s.ID)
 		}
 		s.Origin = OriginPage
+		c.Places["streams."+string(s.ID)] = Place{OriginPage, camerasFile}
 		c.Streams = append(c.Streams, s)
 	}
 	var errs []error

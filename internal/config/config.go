@@ -36,6 +36,8 @@ type Config struct {
 	Alerts  Alerts
 	Metrics Metrics
 	Log     Log
+
+	Places map[string]Place `json:"-"` // where what is said is said, by the name of the setting; says nothing of what holds
 }
 
 // TLS is where the certificate comes from: the operator's files, an ACME authority, or, where all is empty, the server's
@@ -217,6 +219,7 @@ func defaultRendition(name string, codec media.Codec) Rendition {
 // defaults is the configuration of an empty file.
 func defaults() Config {
 	return Config{
+		Places: map[string]Place{},
 		Listen: ":8443",
 		Auth:   Auth{SessionTTL: maxSessionTTL, PublishTTL: 24 * time.Hour},
 		Limits: Limits{Viewers: 2000, ViewersPerStream: 1000},
@@ -256,22 +259,30 @@ func Load(o Options) (Config, error) {
 		}
 		c.DataDir = resolve(filepath.Dir(o.File), c.DataDir)
 	}
+	const environment, flag = OriginEnvironment, OriginFlag
 	for _, over := range []struct {
-		name, value string
-		set         func(string) error
+		setting string
+		Place
+		value string
+		set   func(string) error
 	}{
-		{"environment variable SIGHTLINE_LISTEN", o.Getenv("SIGHTLINE_LISTEN"), c.setListen},
-		{"environment variable SIGHTLINE_DATA_DIR", o.Getenv("SIGHTLINE_DATA_DIR"), c.setDataDir},
-		{"environment variable SIGHTLINE_LOG_LEVEL", o.Getenv("SIGHTLINE_LOG_LEVEL"), c.setLogLevel},
-		{"flag --listen", o.Listen, c.setListen},
-		{"flag --data-dir", o.DataDir, c.setDataDir},
-		{"flag --log-level", o.LogLevel, c.setLogLevel},
+		{"listen", Place{environment, "SIGHTLINE_LISTEN"}, o.Getenv("SIGHTLINE_LISTEN"), c.setListen},
+		{"data-dir", Place{environment, "SIGHTLINE_DATA_DIR"}, o.Getenv("SIGHTLINE_DATA_DIR"), c.setDataDir},
+		{"log.level", Place{environment, "SIGHTLINE_LOG_LEVEL"}, o.Getenv("SIGHTLINE_LOG_LEVEL"), c.setLogLevel},
+		{"listen", Place{flag, "--listen"}, o.Listen, c.setListen},
+		{"data-dir", Place{flag, "--data-dir"}, o.DataDir, c.setDataDir},
+		{"log.level", Place{flag, "--log-level"}, o.LogLevel, c.setLogLevel},
 	} {
 		if over.value == "" {
 			continue
 		}
+		c.Places[over.setting] = over.Place
 		if err := over.set(over.value); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", over.name, err))
+			kind := "flag"
+			if over.Origin == environment {
+				kind = "environment variable"
+			}
+			errs = append(errs, fmt.Errorf("%s %s: %w", kind, over.Where, err))
 		}
 	}
 	if c.DataDir == "" {

@@ -106,6 +106,7 @@ func parse(name string, data []byte) (Config, error) {
 	}
 	d := &decoder{file: name}
 	d.root(root, &c)
+	c.Places = placesOf(name, root)
 	slices.SortStableFunc(d.errs, func(a, b *Error) int {
 		if a.Line != b.Line {
 			return a.Line - b.Line

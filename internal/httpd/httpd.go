@@ -95,6 +95,8 @@ type Options struct {
 	History *history.Store
 	// Cameras are those of the configuration.
 	Cameras Cameras
+	// Configuration is what holds, and what is on disk.
+	Configuration Configuration
 	// Restarts tells how often the capture process of a stream had to be started again.
 	Restarts func(media.StreamID) Restarts
 	// Groups names the groups that a stream stands in, by configuration or by its name.

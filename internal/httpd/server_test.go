@@ -177,6 +177,8 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 		Accounts:    s.accounts,
 		Invitations: invited,
 		Cameras:     &shelf{},
+
+		Configuration: settled{},
 		Restarts: func(id media.StreamID) Restarts {
 			if id == "yard" {
 				return Restarts{Count: 3, Last: time.Unix(1e9, 0), Why: "it fell over"}

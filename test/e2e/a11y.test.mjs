@@ -35,7 +35,17 @@ const pages = [
   { name: "one camera", path: "/watch/a0", ready: (page) => new Player(page).state("live", 60_000) },
   { name: "a camera without a picture", path: "/watch/hall", ready: (page) => new Player(page).state("waiting", 60_000) },
   { name: "this device's camera", path: "/publish/phone", ready: (page) => eventually("its state", () => page.$eval(".told h2", (h) => h.innerText !== "")) },
-  { name: "administration", path: "/admin", ready: (page) => page.waitForSelector("main.admin section", { visible: true }) },
+  ...["", "/cameras", "/people", "/keys", "/configuration", "/record"].map((part) => ({
+    name: `administration${part.replace("/", ": ")}`,
+    path: `/admin${part}`,
+    ready: async (page) => {
+      await page.waitForSelector("main.admin section", { visible: true });
+      await page.evaluate(() => document.querySelectorAll(".board details").forEach((d) => (d.open = true)));
+      if (part !== "/configuration") return;
+      await page.click(".board .actions button");
+      await page.waitForSelector(".verdict[data-tone]");
+    },
+  })),
 ];
 
 for (const engine of engines) {

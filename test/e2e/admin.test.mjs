@@ -1,7 +1,9 @@
 // The administrator's page: what is seen of what runs, and what is done about it.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import jsQR from "jsqr";
 import { engines, launch } from "./lib/browser.mjs";
@@ -54,7 +56,7 @@ for (const engine of engines) {
       await admin.waitForSelector(".board:not([hidden])");
     };
     /** The rows of a table: what stands under each column's name. */
-    const rows = (label) => admin.$$eval(`table[aria-label="${label}"] tbody tr`, (list) => list.map((r) => Object.fromEntries([...r.cells].map((c) => [c.dataset.name ?? "", c.textContent]))));
+    const rows = (label, page = admin) => page.$$eval(`table[aria-label="${label}"] tbody tr`, (list) => list.map((r) => Object.fromEntries([...r.cells].map((c) => [c.dataset.name ?? "", c.textContent]))));
     const trail = async () => (await rows("Audit trail")).map((r) => [r.Event, r.Verdict, r.Reason, r.Who, r.Stream]);
     /** Unfolds what has these words. */
     const open = async (words) => {
@@ -73,7 +75,7 @@ for (const engine of engines) {
     const said = () => textOf(admin, ".admin .bar [role=status]");
 
     test("a viewer gets a sentence and no data, whichever part is asked for", async () => {
-      for (const path of ["/admin", "/admin/cameras", "/admin/people", "/admin/keys", "/admin/record"]) {
+      for (const path of ["/admin", "/admin/cameras", "/admin/people", "/admin/keys", "/admin/configuration", "/admin/record"]) {
         const page = await viewer.browserContext().newPage();
         await page.goto(`${server.origin}${path}`);
         await problem(page, /administrators/);
@@ -412,6 +414,57 @@ for (const engine of engines) {
       const records = server.auditRecords().filter((r) => r.event === "camera").map((r) => [r.action, r.subject]);
       for (const action of ["find", "ask", "try", "add"]) assert.ok(records.some((r) => r[0] === action && r[1] === "root"), `${action} is on record`);
       for (const [where, text] of [["record", server.auditText()], ["log", server.running.output], ["question", device.asked.join()]]) assert.ok(!text.includes(password), `the password is in the ${where}`);
+    });
+
+    test("the configuration is shown with where it was said, checked and taken up, and a camera that was added outlives a restart", async (t) => {
+      const own = await Server.start({ config: 'limits:\n  viewers: 17\nstreams:\n  hall: {source: "rtsp://boss:canary-Secret-0815@192.0.2.99/x"}\n' });
+      t.after(() => own.stop());
+      addUser(own, "root", "admin");
+      const other = await launch(engine, { authorities: [own.ca] });
+      t.after(() => other.close());
+      const page = await visit(own, other, "/admin/configuration");
+      await logIn(page, "root");
+      await page.waitForSelector(".board:not([hidden])");
+      const said = async (name) => (await rows("What is configured", page)).find((r) => r.Setting === name);
+      assert.deepEqual(await said("limits.viewers"), { Setting: "limits.viewers", Value: "17", From: "configuration file · sightline.yaml:2" });
+      assert.deepEqual(await said("streams.hall"), { Setting: "streams.hall", Value: "rtsp://***@192.0.2.99/x", From: "configuration file · sightline.yaml:4" });
+      assert.equal((await said("data-dir")).From, "command line · --data-dir");
+      assert.equal((await rows("All else, by default", page)).find((r) => r.Setting === "auth.session-ttl").Value, "12h");
+      const verdict = (pattern) => eventually(`a verdict like ${pattern}`, async () => pattern.test(await textOf(page, ".verdict")));
+      const write = (text) => writeFileSync(join(own.dataDir, "sightline.yaml"), text);
+      await press(page, ".board", "Check");
+      await verdict(/nothing would change/);
+      write("limits:\n  viewrs: 18\n");
+      await press(page, ".board", "Check");
+      await verdict(/cannot be taken up/);
+      assert.match((await texts(page, ".findings li")).join(), /sightline\.yaml:2:3: .*viewers/);
+      write("limits:\n  viewers: 18\naudit: {keep: 3}\n");
+      await press(page, ".board", "Reload");
+      await eventually("what needs a new start", async () => /audit changed, which only a new start takes up/.test((await texts(page, ".findings li")).join()));
+      assert.deepEqual(await rows("Changes", page), [
+        { Setting: "limits.viewers", Is: "17", Becomes: "18" },
+        { Setting: "audit.keep", Is: "32", Becomes: "3" },
+        { Setting: "streams.hall", Is: "rtsp://***@192.0.2.99/x", Becomes: "–" },
+      ]);
+      write("# moved\nlimits:\n  viewers: 19\n");
+      await press(page, ".board", "Reload");
+      await verdict(/^Taken up/);
+      await eventually("what holds", async () => (await said("limits.viewers")).Value === "19" && (await said("limits.viewers")).From.endsWith(":3") && (await said("streams.hall")) === undefined);
+      assert.ok(own.auditRecords().some((r) => r.event === "config" && r.action === "reload" && r.subject === "root"));
+
+      await page.click('.tabs a[href="/admin/cameras"]');
+      await page.waitForSelector("[name=camera-address]", { visible: true });
+      await page.type("[name=camera-address]", "test:?size=320x180&fps=10");
+      await page.type("[name=camera-name]", "site/yard");
+      await press(page, ".board", "Add it");
+      const added = async () => (await rows("Configured cameras", page)).some((r) => r.Stream === "site/yard" && r.From === "added here");
+      await eventually("it is added", added);
+      await own.restart();
+      await page.goto(`${own.origin}/admin/cameras`);
+      await eventually("it is still there", added);
+      await page.goto(`${own.origin}/watch/site/yard`);
+      await new Player(page).state("live", 30_000);
+      assert.ok(!(await page.content()).includes("canary-Secret-0815"));
     });
 
     test("the record is verified", async () => {

@@ -5,6 +5,7 @@ import { account } from "./account.ts";
 import { Cameras } from "./admin/cameras.ts";
 import { History } from "./admin/history.ts";
 import { historyWords } from "./admin/history-words.ts";
+import { Configuration } from "./admin/configuration.ts";
 import { Now } from "./admin/now.ts";
 import { People } from "./admin/people.ts";
 import { Keys } from "./admin/keys.ts";
@@ -23,6 +24,7 @@ const parts: readonly { readonly path: string; readonly name: string; readonly m
   { path: "/admin/cameras", name: words.tabs.cameras, make: (desk) => new Cameras(desk) },
   { path: "/admin/people", name: words.tabs.people, make: (desk) => new People(desk) },
   { path: "/admin/keys", name: words.tabs.keys, make: (desk) => new Keys(desk) },
+  { path: "/admin/configuration", name: words.tabs.configuration, make: (desk) => new Configuration(desk) },
   { path: "/admin/record", name: words.tabs.record, make: (desk) => new Trail(desk) },
 ];
 

@@ -260,3 +260,43 @@ export async function addCamera(stream: string, source: string): Promise<void> {
 export async function removeCamera(stream: string): Promise<void> {
   await request("DELETE", `/api/v1/cameras/${streamPath(stream)}`);
 }
+
+/** A value of the configuration, without anything secret. */
+export interface Setting {
+  readonly name: string;
+  readonly value: string;
+  /** "default", "file", "environment", "flag", and "page" or "demo" for a stream. */
+  readonly origin: string;
+  /** A file with its line, or the name of a variable or flag. */
+  readonly where: string;
+}
+
+/** A setting that is another on disk than the one that holds. Both are the same where what differs is not shown. */
+export interface ConfigChange {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface ConfigReport {
+  readonly changes: readonly ConfigChange[];
+  /** Why it cannot be taken up. */
+  readonly problems: readonly string[];
+  readonly takenUp: boolean;
+}
+
+const reportIn = (r: unknown): ConfigReport => ({
+  changes: items(r, "changes").map((c) => ({ name: text(c, "name"), from: text(c, "from"), to: text(c, "to") })),
+  problems: names(r, "problems"),
+  takenUp: field(r, "taken_up") === true,
+});
+
+/** The configuration that holds. */
+export const configuration = async (): Promise<Setting[]> =>
+  list(await read("/api/v1/config"), "settings").map((s) => ({ name: text(s, "name"), value: text(s, "value"), origin: text(s, "origin"), where: text(s, "where") }));
+
+/** Has the server look at the configuration on disk. */
+export const checkConfiguration = async (): Promise<ConfigReport> => reportIn(await send("POST", "/api/v1/config/check", {}));
+
+/** Has the server go on with it, all of it or nothing. */
+export const reloadConfiguration = async (): Promise<ConfigReport> => reportIn(await send("POST", "/api/v1/config/reload", {}));

@@ -8,7 +8,7 @@ const en = {
   parts: "Parts of this page",
   denied: "This page is for administrators of the whole server, and you are logged in as somebody who is none. Ask the operator for the role, or log in as one who has it.",
   whatToDo: "What to do",
-  tabs: { now: "Now", cameras: "Cameras", people: "People", keys: "Keys", record: "Record" },
+  tabs: { now: "Now", cameras: "Cameras", people: "People", keys: "Keys", configuration: "Configuration", record: "Record" },
 
   alerts: "Alerts",
   noAlerts: "Nothing needs attention.",
@@ -218,6 +218,24 @@ const en = {
   fromElsewhere: "published from elsewhere",
   origins: { file: "configuration file", page: "added here", demo: "demonstration", default: "default", environment: "environment", flag: "command line" } as Readonly<Record<string, string>>,
   removeCameraHint: "The stream ends at once, for all who watch it.",
+
+  onDisk: "Configuration on disk",
+  onDiskHint: "A changed file is taken up within two seconds, unless something is wrong with it. Check says what would change, and what is wrong; nothing changes by it.",
+  check: "Check",
+  reload: "Reload",
+  said: "What is configured",
+  saidHint: "What holds now, and where it was said. Secrets are not shown.",
+  defaults: "All else, by default",
+  setting: "Setting",
+  value: "Value",
+  nothing: "–",
+  changes: "Changes",
+  was: "Is",
+  becomes: "Becomes",
+  differsUnseen: "something that is not shown here",
+  canBeTaken: (n: number) => (n === 0 ? "Nothing is wrong with it, and nothing would change." : `Nothing is wrong with it. ${n === 1 ? "One setting" : `${n} settings`} would change.`),
+  takenUp: (n: number) => (n === 0 ? "Taken up. Nothing changed." : `Taken up. ${n === 1 ? "One setting" : `${n} settings`} changed.`),
+  cannotBeTaken: "It cannot be taken up, and what held before goes on:",
 };
 
 const de: typeof en = {
@@ -226,7 +244,7 @@ const de: typeof en = {
   parts: "Teile dieser Seite",
   denied: "Diese Seite ist für Verwalter des ganzen Servers, und Sie sind als jemand angemeldet, der keiner ist. Bitten Sie den Betreiber um die Rolle, oder melden Sie sich als jemand an, der sie hat.",
   whatToDo: "Was zu tun ist",
-  tabs: { now: "Jetzt", cameras: "Kameras", people: "Personen", keys: "Schlüssel", record: "Protokoll" },
+  tabs: { now: "Jetzt", cameras: "Kameras", people: "Personen", keys: "Schlüssel", configuration: "Konfiguration", record: "Protokoll" },
 
   alerts: "Warnungen",
   noAlerts: "Nichts verlangt Aufmerksamkeit.",
@@ -436,6 +454,24 @@ const de: typeof en = {
   fromElsewhere: "von anderswo gesendet",
   origins: { file: "Konfigurationsdatei", page: "hier hinzugefügt", demo: "Vorführung", default: "Vorgabe", environment: "Umgebung", flag: "Befehlszeile" },
   removeCameraHint: "Der Stream endet sofort, für alle, die ihn sehen.",
+
+  onDisk: "Konfiguration auf der Platte",
+  onDiskHint: "Eine geänderte Datei gilt binnen zwei Sekunden, wenn nichts an ihr falsch ist. Prüfen sagt, was sich ändern würde und was falsch ist; dadurch ändert sich nichts.",
+  check: "Prüfen",
+  reload: "Neu einlesen",
+  said: "Was eingestellt ist",
+  saidHint: "Was jetzt gilt, und wo es gesagt ist. Geheimes wird nicht gezeigt.",
+  defaults: "Alles andere, als Vorgabe",
+  setting: "Einstellung",
+  value: "Wert",
+  nothing: "–",
+  changes: "Änderungen",
+  was: "Ist",
+  becomes: "Wird",
+  differsUnseen: "etwas, das hier nicht gezeigt wird",
+  canBeTaken: (n) => (n === 0 ? "Nichts ist daran falsch, und nichts würde sich ändern." : `Nichts ist daran falsch. ${n === 1 ? "Eine Einstellung würde" : `${n} Einstellungen würden`} sich ändern.`),
+  takenUp: (n) => (n === 0 ? "Gilt jetzt. Nichts hat sich geändert." : `Gilt jetzt. Geändert: ${n === 1 ? "eine Einstellung" : `${n} Einstellungen`}.`),
+  cannotBeTaken: "Sie kann nicht gelten, und was vorher galt, gilt weiter:",
 };
 
 export const words = { en, de }[language];
