@@ -75,11 +75,19 @@ func FormatKey(key ed25519.PublicKey) string {
 // ParseKey reads what FormatKey wrote.
 func ParseKey(s string) (ed25519.PublicKey, error) {
 	text, ok := strings.CutPrefix(s, keyPrefix)
-	key, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	key, err := decode64(text)
 	if !ok || err != nil || len(key) != ed25519.PublicKeySize {
 		return nil, errors.New("it is no public key as `sightline audit key` prints it: ed25519: and 43 characters")
 	}
 	return key, nil
+}
+
+// decode64 reads what has one spelling alone: encoding/base64 passes over line ends, also where it is strict.
+func decode64(text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, errors.New("a line end")
+	}
+	return base64.RawURLEncoding.Strict().DecodeString(text)
 }
 
 // KeyID is the short name of a public key in checkpoints: 16 characters of its SHA-256, in base64url.
