@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -17,9 +18,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"sightline/internal/app"
 	"sightline/internal/auth"
 	"sightline/internal/config"
+	"sightline/internal/media"
 	"sightline/internal/transport"
 	"sightline/internal/transport/ws"
 	"sightline/internal/wire"
@@ -180,6 +184,51 @@ func (s *site) streams() (names []string) {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Reloads, requests and sessions that begin and end at the same time neither wait for each other for ever nor leave anything behind.
+func TestReload_ManyAtOnce(t *testing.T) {
+	var logged log
+	cfg := configure(t)
+	a, err := app.New(cfg, nil, slog.New(slog.NewTextHandler(&logged, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serve(t, a, cfg)
+	group, ctx := errgroup.WithContext(t.Context())
+	for i := range 4 {
+		group.Go(func() error {
+			for n := range 25 {
+				next := cfg
+				next.Limits.ViewersPerStream = 10 + n
+				next.Streams = append(slices.Clone(cfg.Streams), config.Stream{ID: media.StreamID(fmt.Sprintf("extra/%d", (i+n)%3)), Publish: true})
+				if err := a.Reload(ctx, next); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for range 25 {
+		if got := s.streams(); len(got) < len(cfg.Streams) {
+			t.Errorf("streams %v", got)
+		}
+		if err := s.open("/ws/watch/yard").Close(transport.CodeNormal, ""); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Reload(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(patience)
+	for got := s.streams(); len(got) != len(cfg.Streams); got = s.streams() {
+		if time.Now().After(deadline) {
+			t.Fatalf("streams %v are left", got)
+		}
+	}
 }
 
 func TestReload_WhoIsLetIn(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"sightline/internal/audit"
 	"sightline/internal/auth"
+	"sightline/internal/media"
 	"sightline/internal/transport/ws"
 	"sightline/internal/wire"
 )
@@ -138,6 +139,39 @@ func sameHeader(a, b http.Header) bool {
 		}
 	}
 	return true
+}
+
+// A fault of ours in one request ends that request and nothing else.
+func TestPanic_EndsOneRequestAlone(t *testing.T) {
+	s := newSite(t, func(o *Options) {
+		o.Groups = func(media.StreamID) []string { panic("groups") }
+		o.MayPublish = func(media.StreamID) bool { panic("publish") }
+	})
+	s.camera()
+	in := s.dial("/ws/watch/door", s.token(auth.View, "door"))
+	if err := in.WriteMessage(wire.AppendJSON(nil, wire.TypeHello, wire.ViewerHello{Player: "test/1", Codecs: []string{"jpeg"}})); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if a := s.as(s.token(auth.View, "door"), http.MethodGet, "/api/v1/streams", ""); a.status != http.StatusInternalServerError || a.code != "internal" || strings.Contains(a.body, "groups") {
+			t.Errorf("answered %d %s", a.status, a.body)
+		}
+		r := s.request(http.MethodGet, "/ws/publish/door", "")
+		asWebSocket(r, wire.Subprotocol)
+		r.Header.Set("Authorization", "Bearer "+s.token(auth.Publish, "door"))
+		if a := s.do(r); a.status != http.StatusInternalServerError {
+			t.Errorf("answered %d %s", a.status, a.body)
+		}
+	}
+	for pictures := 0; pictures < 5; {
+		b, err := in.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if wire.Type(b[0]) == wire.TypeMedia {
+			pictures++
+		}
+	}
 }
 
 // A disk that hangs holds up whoever wants in, and nobody who is in.
