@@ -356,7 +356,7 @@ func (d *Detector) secondPublisher(e Event) []Alert {
 		return nil
 	}
 	a := alert("D10", e, r.Stream, fmt.Sprintf("%s tried to publish %s, which has a publisher.", cmp.Or(r.Subject, "Somebody"), r.Stream))
-	a.Answer, a.Ends = AnswerRevokeToken, EndsToken
+	a.Answer = AnswerRevokeToken // its session is over; the first may have the same token
 	return []Alert{a}
 }
 

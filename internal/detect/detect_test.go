@@ -270,6 +270,7 @@ func TestObserve_ScriptedCases(t *testing.T) {
 			}
 		}, want: []string{}},
 	} {
+		ends := map[string]Ends{"D06": EndsToken, "D07": EndsToken, "D08": EndsStream, "D09": EndsToken, "D11": EndsSubject, "D15": EndsSubject}
 		t.Run(c.name, func(t *testing.T) {
 			p := newTape()
 			c.write(p)
@@ -280,6 +281,9 @@ func TestObserve_ScriptedCases(t *testing.T) {
 			for _, a := range alerts {
 				if a.Title == "" || a.Detail == "" || a.Threshold == "" || len(a.Evidence) == 0 || len(a.Evidence) > maxEvidence {
 					t.Errorf("incomplete: %+v", a)
+				}
+				if want := ends[a.Rule]; a.Ends != want && (a.Ends != EndsNothing || a.TokenID != "") {
+					t.Errorf("%s ends %q, want %q", a.Rule, a.Ends, want)
 				}
 			}
 		})
