@@ -346,7 +346,7 @@ func (d *Detector) publisherChanged(e Event) []Alert {
 		return nil
 	}
 	a := alert("D09", e, r.Stream+" "+r.Remote, fmt.Sprintf("Stream %s is published from %s, before from %s.", r.Stream, r.Remote, before))
-	a.Answer = AnswerRevokeToken
+	a.Answer, a.Ends = AnswerRevokeToken, EndsToken
 	return []Alert{a}
 }
 
