@@ -68,7 +68,7 @@ func shade(rgb uint32) color.Color {
 	return color.NRGBA{R: uint8(rgb >> 16), G: uint8(rgb >> 8), B: uint8(rgb), A: 0xff}
 }
 
-// WriteSVG draws charts one below the other, with their axes in line. The error is ErrEmpty if one has no line with a finite point.
+// WriteSVG draws charts one below the other, with their axes in line and the same X. The error is ErrEmpty if one has no line with a finite point.
 func WriteSVG(w io.Writer, charts ...Chart) error {
 	tall := vg.Length(0)
 	var plots [][]*plot.Plot
@@ -83,6 +83,12 @@ func WriteSVG(w io.Writer, charts ...Chart) error {
 	}
 	if tall == 0 {
 		tall = defaultHeight
+	}
+	for i, row := range plots { // one X for all
+		row[0].X.Min, row[0].X.Max = min(row[0].X.Min, plots[0][0].X.Min), max(row[0].X.Max, plots[0][0].X.Max)
+		for _, other := range plots[:i] {
+			other[0].X.Min, other[0].X.Max = row[0].X.Min, row[0].X.Max
+		}
 	}
 	canvas := vgsvg.New(width, tall*vg.Length(len(charts)))
 	whole := draw.New(canvas)

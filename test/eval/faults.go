@@ -43,7 +43,7 @@ func heldTo(name string) (most float64, limit string) {
 	switch name {
 	case "capture process killed":
 		return 1000, "the start of a process, its encoder, and a frame interval"
-	case "camera stalled for 8 s":
+	case "camera stalled":
 		return 5000, "the pause before a camera that was given up is asked again, its login, and its next keyframe"
 	case "server killed and started again":
 		return 3000, "the start of a server and a capture process, and the page's next try"
@@ -72,7 +72,7 @@ func tellFaults(raw json.RawMessage) (*section, error) {
 	s.Blocks = append(s.Blocks, block{Table: t})
 	for _, x := range f.Faults {
 		if x.Said != "" {
-			s.Blocks = append(s.Blocks, text("%s: %s.", strings.ToUpper(x.Name[:1])+x.Name[1:], x.Said))
+			s.Blocks = append(s.Blocks, text("%s: %s.", capital(x.Name), x.Said))
 		}
 	}
 	return s, nil

@@ -61,8 +61,10 @@ func (r latencyRun) name() string {
 	if r.Codec == "jpeg" {
 		codec = "MJPEG"
 	}
-	return fmt.Sprintf("%s, %dp, %s", strings.ToUpper(r.Browser[:1])+r.Browser[1:], r.Height, codec)
+	return fmt.Sprintf("%s, %dp, %s", capital(r.Browser), r.Height, codec)
 }
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // stage is one stage of all pictures.
 func (r latencyRun) stage(i int) []float64 {
@@ -108,7 +110,7 @@ func tellLatency(raw json.RawMessage) (*section, error) {
 	s := &section{Intro: fmt.Sprintf("Real browsers without a graphics card watch a test pattern over TLS on the machine that draws, encodes, serves and decodes it. The player tells of each picture when it was captured and painted, "+
 		"and how long each stage of its way took: from capture to when it left the encoder; from there to the last byte in the browser; from there to when it was decoded, the time in it that it waited for its turn; and from there to when it was painted. "+
 		"Distributions are of single pictures, not of averages.\n\n"+
-		"Nothing that is shown at %d pictures a second on a screen of 60 Hz is younger than its encoder and decoder need and older than that by less than half a refresh, 8.3 ms, on average; a picture is then on the screen for %.1f ms.\n\n"+
+		"No program can be faster than encoder and decoder need, and a screen of 60 Hz adds half a refresh on average, 8.3 ms. At %d pictures a second a picture is then on the screen for %.1f ms, whatever its latency. Firefox tells scripts the time in whole milliseconds.\n\n"+
 		"Each latency is read twice: from the capture time in the picture's header, which was mapped to the page's clock over the network (the error bound stands beside it), and from the time strip, black and white cells in the picture that carry the wall "+
 		"clock of the moment it was drawn.", rate, interval)}
 	t := &table{Head: []string{"browser, size, code", "painted a second", "p50", "p95", "p99", "encoder", "network", "decoder", "screen", "painted by"}}
@@ -129,17 +131,14 @@ func tellLatency(raw json.RawMessage) (*section, error) {
 		t.Rows = append(t.Rows, append(row, r.Renderer+", "+r.Decoder))
 		key := fmt.Sprintf("%s-%d", r.Browser, r.Height)
 		if cdf[key] == nil {
-			cdf[key] = &chart.Chart{Title: fmt.Sprintf("Capture to paint, %s, %dp", r.Version, r.Height), X: "ms", Y: "% of pictures", YMax: 100}
+			cdf[key] = &chart.Chart{Title: fmt.Sprintf("Capture to paint, %s %s, %dp", capital(r.Browser), r.Version[strings.Index(r.Version, "/")+1:], r.Height), X: "ms", Y: "% of pictures", YMax: 100}
 			order = append(order, key)
 		}
-		total := chart.Distribution(strings.TrimPrefix(r.name(), fmt.Sprintf("%s, %dp, ", strings.ToUpper(r.Browser[:1])+r.Browser[1:], r.Height)), all)
+		total := chart.Distribution(strings.TrimPrefix(r.name(), fmt.Sprintf("%s, %dp, ", capital(r.Browser), r.Height)), all)
 		cdf[key].Lines = append(cdf[key].Lines, total)
 		cdf[key].XMax = max(cdf[key].XMax, 1.2*quantile(all, 0.99))
 		if r.Codec == "h264" {
-			for _, l := range lines {
-				l.Dashed = false
-				cdf[key].Lines = append(cdf[key].Lines, l)
-			}
+			cdf[key].Lines = append(cdf[key].Lines, lines...)
 			s.Rows = append(s.Rows, verdict{
 				What: "Capture to paint, " + r.name() + ": p50, p95", Got: fmt.Sprintf("%.0f ms, %.0f ms", quantile(all, 0.5), quantile(all, 0.95)), Claim: "under 200 ms",
 				Limit: fmt.Sprintf("encoder %.1f ms, decoder %.1f ms, refresh 8.3 ms on average", quantile(r.stage(0), 0.5), quantile(r.stage(2), 0.5)), Holds: quantile(all, 0.95) < 200,

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,6 +95,14 @@ func videoName(name string) string {
 	return strings.NewReplacer(" ", "-", "/", "-").Replace(strings.ToLower(name)) + ".h264"
 }
 
+// codingName is how a picture was coded.
+func codingName(p coded) string {
+	if p.Codec == "jpeg" {
+		return "MJPEG"
+	}
+	return "H.264 " + p.Preset
+}
+
 func tellQuality(raw json.RawMessage) (*section, error) {
 	var f qualityFound
 	if err := json.Unmarshal(raw, &f); err != nil {
@@ -103,20 +112,9 @@ func tellQuality(raw json.RawMessage) (*section, error) {
 		"SSIM is the structural similarity index of Wang, Bovik, Sheikh and Simoncelli (2004), 1 for the same picture, as the mean over windows of 8 × 8 samples of luma, every 4 samples both ways, and over all pictures.\n\n" +
 		"The clip is the street that comes with the program (768 × 576, 10 pictures a second), the pattern is the moving test picture (1280 × 720, 30), and the noise has a random value in each sample: no code can make noise small, " +
 		"which is the limit that information theory sets; it is here to show what the encoder does when asked for what cannot be. Rates are those that came out, not those asked for."}
-	lines := map[string]map[string]*chart.Line{} // by content, by way of coding
-	order := []string{}
+	var order []string // of the ways of coding
 	for _, p := range f.Points {
-		way := "H.264 " + p.Preset
-		if p.Codec == "jpeg" {
-			way = "MJPEG"
-		}
-		if lines[p.Content] == nil {
-			lines[p.Content] = map[string]*chart.Line{}
-		}
-		if lines[p.Content][way] == nil {
-			lines[p.Content][way] = &chart.Line{Name: way, Marks: true}
-		}
-		if !slices.Contains(order, way) {
+		if way := codingName(p); !slices.Contains(order, way) {
 			order = append(order, way)
 		}
 	}
@@ -126,7 +124,7 @@ func tellQuality(raw json.RawMessage) (*section, error) {
 		for _, way := range order {
 			l := chart.Line{Name: way, Marks: true}
 			for _, p := range f.Points {
-				if p.Content == content && (way == "MJPEG") == (p.Codec == "jpeg") && (p.Codec == "jpeg" || way == "H.264 "+p.Preset) {
+				if p.Content == content && codingName(p) == way {
 					x := p.Bps / 1000
 					if least == 0 || x < least {
 						least = x
@@ -135,24 +133,22 @@ func tellQuality(raw json.RawMessage) (*section, error) {
 					l.Points = append(l.Points, chart.Point{X: x, Y: value(p)})
 				}
 			}
-			slices.SortFunc(l.Points, func(a, b chart.Point) int {
-				if a.X < b.X {
-					return -1
-				}
-				return 1
-			})
+			slices.SortFunc(l.Points, func(a, b chart.Point) int { return cmp.Compare(a.X, b.X) })
 			c.Lines = append(c.Lines, l)
 		}
 		c.Lines = append(c.Lines, chart.Line{Name: dashed, Dashed: true, Points: []chart.Point{{X: least, Y: claim}, {X: most, Y: claim}}})
 		return c
 	}
 	for _, content := range []string{"clip", "pattern", "noise"} {
-		if lines[content] == nil {
+		if !slices.ContainsFunc(f.Points, func(p coded) bool { return p.Content == content }) {
 			continue
 		}
 		psnr := charts(content, func(p coded) float64 { return p.PSNR }, "PSNR, dB", "claimed: 30 dB", 30)
 		ssim := charts(content, func(p coded) float64 { return p.SSIM }, "SSIM", "claimed: 0.95", 0.95)
 		psnr.Title, psnr.X, ssim.YMax = "The "+content, "", 1
+		if content != "noise" {
+			psnr.YMin, ssim.YMin = 20, 0.8
+		}
 		s.Blocks = append(s.Blocks, plot("quality-"+content, fmt.Sprintf("Quality against bit rate of the %s, for each of the encoder's presets and for MJPEG. The dashed lines are what was claimed.", content), psnr, ssim))
 	}
 	for _, p := range f.Points {
@@ -166,7 +162,7 @@ func tellQuality(raw json.RawMessage) (*section, error) {
 	t := &table{Head: []string{"what", "coding", "kbit/s", "PSNR", "SSIM", "encoder, median"}}
 	for _, p := range f.Points {
 		if p.Codec == "jpeg" || p.Preset == defaultPreset {
-			t.Rows = append(t.Rows, []string{p.Content, strings.TrimSpace(strings.ToUpper(p.Codec) + " " + p.Preset), fmt.Sprintf("%.0f", p.Bps/1000), fmt.Sprintf("%.1f dB", p.PSNR), fmt.Sprintf("%.4f", p.SSIM), ms(p.EncodeMS)})
+			t.Rows = append(t.Rows, []string{p.Content, codingName(p), fmt.Sprintf("%.0f", p.Bps/1000), fmt.Sprintf("%.1f dB", p.PSNR), fmt.Sprintf("%.4f", p.SSIM), ms(p.EncodeMS)})
 		}
 	}
 	s.Blocks = append(s.Blocks, text("With the preset that is used unless another is asked for:"), block{Table: t})

@@ -45,7 +45,17 @@ type block struct {
 
 type table struct {
 	Head []string
-	Rows [][]string // the first column is of words, the others of figures
+	Rows [][]string
+}
+
+// Figures tells whether a column is of figures, which stand to the right, and not of words. The first is of words.
+func (t table) Figures(column int) bool {
+	for _, row := range t.Rows {
+		if column == 0 || row[column] == "" || !strings.ContainsRune("0123456789+-–", []rune(row[column])[0]) {
+			return false
+		}
+	}
+	return true
 }
 
 type figure struct {
@@ -225,7 +235,16 @@ func (p page) markdown() []byte {
 			case block.Text != "":
 				line("%s\n", block.Text)
 			case block.Table != nil:
-				line("| %s |\n|%s", strings.Join(block.Table.Head, " | "), "---|"+strings.Repeat("---:|", len(block.Table.Head)-1))
+				line("| %s |", strings.Join(block.Table.Head, " | "))
+				rule := "|"
+				for i := range block.Table.Head {
+					if block.Table.Figures(i) {
+						rule += "---:|"
+					} else {
+						rule += "---|"
+					}
+				}
+				line("%s", rule)
 				for _, row := range block.Table.Rows {
 					line("| %s |", strings.Join(row, " | "))
 				}

@@ -59,7 +59,7 @@ func measureViewers(ctx context.Context, l *lab) (_ any, err error) {
 	found := viewersFound{Bounds: boundsUsed{FPS: 25, GapMS: 100, LatencyMS: 200}}
 	counts, each, most, hold := []int{1, 10, 100, 400}, 18*time.Second, 5000, 5*time.Second
 	if l.quick {
-		counts, each, most, hold = []int{1, 10}, 6*time.Second, 40, time.Second
+		counts, each, most, hold = []int{1, 10}, 6*time.Second, 20, time.Second
 	}
 	for _, n := range counts {
 		var got struct {
