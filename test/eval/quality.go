@@ -69,7 +69,7 @@ func measureQuality(ctx context.Context, l *lab) (_ any, err error) {
 		return found, err
 	}
 	if os.Geteuid() != 0 {
-		found.LeftOut = "network namespaces need root, and this was not"
+		found.LeftOut = needsRoot
 		return found, nil
 	}
 	networks := []string{"steady 300 kbit/s", "steady 1 Mbit/s"}
