@@ -151,6 +151,51 @@ for (const engine of engines) {
       await kept("the last one", (wall) => wall?.layout === "auto");
     });
 
+    test("a wall is saved by its name, found again after a reload, passed on by its link, and removed", async () => {
+      const menu = async () => {
+        await page.$eval("#view", (panel) => panel.showPopover());
+        await page.waitForSelector(".saved form");
+      };
+      const savedNames = () => page.$$eval(".saved [data-wall]", (all) => all.map((b) => b.innerText));
+      await page.select(".find select", "garden");
+      await choose("2x2");
+      await shows(2);
+      await menu();
+      await page.type(".saved form input", "Night round");
+      await page.keyboard.press("Enter");
+      await eventually("it is in the list", async () => (await savedNames()).join() === "Night round");
+      await page.evaluate(() => {
+        Object.defineProperty(navigator, "clipboard", { value: { writeText: () => Promise.reject(new Error("not allowed")) }, configurable: true });
+        document.querySelector(".saved > .entry").click();
+      });
+      await eventually("its link", () => page.$eval(".saved > input", (field, want) => field.checkVisibility() && field.value === want, `${server.origin}/?group=garden&layout=2x2`));
+      await page.$eval("#view", (panel) => panel.hidePopover());
+      await page.select(".find select", "");
+      await choose("auto");
+      await shows(9);
+      await kept("the wall that is shown", (wall) => wall?.layout === "auto");
+      await page.reload();
+      await shows(9);
+      await menu();
+      await page.$eval('.saved [data-wall="Night round"]', (b) => b.click());
+      await shows(2);
+      assert.equal(await page.$eval("#view", (panel) => panel.matches(":popover-open")), false);
+      assert.equal(new URL(page.url()).search, "?group=garden");
+      await page.goto(`${server.origin}/?layout=auto&tiles=hall*2,test`);
+      await shows(9);
+      assert.deepEqual((await shown()).slice(0, 2), ["hall", "test"]);
+      assert.ok((await width("hall")) > 1.9 * (await width("test")));
+      await menu();
+      await page.$eval(".saved li .round", (b) => b.click());
+      await eventually("it is gone", async () => (await savedNames()).length === 0);
+      await page.goto(server.origin);
+      await page.waitForSelector(".cell");
+      await choose("auto");
+      await shows(9);
+      await kept("the last one, and no wall by name", (wall) => wall?.layout === "auto");
+      await new Player(page, "test").state("live", 30_000);
+    });
+
     test("the search shows what matches", async () => {
       await page.keyboard.press("/");
       await page.keyboard.type("garden");

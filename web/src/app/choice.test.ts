@@ -22,6 +22,7 @@ test("the address comes first", () => {
   assert.equal(by("?turn=0").turn, 0);
   assert.equal(by("?turn=7").turn, 7);
   assert.equal(by("?turn=x").turn, 20);
+  assert.deepEqual(by("?tiles=b*2,a,c*9,d*x"), { ...by(""), order: ["b", "a", "c", "d"], spans: { b: 2 } });
 });
 
 test("who was not placed comes last, by name", () => {

@@ -34,11 +34,22 @@ export function choiceIn(kept: unknown): Choice {
 /** What the address asks for comes before what was kept. */
 export function choiceBy(parameters: URLSearchParams, kept: Choice): Choice {
   const turn = parameters.get("turn");
+  const tiles = parameters.get("tiles");
   return {
     ...kept,
+    ...(tiles === null ? {} : tilesIn(tiles)),
     layout: layoutNamed(parameters.get("layout")?.replace(" ", "+")) ?? kept.layout, // a bare + in an address is a space
     turn: (turn === null ? undefined : turnOf(Number(turn))) ?? kept.turn,
   };
+}
+
+/** The tiles of an address: streams in their order, those that are larger with how many cells wide they are, as in gate*2,road. */
+function tilesIn(text: string): Pick<Choice, "order" | "spans"> {
+  const tiles = text.split(",").map((tile): [string, number] => {
+    const [stream = "", span = "1"] = tile.split("*");
+    return [stream, Number(span)];
+  });
+  return { order: tiles.map(([stream]) => stream), spans: Object.fromEntries(tiles.filter(([, span]) => span > 1 && isSpan(span))) };
 }
 
 /** The streams in the order that was chosen. */

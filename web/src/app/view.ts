@@ -4,6 +4,7 @@ import { type Choice, turns } from "./choice.ts";
 import { button, dropdown, el, icon } from "./dom.ts";
 import { layouts } from "./grid.ts";
 import { t } from "./strings.ts";
+import type { Walls, WallsHost } from "./walls.ts";
 
 export interface ViewEvents {
   chosen(change: Partial<Choice>): void;
@@ -12,6 +13,7 @@ export interface ViewEvents {
   fullScreen(): void;
   /** The address of the same wall for a screen that nobody sits at. */
   kioskPath(): string;
+  readonly walls: WallsHost;
 }
 
 export class View {
@@ -20,6 +22,7 @@ export class View {
   readonly #layouts = el("fieldset", "chips", el("legend", "", t.wall.layout));
   readonly #turn = el("select", "");
   readonly #kiosk = el("a", "entry", t.wall.kiosk);
+  #walls: Walls | undefined;
 
   constructor(events: ViewEvents) {
     for (const name of layouts) {
@@ -49,8 +52,21 @@ export class View {
       this.#kiosk,
     );
     const opener = button("plain round", () => undefined, icon("M4 5h7v6H4zM14 5h6v6h-6zM4 14h7v5H4zM14 14h6v5h-6z"), t.wall.view);
-    dropdown(opener, this.#panel, () => (this.#kiosk.href = events.kioskPath()));
+    dropdown(opener, this.#panel, () => {
+      this.#kiosk.href = events.kioskPath();
+      void this.#showWalls(events.walls);
+    });
     this.element = el("div", "", opener, this.#panel);
+  }
+
+  async #showWalls(host: WallsHost): Promise<void> {
+    if (this.#walls === undefined) {
+      const { Walls } = await import("./walls.ts");
+      if (this.#walls !== undefined) return; // it was opened twice meanwhile
+      this.#walls = new Walls(host, () => this.#panel.hidePopover());
+      this.#panel.append(this.#walls.element);
+    }
+    this.#walls.show();
   }
 
   show({ layout, turn }: Choice): void {

@@ -89,6 +89,19 @@ export class Wall implements Page {
       arrange: () => this.#arrange(true),
       statistics: () => this.#toggleStatistics(),
       fullScreen: toggleFullScreen,
+      walls: {
+        kept: () => this.#kept,
+        now: () => ({ ...this.#choice, group: this.#group }),
+        open: ({ group, ...choice }) => {
+          this.#chooseGroup(group);
+          this.#choose(choice);
+          this.#showGroups();
+        },
+        keep: (walls) => {
+          this.#kept = { ...this.#kept, walls };
+          void this.#keep();
+        },
+      },
       kioskPath: () => `/?kiosk${this.#group === "" ? "" : `&group=${encodeURIComponent(this.#group)}`}`,
     });
     this.#count.setAttribute("role", "status");

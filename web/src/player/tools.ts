@@ -96,6 +96,9 @@ export class Tools {
   }
 }
 
+/** In CSS pixels. */
+const narrow = 600;
+
 /** A picture that stays, over the live one or beside it. */
 class Compare implements Tool {
   readonly row: HTMLElement;
@@ -145,11 +148,11 @@ class Compare implements Tool {
     this.#badge.style.translate = `${left}px ${top}px`;
   }
 
-  /** Of the badge: in the lower left of the picture, above what pages lay over its edge. */
+  /** Of the badge: in the lower left of the picture, above what pages lay over its edge, or in the upper left where the tools are as wide as that. */
   get #corner(): { readonly left: number; readonly top: number } {
     const { view, box, picture } = this.#bench.stage;
     const part = seen(view, box, picture);
-    return { left: part.x + 12, top: Math.min(part.y + part.height - 38, box.height - 96) };
+    return { left: part.x + 12, top: box.width < narrow ? Math.max(part.y + 12, 64) : Math.min(part.y + part.height - 38, box.height - 96) };
   }
 
   panes(live: CanvasImageSource): readonly Pane[] {
