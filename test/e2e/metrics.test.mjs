@@ -1,13 +1,13 @@
 // What Prometheus finds, against what viewers counted of the real server.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import http from "node:http";
 import { after, before, test } from "node:test";
 import { launch } from "./lib/browser.mjs";
 import { Player } from "./lib/page.mjs";
 import { addUser, logIn, visit } from "./lib/people.mjs";
-import { run, Server } from "./lib/server.mjs";
+import { program, run, Running, Server } from "./lib/server.mjs";
 import { eventually } from "./lib/wait.mjs";
 
 const config = `streams: {test: {source: "test:?size=640x360&fps=30"}, lobby: {publish: true}}
@@ -117,4 +117,53 @@ test("the port gives figures to who calls it by an address, and nothing else", a
   assert.equal((await ask({}, "POST")).status, 405);
   for (const path of ["/", "/api/v1/streams", "/debug/pprof/"]) assert.equal((await ask({}, "GET", new URL(path, address))).status, 404, path);
   assert.equal((await server.request("GET", "/metrics")).status, 404); // not on the server's own port
+});
+
+test("top prints what it shows live once where it is no terminal", async () => {
+  const token = await server.token({ stream: "test" });
+  const viewer = new Running("sightline", ["watch", `${server.origin}/watch/test`, "--ca", server.ca], { SIGHTLINE_TOKEN: token });
+  try {
+    const view = await eventually("a viewer's pictures", async () => {
+      const { code, stdout, stderr } = await run("sightline", ["top", address, "--json", "--interval", "1s"]);
+      assert.equal(code, 0, stderr);
+      const found = JSON.parse(stdout);
+      if (!(found.streams[0].frame_rate > 0) || found.viewers !== 1) throw new Error(stdout);
+      return found;
+    }, 20_000);
+    const [stream] = view.streams;
+    assert.deepEqual([stream.name, stream.viewers, view.streams[1].name], ["test", 1, "lobby"]);
+    assert.ok(stream.frame_rate < 60 && stream.bitrate_bps > 1000 && view.memory_bytes > 1e6, JSON.stringify(view));
+    const { code, stdout } = await run("sightline", ["top", address]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^\d\d:\d\d:\d\d {3}viewers 1 .*\n\nSTREAM +STATE .*\ntest +\w+ +1 /);
+    assert.ok(!stdout.includes("\x1b"), "it steers a terminal that is none");
+  } finally {
+    await viewer.stop("SIGINT");
+  }
+});
+
+test("top draws on a terminal, and leaves it as it was", async () => {
+  const { code, stdout, stderr } = await new Promise((ended) => {
+    execFile("script", ["-qec", `timeout --signal=INT 4 ${program("sightline")} top ${address} --interval 500ms`, "/dev/null"], { env: { ...process.env, TERM: "xterm" } }, (cause, stdout, stderr) => ended({ code: cause?.code ?? 0, stdout, stderr }));
+  });
+  assert.ok([0, 124].includes(code), `${code}: ${stderr}`);
+  assert.ok(stdout.startsWith("\x1b[?1049h\x1b[?25l") && stdout.trimEnd().endsWith("\x1b[?25h\x1b[?1049l"), JSON.stringify(stdout.slice(0, 60) + stdout.slice(-60)));
+  assert.ok(stdout.split("\x1b[H").length >= 3, "it was drawn once");
+});
+
+for (const [what, args, says] of [
+  ["nothing listens", ["http://127.0.0.1:9/metrics"], /no figures at http:\/\/127\.0\.0\.1:9\/metrics: nothing listens there; open them with metrics:/],
+  ["the address is none", ["localhost"], /"localhost" is no address of figures/],
+  ["the interval is out of bounds", ["--interval", "1ms"], /--interval 1ms: want 500ms to 1h/],
+]) {
+  test(`top says in one sentence that ${what}`, async () => {
+    const { code, stderr } = await run("sightline", ["top", ...args]);
+    assert.notEqual(code, 0);
+    assert.match(stderr, says);
+  });
+}
+test("top says that a page is no figures", async () => {
+  const { code, stderr } = await run("sightline", ["top", new URL("/", address).href]);
+  assert.equal(code, 1);
+  assert.match(stderr, /it answers 404/);
 });
