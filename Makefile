@@ -81,8 +81,17 @@ bench-admission: build ## measure what it costs to let viewers in, and how many 
 bench-padding: build ## measure what padding costs and what sizes still tell (a minute); the last line is JSON
 	go run ./test/bench/padding
 
-bench-fanout: build ## measure what one more viewer costs, against a bare TLS writer; the last line is JSON
-	go run ./test/bench/fanout
+bench-fanout: build ## measure what one more viewer costs, against a bare TLS writer; fails beyond its limits (QUICK=1: half a minute, wide limits); the last line is JSON
+	go run ./test/bench/fanout $(if $(QUICK),-quick)
+
+bench-bad: build ## measure what 50 stalled and 50 slow viewers among 500 do to the others; the last line is JSON
+	go run ./test/bench/fanout -bad $(if $(QUICK),-quick)
+
+bench-scale: build ## measure how the cost grows with streams and viewers, into bin/scale.csv; the last line is JSON
+	go run ./test/bench/fanout -scale bin/scale.csv
+
+bench-compare: ## run the benchmarks of the hot paths here and at REV in turns, and print both and their ratios
+	scripts/bench-compare $(REV)
 
 bench-restart: build test/e2e/node_modules ## measure how long a killed capture process is away; the last line is JSON
 	node test/bench/restart.mjs
@@ -153,4 +162,4 @@ bin/vuln/$(GOVULNCHECK)/govulncheck:
 bin/pebble/$(PEBBLE)/pebble:
 	GOBIN=$(CURDIR)/$(@D) go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE) github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@$(PEBBLE)
 
-.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart soak-player bench-wall bench-cameras bench-capture soak-capture v4l2 bench-networks bench-fanout attack attack-quick tls-check vulncheck soak-wall eval eval-quick screens check clean
+.PHONY: help run build capture web package test race web-test e2e fuzz fuzz-million fuzz-media lint cross vectors bench-latency bench-viewers bench-admission bench-padding bench-restart soak-player bench-wall bench-cameras bench-capture soak-capture v4l2 bench-networks bench-fanout bench-bad bench-scale bench-compare attack attack-quick tls-check vulncheck soak-wall eval eval-quick screens check clean

@@ -30,9 +30,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sightline/internal/load"
-	"sightline/internal/transport"
-	"sightline/internal/watch"
-	"sightline/test/site"
 )
 
 const (
@@ -47,7 +44,9 @@ type figures struct {
 	Viewers    int     `json:"viewers"`
 	UsPerFrame float64 `json:"us_per_viewer_frame"`
 	FloorUs    float64 `json:"floor_us"`
-	FloorRatio float64 `json:"floor_ratio"` // the median of the rounds'
+	FloorRatio float64 `json:"floor_ratio"`    // the median of the rounds'
+	RatioLow   float64 `json:"floor_ratio_q1"` // a quarter of the rounds are below
+	RatioHigh  float64 `json:"floor_ratio_q3"` // a quarter of the rounds are above
 	KBPerView  float64 `json:"kb_per_viewer"`
 	FPSMedian  float64 `json:"fps_median"`
 	GapP99     float64 `json:"gap_p99_ms"`
@@ -57,6 +56,8 @@ type figures struct {
 	FirstP99   float64 `json:"first_p99_ms"`
 	Dropped    uint64  `json:"dropped"`
 	Failures   int     `json:"failures"`
+	// LoadCores is how many processors' time the viewers themselves take: what they share with the server.
+	LoadCores float64 `json:"load_cores"`
 }
 
 type options struct {
@@ -64,6 +65,9 @@ type options struct {
 	rounds  int
 	slot    time.Duration
 	profile string
+	bad     bool
+	scale   string
+	limits  limits
 }
 
 func main() {
@@ -80,8 +84,11 @@ func run() error {
 	ca := flag.String("ca", "", "the server's authority")
 	token := flag.String("token-file", "", "file with the publisher's token")
 	viewers := flag.String("viewers", "400,1000", "how many watch, run after run")
-	flag.IntVar(&o.rounds, "rounds", 4, "how often the server and the bare writer take turns")
-	flag.DurationVar(&o.slot, "slot", 4*time.Second, "how long a turn is measured")
+	flag.IntVar(&o.rounds, "rounds", 6, "how often the server and the bare writer take turns")
+	flag.DurationVar(&o.slot, "slot", 3*time.Second, "how long a turn is measured")
+	flag.BoolVar(&o.bad, "bad", false, "measure what 50 stalled and 50 slow viewers among 500 do to the others instead")
+	flag.StringVar(&o.scale, "scale", "", "measure what streams and viewers cost, from one to as many as -viewers says at most, into this file of comma-separated values instead")
+	quick := flag.Bool("quick", false, "100 viewers, two short rounds, and limits that any machine should hold")
 	flag.StringVar(&o.profile, "profile", "", "folder to put a profile of each run in, made with perf(1); figures are worth less then")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -92,6 +99,10 @@ func run() error {
 	case "bare":
 		return bare(ctx)
 	}
+	o.limits = fullLimits
+	if *quick {
+		*viewers, o.rounds, o.slot, o.limits = "100", 2, time.Second, quickLimits
+	}
 	for word := range strings.SplitSeq(*viewers, ",") {
 		n, err := strconv.Atoi(word)
 		if err != nil || n < 1 {
@@ -101,6 +112,12 @@ func run() error {
 	}
 	if o.rounds < 1 || o.slot <= 0 {
 		return errors.New("want at least one round, and some time")
+	}
+	switch {
+	case o.bad:
+		return measureBad(ctx, os.Stdout, o)
+	case o.scale != "":
+		return measureScale(ctx, os.Stdout, o)
 	}
 	return measureAll(ctx, os.Stdout, o)
 }
@@ -115,24 +132,24 @@ func measureAll(ctx context.Context, out io.Writer, o options) error {
 		all = append(all, f)
 	}
 	most := slices.MaxFunc(all, func(a, b figures) int { return a.Viewers - b.Viewers })
-	return json.NewEncoder(out).Encode(struct {
+	err := json.NewEncoder(out).Encode(struct {
 		figures
 		Runs []figures `json:"runs"`
 	}{most, all})
+	for _, f := range all {
+		err = errors.Join(err, o.limits.check(f))
+	}
+	return err
 }
 
 // measure runs everything once with n viewers.
 func measure(ctx context.Context, out io.Writer, o options, n int) (f figures, err error) {
-	dir, err := os.MkdirTemp("", "sightline-fanout-")
+	s, err := newStand(ctx, 1)
 	if err != nil {
 		return f, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	server, source, err := serve(ctx, dir)
-	if err != nil {
-		return f, err
-	}
-	defer func() { err = errors.Join(err, source.end(), server.Stop()) }()
+	defer func() { err = errors.Join(err, s.end()) }()
+	server, source := s.server, s.sources[0]
 	floor, err := start(ctx, "-role", "bare")
 	if err != nil {
 		return f, err
@@ -147,7 +164,7 @@ func measure(ctx context.Context, out io.Writer, o options, n int) (f figures, e
 	ctx, cancel := context.WithCancel(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	defer func() { cancel(); err = errors.Join(err, group.Wait()) }()
-	crowd := newCrowd(server)
+	crowd := s.crowd(0)
 	group.Go(func() error { crowd.Run(ctx); return nil })
 	if err := source.turn("on"); err != nil {
 		return f, err
@@ -155,7 +172,7 @@ func measure(ctx context.Context, out io.Writer, o options, n int) (f figures, e
 	began := time.Now()
 	whole := crowd.Mark()
 	crowd.Want(load.Plain, n)
-	if err := admitted(ctx, crowd, whole, n); err != nil {
+	if err := admitted(ctx, crowd, whole, load.Plain, n); err != nil {
 		return f, err
 	}
 	f.AdmittedIn = time.Since(began).Seconds()
@@ -174,7 +191,7 @@ func measure(ctx context.Context, out io.Writer, o options, n int) (f figures, e
 	case <-connected:
 	}
 
-	var us, floorUs, ratios, fps, gaps, ageP50, ageP99 []float64
+	var us, floorUs, ratios, fps, gaps, ageP50, ageP99, cores []float64
 	for round := range o.rounds {
 		bareUs, err := turn(ctx, o, floor, floor.cmd.Process.Pid, fmt.Sprintf("bare-%d-%d", n, round), func() func() float64 {
 			from := bytes.Load()
@@ -185,9 +202,10 @@ func measure(ctx context.Context, out io.Writer, o options, n int) (f figures, e
 		}
 		var got load.Figures
 		ours, err := turn(ctx, o, source, server.PID(), fmt.Sprintf("server-%d-%d", n, round), func() func() float64 {
-			from := crowd.Mark()
+			from, used := crowd.Mark(), ownCPU()
 			return func() float64 {
 				got = crowd.Since(from)[0]
+				cores = append(cores, (ownCPU()-used).Seconds()/got.Seconds)
 				return got.FPS * got.Seconds
 			}
 		})
@@ -212,8 +230,10 @@ func measure(ctx context.Context, out io.Writer, o options, n int) (f figures, e
 	}
 	f.KBPerView = (after - before) / 1024 / float64(n)
 	f.UsPerFrame, f.FloorUs, f.FloorRatio = median(us), median(floorUs), median(ratios)
+	f.RatioLow, f.RatioHigh, f.LoadCores = quantile(ratios, 0.25), quantile(ratios, 0.75), median(cores)
 	f.FPSMedian, f.GapP99, f.AgeP50, f.AgeP99 = median(fps), median(gaps), median(ageP50), median(ageP99)
-	_, err = fmt.Fprintf(out, "%4d viewers: all in after %.1f s, %.0f KB each\n", n, f.AdmittedIn, f.KBPerView)
+	_, err = fmt.Fprintf(out, "%4d viewers: all in after %.1f s, %.0f KB each; ratio %.2f, half of the rounds between %.2f and %.2f; the viewers themselves take %.2f processors\n",
+		n, f.AdmittedIn, f.KBPerView, f.FloorRatio, f.RatioLow, f.RatioHigh, f.LoadCores)
 	return f, err
 }
 
@@ -259,10 +279,10 @@ func profile(ctx context.Context, file string, pid int, d time.Duration) error {
 	return nil
 }
 
-// admitted waits until n viewers have had their first picture.
-func admitted(ctx context.Context, crowd *load.Crowd, from load.Mark, n int) error {
+// admitted waits until n viewers of a kind have had their first picture.
+func admitted(ctx context.Context, crowd *load.Crowd, from load.Mark, kind load.Kind, n int) error {
 	for late := time.Now().Add(admitLimit); ; {
-		got := crowd.Since(from)[0]
+		got := of(crowd.Since(from), kind)
 		if got.Viewers == n && got.Rungs["720p"] == n {
 			return nil
 		}
@@ -275,38 +295,21 @@ func admitted(ctx context.Context, crowd *load.Crowd, from load.Mark, n int) err
 	}
 }
 
-func newCrowd(server *site.Server) *load.Crowd {
-	return load.New(load.Options{
-		Dial:  func(ctx context.Context) (transport.Conn, error) { return server.Dial(ctx, "bench") },
-		Watch: watch.Options{Player: "fanout/1"},
-	})
+// of is what the viewers of one kind got.
+func of(all []load.Figures, kind load.Kind) load.Figures {
+	for _, f := range all {
+		if f.Kind == kind {
+			return f
+		}
+	}
+	return load.Figures{}
 }
 
-// serve starts a server and a publisher of its stream.
-func serve(ctx context.Context, dir string) (*site.Server, *role, error) {
-	server, err := site.Start(ctx, site.Options{Dir: dir, Config: "streams:\n  bench: {publish: true}\nlog: {level: warn}\n"})
-	if err != nil {
-		return nil, nil, err
-	}
-	share(server.PID())
-	token, err := server.Token(ctx, "bench", "publish")
-	if err != nil {
-		return nil, nil, errors.Join(err, server.Stop())
-	}
-	file := filepath.Join(dir, "publish-token")
-	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
-		return nil, nil, errors.Join(err, server.Stop())
-	}
-	source, err := start(ctx, "-role", "publish", "-url", "wss://"+server.Host()+"/ws/publish/bench", "-ca", filepath.Join(server.DataDir(), "ca.pem"), "-token-file", file)
-	if err != nil {
-		return nil, nil, errors.Join(err, server.Stop())
-	}
-	return server, source, nil
-}
+func median(values []float64) float64 { return quantile(values, 0.5) }
 
-func median(values []float64) float64 {
+func quantile(values []float64, q float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
+	return sorted[int(q*float64(len(sorted)-1)+0.5)]
 }
 
 func wait(ctx context.Context, d time.Duration) error {

@@ -86,6 +86,15 @@ func cpu(pid int) (time.Duration, error) {
 	return time.Duration(t.Nano()), nil
 }
 
+// ownCPU is the processor time that this process has used.
+func ownCPU() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &t); err != nil {
+		return 0 // no system refuses it
+	}
+	return time.Duration(t.Nano())
+}
+
 // resident is how much memory a process holds, in bytes.
 func resident(pid int) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
