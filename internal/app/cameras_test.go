@@ -19,7 +19,7 @@ func TestPageSource_WhatThePageMayName(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "192.0.2.5", "file:/etc/passwd", "file:/var/lib/sightline/signing-key.pem", "images:/srv", "screen:", "pipe:", "exec:reboot", "concat:a|b", "ftp://x/",
-		"v4l2:/etc/passwd", "v4l2:/dev/mem", "v4l2:/dev/video0/../mem", "v4l2:/dev/v4l/by-id/../../mem", "rtsp://", "http:///x", "rtsp:x", "gopher://127.0.0.1/",
+		"v4l2:/etc/passwd", "v4l2:/dev/mem", "v4l2:/dev/video0/../mem", "v4l2:/dev/v4l/by-id/../../mem", "rtsp://", "http:///x", "rtsp:x", "http://192.0.2.5:99999/", "gopher://127.0.0.1/",
 	} {
 		_, err := pageSource(text)
 		if input := (*httpd.InputError)(nil); !errors.As(err, &input) || !strings.HasSuffix(input.Sentence, ".") {

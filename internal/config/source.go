@@ -1,12 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -39,6 +41,9 @@ func ParseSource(s string) (Source, error) {
 		u, err := url.Parse(s)
 		if err != nil || u.Hostname() == "" { // the error may quote the login
 			return Source{}, fmt.Errorf("the %s source is no URL with a host: write %s://host/path, with special characters of a password as %%XX", scheme, scheme)
+		}
+		if _, err := strconv.ParseUint(cmp.Or(u.Port(), "0"), 10, 16); err != nil {
+			return Source{}, fmt.Errorf("the %s source names port %.20s: want 1 to 65535, or none", scheme, u.Port())
 		}
 	case "file", "images", "v4l2":
 		if strings.TrimPrefix(rest, "//") == "" {
