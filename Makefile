@@ -137,6 +137,7 @@ eval: build test/e2e/node_modules ## measure all that is promised and write docs
 	go run ./test/eval
 
 eval-quick: build test/e2e/node_modules ## the same in three minutes and less of it, into bin/evaluation
+	go test ./test/eval
 	go run ./test/eval -quick
 
 screens: build test/e2e/node_modules ## take the pictures of every page anew, into docs/screens

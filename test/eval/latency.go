@@ -32,7 +32,8 @@ type latencyRun struct {
 	FPS        float64      `json:"fps"`
 	Seconds    float64      `json:"seconds"`
 	Pictures   [][4]float64 `json:"pictures"` // encode, network, decode, show, ms
-	Both       [][3]float64 `json:"both"`     // by the header when painted, by the strip then, by the strip when first seen, ms
+	Seen       int          `json:"seen"`     // pictures of which the page saw the strip
+	Both       [][3]float64 `json:"both"`     // of those that the player told of as well: by the header when painted, by the strip then, by the strip when first seen, ms
 }
 
 func measureLatency(ctx context.Context, l *lab) (any, error) {
@@ -145,7 +146,7 @@ func tellLatency(raw json.RawMessage) (*section, error) {
 			})
 		}
 		if len(r.Both) == 0 {
-			both.Rows = append(both.Rows, []string{r.name(), "0", "–", "–", "–", "–", ms(r.ClockError), "–"})
+			both.Rows = append(both.Rows, []string{r.name(), fmt.Sprintf("0 of %d", r.Seen), "–", "–", "–", "–", ms(r.ClockError), "–"})
 			continue
 		}
 		var apart, size []float64
@@ -154,7 +155,7 @@ func tellLatency(raw json.RawMessage) (*section, error) {
 			apart, size = append(apart, d), append(size, max(d, -d))
 		}
 		both.Rows = append(both.Rows, []string{
-			r.name(), fmt.Sprint(len(r.Both)), ms(quantile(r.reading(0), 0.5)), ms(quantile(r.reading(1), 0.5)), fmt.Sprintf("%+.2f ms", quantile(apart, 0.5)), ms(quantile(size, 0.95)),
+			r.name(), fmt.Sprintf("%d of %d", len(r.Both), r.Seen), ms(quantile(r.reading(0), 0.5)), ms(quantile(r.reading(1), 0.5)), fmt.Sprintf("%+.2f ms", quantile(apart, 0.5)), ms(quantile(size, 0.95)),
 			ms(r.ClockError), ms(quantile(r.reading(2), 0.5)),
 		})
 	}

@@ -2,7 +2,8 @@
 // over TLS on this machine. Needs `npm ci` in test/e2e, and SIGHTLINE_BIN where the programs are not in bin. The last line is JSON: runs, each with
 //
 //   pictures   of each picture painted [encode, network, decode, show] in ms, by the clocks of server and page
-//   both       then, with the page looking at its pixels at each refresh: the same picture's age by the header's clock when it was painted [0],
+//   seen       then, with the page looking at its pixels at each refresh: how many different pictures it saw there
+//   both       of those of them that the player told of as well: the picture's age by the header's clock when it was painted [0],
 //              by the time strip in it at that moment [1], and by the strip when a refresh of the screen first saw it [2]
 
 import { launch } from "../e2e/lib/browser.mjs";
@@ -33,24 +34,14 @@ function notePictures() {
 
 const total = (p) => p.encode_ms + p.network_ms + p.decode_ms + p.show_ms;
 
-/**
- * Pairs what the strips say with what the player says of the same picture. Both name it by its capture time, on clocks that differ by a constant; the
- * constant is that which most pictures agree on, whose strips the refresh saw soonest after their paint.
- */
+/** Pairs what the strips say with what the player says of the same picture: that which was captured, by its header, nearest to when the strip was drawn. */
 function pair(painted, shown) {
-  const strips = shown.map((s) => ({ seen: s.at, drawn: s.at - s.age }));
-  const offsets = [];
-  for (const s of strips) {
-    // The last picture painted when it was first seen, give or take: its header's time and the strip's are of one moment.
-    const p = painted.filter((p) => p.painted_ms <= s.seen + 1).at(-1);
-    if (p !== undefined) offsets.push(s.drawn - p.capture_us / 1000);
-  }
-  if (offsets.length === 0) return [];
-  const offset = offsets.sort((a, b) => a - b)[offsets.length >> 1];
   const both = [];
-  for (const s of strips) {
-    const p = painted.find((p) => Math.abs(s.drawn - offset - p.capture_us / 1000) < 1000 / rate / 2);
-    if (p !== undefined) both.push([total(p), p.painted_ms - s.drawn, s.seen - s.drawn].map(round));
+  for (const s of shown) {
+    const drawn = s.at - s.age;
+    const off = (p) => Math.abs(p.painted_ms - total(p) - drawn);
+    const p = painted.reduce((best, p) => (best === undefined || off(p) < off(best) ? p : best), undefined);
+    if (p !== undefined && off(p) < 500 / rate) both.push([total(p), p.painted_ms - drawn, s.at - drawn].map(round));
   }
   return both;
 }
@@ -71,7 +62,7 @@ async function watch(page, player, stream) {
   return {
     renderer: stats.renderer, decoder: stats.decoder, clock_error_ms: stats.clock_error_ms, fps: round((stats.painted_total - from) / seconds), seconds: round(seconds),
     pictures: pictures.map((p) => [p.encode_ms, p.network_ms, p.decode_ms, p.show_ms].map(round)),
-    both: pair(painted, shown),
+    seen: shown.length, both: pair(painted, shown),
   };
 }
 
@@ -90,7 +81,7 @@ try {
           try {
             const run = await watch(page, new Player(page), name(codec, height));
             runs.push({ browser: engine, version: browser.version, width, height, codec, rate, ...run });
-            console.error(`${engine} ${height}p ${codec}: ${run.pictures.length} pictures, ${run.both.length} read twice, ${run.fps} a second, ${run.renderer}`);
+            console.error(`${engine} ${height}p ${codec}: ${run.pictures.length} pictures, ${run.both.length} of ${run.seen} read twice, ${run.fps} a second, ${run.renderer}`);
           } catch (cause) {
             failures.push(`${engine} ${height}p ${codec}: ${cause.message}`);
           }

@@ -18,7 +18,7 @@ export const program = (name) => resolve(bin, name);
 /** A folder that is gone after close(). */
 export function scratch() {
   const dir = mkdtempSync(join(tmpdir(), "sightline-e2e-"));
-  return { dir, close: () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }) };
+  return { dir, close: () => rmSync(dir, { recursive: true, force: true, maxRetries: 12 }) };
 }
 
 /** Runs a program to its end: {code, stdout, stderr}. It is killed after limit ms. */
