@@ -35,12 +35,18 @@ const pages = [
   { name: "one camera", path: "/watch/a0", ready: (page) => new Player(page).state("live", 60_000) },
   { name: "a camera without a picture", path: "/watch/hall", ready: (page) => new Player(page).state("waiting", 60_000) },
   { name: "this device's camera", path: "/publish/phone", ready: (page) => eventually("its state", () => page.$eval(".told h2", (h) => h.innerText !== "")) },
-  ...["", "/cameras", "/people", "/keys", "/configuration", "/record"].map((part) => ({
+  ...["", "/history", "/cameras", "/people", "/keys", "/configuration", "/record"].map((part) => ({
     name: `administration${part.replace("/", ": ")}`,
     path: `/admin${part}`,
     ready: async (page) => {
       await page.waitForSelector("main.admin section", { visible: true });
       await page.evaluate(() => document.querySelectorAll(".board details").forEach((d) => (d.open = true)));
+      if (part === "") {
+        await eventually("alerts, their answers, and a rule that is mute", async () => {
+          const buttons = await page.$$eval(".board button", (list) => list.map((b) => b.textContent));
+          return ["Revoke token", "End sessions", "Mute 1 h", "Unmute"].every((b) => buttons.includes(b));
+        });
+      }
       if (part !== "/configuration") return;
       await page.click(".board .actions button");
       await page.waitForSelector(".verdict[data-tone]");
@@ -55,6 +61,13 @@ for (const engine of engines) {
     before(async () => {
       [server, empty] = await Promise.all([Server.start({ config }), Server.start({ demo: false })]);
       invitation = addUser(server, "carol", "viewer", "--invite", "--server", server.origin);
+      // An alert to be answered, and a rule that is mute.
+      const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+      const bearer = (token) => ({ Authorization: `Bearer ${token}`, "Content-Type": "application/json" });
+      const eve = await server.token({ stream: "a0", subject: "eve" });
+      for (let i = 0; i < 8; i++) await server.request("GET", `/api/v1/streams/cellar-${i}/snapshot.jpg`, { headers: bearer(eve) });
+      await server.request("GET", "/api/v1/streams", { headers: bearer(`${part({ alg: "none", typ: "JWT" })}.${part({})}.`) });
+      await server.request("POST", "/api/v1/alerts/mute", { headers: bearer(await server.token({ action: "admin" })), body: { rule: "D11", hours: 1 } });
       browser = await launch(engine, { authorities: [server.ca, empty.ca] });
       await browser.setCookie(await server.logIn());
       page = await browser.newPage();

@@ -11,7 +11,7 @@ import { Camera, OnvifDevice, ownAddress, password, user } from "./lib/camera.mj
 import { Player } from "./lib/page.mjs";
 import { addUser, logIn, press, problem, textOf, texts, visit } from "./lib/people.mjs";
 import { Server } from "./lib/server.mjs";
-import { Socket } from "./lib/socket.mjs";
+import { Socket, Viewer } from "./lib/socket.mjs";
 import { eventually } from "./lib/wait.mjs";
 
 /** Reads the QR code that an image shows. */
@@ -465,6 +465,36 @@ for (const engine of engines) {
       await page.goto(`${own.origin}/watch/site/yard`);
       await new Player(page).state("live", 30_000);
       assert.ok(!(await page.content()).includes("canary-Secret-0815"));
+    });
+
+    test("among many streams and viewers, those who are searched for are found", async (t) => {
+      const names = Array.from({ length: 20 }, (_, i) => `plant-${i % 4}/camera-${String(i).padStart(2, "0")}`);
+      const own = await Server.start({ config: `streams:\n${names.map((n) => `  ${n}: {publish: true}\n`).join("")}  hall: {source: "test:?size=320x180&fps=5"}\n` });
+      t.after(() => own.stop());
+      addUser(own, "root", "admin");
+      const tokens = await Promise.all(["ann", "bob"].map((subject) => own.token({ subject })));
+      const viewers = await Promise.all(Array.from({ length: 60 }, (_, i) => Viewer.join(own, names[i % 20], { token: tokens[i % 2] })));
+      t.after(() => Promise.all(viewers.map((v) => v.leave())));
+      const other = await launch(engine, { authorities: [own.ca] });
+      t.after(() => other.close());
+      const page = await visit(own, other, "/admin");
+      await logIn(page, "root");
+      await page.waitForSelector("[name=search]", { visible: true });
+      const ids = async (label) => (await rows(label, page)).map((r) => r.Stream);
+      assert.match(await textOf(page, ".tools .hint"), /^21 streams, 20 without pictures\. 60 sessions\.$/);
+      assert.equal((await ids("Streams")).at(-1), "hall", "what needs somebody stands first");
+      assert.equal((await ids("Running now")).length, 50);
+      await press(page, ".board", "Show all 60");
+      assert.equal((await ids("Running now")).length, 60);
+      await page.type("[name=search]", "plant-3 ann");
+      assert.deepEqual(await ids("Running now"), []); // odd cameras are bob's
+      await page.$eval("[name=search]", (e) => (e.value = ""));
+      await page.type("[name=search]", "plant-3 bob");
+      assert.equal((await ids("Running now")).length, 15);
+      await page.$eval("[name=search]", (e) => (e.value = ""));
+      await page.type("[name=search]", "camera-07");
+      assert.deepEqual(await ids("Streams"), ["plant-3/camera-07"]);
+      assert.deepEqual([...new Set(await ids("Running now"))], ["plant-3/camera-07"]);
     });
 
     test("the record is verified", async () => {

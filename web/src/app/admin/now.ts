@@ -7,7 +7,7 @@ import { alerts, endSession, endSessionsOf, mute, revoke, sessions, unmute, type
 import { el, setText } from "../dom.ts";
 import { Rows, Table, timeWords, type Row } from "../rows.ts";
 import { streamReports, type RenditionReport, type StreamReport } from "./api.ts";
-import { section, type Desk, type Part } from "./part.ts";
+import { field, section, textInput, type Desk, type Part } from "./part.ts";
 import { ruleWords } from "./rules.ts";
 import { words } from "./strings.ts";
 import { bitrate, decimal, duration, percentiles, similarity } from "./units.ts";
@@ -24,6 +24,10 @@ interface Encoded {
   readonly stream: string;
   readonly rendition: RenditionReport;
 }
+
+/** From so many streams and sessions on there is a search, and no more sessions than that are shown before somebody asks. */
+const many = 12;
+const sessionsAtOnce = 50;
 
 const total = (s: StreamReport): number => s.renditions.reduce((sum, r) => sum + r.bitrate, 0);
 
@@ -43,6 +47,12 @@ export class Now implements Part {
   readonly #encoded: Table<Encoded>;
   readonly #nothingRuns = el("p", "hint", words.nothingRuns);
   readonly #sessions: Table<Session>;
+  readonly #sum = el("p", "hint");
+  readonly #search = textInput();
+  readonly #more = el("button", "plain");
+  #all = false;
+  #reports: readonly StreamReport[] = [];
+  #running: readonly Session[] = [];
 
   constructor(desk: Desk) {
     this.#desk = desk;
@@ -56,7 +66,7 @@ export class Now implements Part {
           name: words.state,
           text: (s) => s.report.state,
           title: (s) => causeWords(language, s.report.cause, s.report.detail),
-          tone: (s) => (s.report.state === "live" ? "good" : s.report.state === "idle" ? "" : "warn"),
+          tone: (s) => (s.report.state === "live" ? "good" : trouble(s.report) ? "warn" : ""),
         },
         { name: words.source, text: (s) => s.report.source },
         { name: words.since, text: (s) => duration(s.report.seconds) },
@@ -105,12 +115,21 @@ export class Now implements Part {
       (s) => s.id,
       (s) => [desk.button(words.end, words.endOf(s.subject, doing(s.kind), s.stream), () => this.#end(s))],
     );
+    this.#search.type = "search";
+    this.#search.name = "search";
+    this.#search.addEventListener("input", () => this.#show());
+    this.#more.type = "button";
+    this.#more.hidden = true;
+    this.#more.addEventListener("click", () => {
+      this.#all = true;
+      this.#show();
+    });
     this.element = el(
       "div",
       "board",
       section(words.alerts, this.#mutedList, this.#noAlerts, this.#alertList),
-      section(words.streams, this.#noStreams, this.#streams.element),
-      section(words.running, this.#nothingRuns, this.#sessions.element),
+      section(words.streams, el("div", "tools", this.#sum, field(words.search, this.#search)), this.#noStreams, this.#streams.element),
+      section(words.running, this.#nothingRuns, this.#sessions.element, el("div", "actions", this.#more)),
       section(words.encoding, this.#nothingEncoded, this.#encoded.element),
     );
   }
@@ -121,13 +140,37 @@ export class Now implements Part {
     this.#alerts.update(found.alerts);
     this.#noAlerts.hidden = found.alerts.length > 0;
     this.#muted.update([...found.muted]);
-    this.#sessions.update(running);
-    this.#nothingRuns.hidden = running.length > 0;
-    this.#streams.update(all.map((report) => ({ report, ...latest(running, report.id) })));
-    this.#noStreams.hidden = all.length > 0;
+    [this.#running, this.#reports] = [running, all];
+    this.#show();
+  }
+
+  /** Shows what the search finds. Streams that need somebody stand first. */
+  #show(): void {
+    const [running, all] = [this.#running, this.#reports];
+    const terms = this.#search.value.toLowerCase().split(/\s+/);
+    const found = (...texts: string[]): boolean => terms.every((t) => texts.some((text) => text.toLowerCase().includes(t)));
+    const ill = all.filter((s) => trouble(s));
+    setText(this.#sum, words.sum(all.length, ill.length, running.length));
+    const search = this.#search.closest<HTMLElement>(".field");
+    if (search !== null) search.hidden = all.length + running.length <= many && this.#search.value === "";
+
+    const streams = [...ill, ...all.filter((s) => !trouble(s))].filter((s) => found(s.id, s.source, s.state));
+    this.#streams.update(streams.map((report) => ({ report, ...latest(running, report.id) })));
+    setText(this.#noStreams, all.length === 0 ? words.noStreams : words.nothingFound);
+    this.#noStreams.hidden = streams.length > 0;
+
+    const sessions = [...running].sort((a, b) => a.stream.localeCompare(b.stream) || a.since.getTime() - b.since.getTime()).filter((s) => found(s.stream, s.subject, s.remote, doing(s.kind)));
+    this.#sessions.update(this.#all ? sessions : sessions.slice(0, sessionsAtOnce));
+    setText(this.#nothingRuns, running.length === 0 ? words.nothingRuns : words.nothingFound);
+    this.#nothingRuns.hidden = sessions.length > 0;
+    this.#more.hidden = this.#all || sessions.length <= sessionsAtOnce;
+    setText(this.#more, words.showAll(sessions.length));
+
     const encoded = all.flatMap((s) => s.renditions.filter((r) => r.active).map((rendition) => ({ stream: s.id, rendition })));
-    this.#encoded.update(encoded);
-    this.#nothingEncoded.hidden = encoded.length > 0;
+    const shown = encoded.filter((e) => found(e.stream, e.rendition.name, e.rendition.encoder));
+    this.#encoded.update(shown);
+    setText(this.#nothingEncoded, encoded.length === 0 ? words.nothingEncoded : words.nothingFound);
+    this.#nothingEncoded.hidden = shown.length > 0;
   }
 
   close(): void {
@@ -160,6 +203,7 @@ export class Now implements Part {
       this.#answered.add(a.id);
       b.disabled = true;
       setText(b, words.revoked);
+      b.removeAttribute("aria-label");
       return kind === "token" ? words.tokenRevoked(a.subject) : words.subjectRevoked(a.subject);
     });
     b.disabled = this.#answered.has(a.id);
@@ -184,6 +228,9 @@ export class Now implements Part {
     return words.ended(s.subject, doing(s.kind), s.stream);
   }
 }
+
+/** Whether a stream needs somebody: it has no pictures though they are wanted, or nobody knows. */
+const trouble = (s: StreamReport): boolean => s.state !== "live" && s.state !== "idle";
 
 /** The rendition that a viewer gets, and what keeps it from more. */
 function rungWords(s: Session): string {
