@@ -76,7 +76,7 @@ func (c *counter) Write(b []byte) (int, error) {
 
 func TestFiles_HoldEverythingThePageAsksFor(t *testing.T) {
 	files, page, assets := page(t)
-	for _, name := range append(assets, "worker.js", "graphs.js", "tools.js", "publish.js", "publisher.js", "refusals.js", "walls.js") { // asked for by app.js
+	for _, name := range append(assets, "worker.js", "graphs.js", "tools.js", "publish.js", "publisher.js", "refusals.js", "walls.js", "tilemenu.js") { // asked for by app.js
 		if info, err := fs.Stat(files, name); err != nil || info.Size() == 0 {
 			t.Errorf("%s: missing or empty (%v)", name, err)
 		}

@@ -196,6 +196,27 @@ for (const engine of engines) {
       await new Player(page, "test").state("live", 30_000);
     });
 
+    test("a tile has a menu, by pointer and by keys", async () => {
+      const menu = 'body > .menu[role="group"]';
+      const closed = () => eventually("the menu is gone", async () => (await page.$(menu)) === null);
+      await page.click('.cell[data-stream="test"]', { button: "right" });
+      await page.waitForSelector(menu, { visible: true });
+      assert.equal(await page.$eval(menu, (m) => m.contains(document.activeElement)), true);
+      assert.ok((await page.$$(`${menu} .entry`)).length >= 5);
+      await page.keyboard.press("Escape");
+      await closed();
+      assert.equal(await page.evaluate(() => document.activeElement.closest(".cell")?.dataset.stream), "test");
+      // What the keyboard's menu key comes to.
+      await page.$eval('.cell[data-stream="test"] a', (a) => a.dispatchEvent(new MouseEvent("contextmenu", { bubbles: true, cancelable: true })));
+      await page.waitForSelector(menu, { visible: true });
+      await page.$eval(`${menu} .entry`, (b) => b.click());
+      await closed();
+      await eventually("it is shown large", () => new URL(page.url()).pathname === "/watch/test");
+      await page.keyboard.press("Escape");
+      await eventually("the wall again", () => new URL(page.url()).pathname === "/");
+      await shows(9);
+    });
+
     test("the search shows what matches", async () => {
       await page.keyboard.press("/");
       await page.keyboard.type("garden");

@@ -44,6 +44,7 @@ func buildPages(dir string) error {
 		{InputPath: filepath.Join(src, "app", "publish.ts"), OutputPath: "publish"},
 		{InputPath: filepath.Join(src, "app", "refusals.ts"), OutputPath: "refusals"},
 		{InputPath: filepath.Join(src, "app", "walls.ts"), OutputPath: "walls"},
+		{InputPath: filepath.Join(src, "app", "tilemenu.ts"), OutputPath: "tilemenu"},
 		{InputPath: filepath.Join(src, "app", "app.css"), OutputPath: "app"},
 		{InputPath: filepath.Join(src, "player", "worker.ts"), OutputPath: "worker"},
 		{InputPath: filepath.Join(src, "player", "graphs.ts"), OutputPath: "graphs"},

@@ -110,6 +110,7 @@ export class Wall implements Page {
     this.#problem.hidden = this.#note.hidden = true;
     this.#grid.setAttribute("role", "list");
     this.#grid.setAttribute("aria-label", t.cameras);
+    this.#grid.addEventListener("contextmenu", (e) => this.#openMenu(e));
 
     this.#search.type = "search";
     this.#search.placeholder = t.wall.search;
@@ -589,6 +590,19 @@ export class Wall implements Page {
   #toggleStatistics(): void {
     const on = [...this.#tiles.values()].some((x) => x.player.hasAttribute("stats"));
     for (const x of this.#tiles.values()) x.player.toggleAttribute("stats", !on);
+  }
+
+  #openMenu(e: MouseEvent): void {
+    const cell = e.target instanceof Element ? e.target.closest<HTMLElement>(".cell") : null;
+    const tile = this.#tiles.get(cell?.dataset["stream"] ?? "");
+    // With Shift it is the browser's own.
+    if (tile === undefined || e.shiftKey || this.#arranging !== undefined || this.#large !== undefined || this.#kiosk !== undefined) return;
+    e.preventDefault();
+    const box = tile.element.getBoundingClientRect();
+    const byKey = e.clientX === 0 && e.clientY === 0;
+    const at = byKey ? { x: box.left + box.width / 2, y: box.top + box.height / 2 } : { x: e.clientX, y: e.clientY };
+    const { stream, player, link } = tile;
+    void import("./tilemenu.ts").then(({ openTileMenu }) => openTileMenu({ stream, player, link, enlarge: () => this.#navigation.go(watchPath(stream)) }, at));
   }
 
   #moveFocus(direction: Direction): boolean {
