@@ -117,6 +117,7 @@ func tellLatency(raw json.RawMessage) (*section, error) {
 	t := &table{Head: []string{"browser, size, code", "painted a second", "p50", "p95", "p99", "encoder", "network", "decoder", "screen", "painted by"}}
 	both := &table{Head: []string{"browser, size, code", "pictures read twice", "header, p50", "strip, p50", "difference, median", "95 of 100 within", "clock's error bound", "seen by the page, p50"}}
 	cdf := map[string]*chart.Chart{}
+	whole := map[string]int{} // lines of the whole way
 	var order []string
 	for _, r := range f.Runs {
 		all := r.total()
@@ -136,7 +137,8 @@ func tellLatency(raw json.RawMessage) (*section, error) {
 			order = append(order, key)
 		}
 		total := chart.Distribution(strings.TrimPrefix(r.name(), fmt.Sprintf("%s, %dp, ", capital(r.Browser), r.Height)), all)
-		cdf[key].Lines = append(cdf[key].Lines, total)
+		cdf[key].Lines = slices.Insert(cdf[key].Lines, whole[key], total) // before the stages
+		whole[key]++
 		cdf[key].XMax = max(cdf[key].XMax, 1.2*quantile(all, 0.99))
 		if r.Codec == "h264" {
 			cdf[key].Lines = append(cdf[key].Lines, lines...)
@@ -181,6 +183,6 @@ func tellLatency(raw json.RawMessage) (*section, error) {
 			"The strip has no such error here, since one machine has one wall clock, but it cannot be read across machines."
 	}
 	s.Blocks = append(s.Blocks, text("The same pictures, read both ways at the moment of painting, while the page looks at its own pixels at each refresh, which costs it time. %s "+
-		"The last column is the strip as the page first sees it in its own pixels at the beginning of a refresh, which comes up to a refresh later than the paint.", why), block{Table: both})
+		"The last column is the strip as the page first sees it in its own pixels, at the beginning of a refresh after the paint; the more the machine has to do, the later.", why), block{Table: both})
 	return s, nil
 }
