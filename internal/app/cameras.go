@@ -128,7 +128,7 @@ func (c *cameras) Find(ctx context.Context) ([]onvif.Device, error) {
 
 // Profiles implements httpd.Cameras.
 func (c *cameras) Profiles(ctx context.Context, service, user, password string) ([]onvif.Profile, error) {
-	list, err := c.asker.Profiles(ctx, strings.TrimSpace(service), user, password)
+	list, err := c.asker.Profiles(ctx, service, user, password)
 	if err != nil {
 		return nil, &httpd.InputError{Sentence: "This camera does not give its video: " + err.Error() + "."}
 	}

@@ -126,8 +126,13 @@ func (s *Server) cameraProfiles(w http.ResponseWriter, r *http.Request, c caller
 		if err := decode(r, &body); err != nil {
 			return nil, err
 		}
+		service, err := onvif.ParseService(body.Service)
+		if err != nil {
+			return nil, asInput(err)
+		}
+		rec.Reason = service.String()
 		return s.oneFinds(func() (any, error) {
-			list, err := s.opts.Cameras.Profiles(r.Context(), body.Service, body.User, body.Password)
+			list, err := s.opts.Cameras.Profiles(r.Context(), service.String(), body.User, body.Password)
 			return map[string]any{"profiles": list}, err
 		}), nil
 	})

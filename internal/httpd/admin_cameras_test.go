@@ -83,12 +83,13 @@ func TestCameras_AreFoundAndAsked(t *testing.T) {
 	}
 	var had struct{ Profiles []onvif.Profile }
 	body := `{"service":"http://192.0.2.5/onvif","user":"operator","password":"` + s.secret("pass-word") + `"}`
-	if rec := s.ask(http.MethodPost, "/api/v1/discoveries/profiles", body, &had); rec.Action != "ask" || len(had.Profiles) != 1 || had.Profiles[0].Source != "rtsp://192.0.2.5/a" {
+	if rec := s.ask(http.MethodPost, "/api/v1/discoveries/profiles", body, &had); rec.Action != "ask" || rec.Reason != "http://192.0.2.5/onvif" || len(had.Profiles) != 1 || had.Profiles[0].Source != "rtsp://192.0.2.5/a" {
 		t.Errorf("%+v, recorded as %+v", had, rec)
 	}
 	if a := s.as(s.tokenOf("root", auth.Admin, "**"), http.MethodPost, "/api/v1/discoveries/profiles", `{"service":"http://192.0.2.5/onvif"}`); a.status != http.StatusBadRequest || !strings.Contains(a.body, "wants a password") {
 		t.Errorf("%+v", a)
 	}
+	s.refused(http.MethodPost, "/api/v1/discoveries/profiles", `{"service":"http://camera.example/"}`, "bad-input", "must have a number")
 }
 
 func TestCameras_AreTriedAddedAndRemoved(t *testing.T) {

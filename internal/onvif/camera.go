@@ -49,26 +49,37 @@ type Asker struct {
 // NewAsker makes an Asker. now is the time of day.
 func NewAsker(now func() time.Time) *Asker { return &Asker{allowed: reach.Allowed, now: now} }
 
+// ParseService reads the address of a device service, which has its host as a number, and leaves out a login. The error is for whoever typed it, and
+// does not repeat it.
+func ParseService(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, errors.New("the camera's address is no URL")
+	}
+	address, err := netip.ParseAddr(u.Hostname())
+	if err != nil {
+		return nil, errors.New("the camera's address must have a number, such as http://192.168.1.20/onvif/device_service")
+	}
+	return own(address.Unmap(), text, "http", "https")
+}
+
 // Profiles asks the camera whose device service is at that address for its profiles, in the camera's order. The error wraps ErrLogin, ErrForeign,
 // ErrMalformed or reach.ErrForbidden, or is one of the network's, and holds no password.
 func (a *Asker) Profiles(ctx context.Context, service, name, password string) ([]Profile, error) {
 	if len(name) > maxLogin || len(password) > maxLogin {
 		return nil, fmt.Errorf("%w: at most %d bytes each", ErrLogin, maxLogin)
 	}
-	u, err := url.Parse(service)
+	u, err := ParseService(service)
 	if err != nil {
-		return nil, errors.New("its address is no URL") // the reason would repeat what was typed
+		return nil, err
 	}
 	address, err := netip.ParseAddr(u.Hostname())
 	if err != nil {
-		return nil, errors.New("its address must be a number, such as http://192.168.1.20/onvif/device_service")
+		return nil, err
 	}
 	c := &camera{address: address.Unmap(), name: name, password: password, now: a.now}
 	if !a.allowed(c.address) {
 		return nil, fmt.Errorf("%s: %w", c.address, reach.ErrForbidden)
-	}
-	if u, err = own(c.address, service, "http", "https"); err != nil {
-		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
