@@ -61,6 +61,7 @@ type record struct {
 	Seconds  float64           `json:"seconds"`
 	Quick    bool              `json:"quick"`
 	Seed     uint64            `json:"seed"`
+	Load     string            `json:"load"` // before it began
 	Machine  map[string]string `json:"machine"`
 	Versions map[string]string `json:"versions"`
 	Failure  string            `json:"failure,omitempty"`
@@ -110,8 +111,9 @@ func run(ctx context.Context, dir string, only []string, l *lab) error {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "eval: %s\n", c.name)
-		r := record{Chapter: c.name, Began: time.Now().UTC().Truncate(time.Second), Quick: l.quick, Seed: l.seed, Machine: machine, Versions: versions}
-		r.Machine["load"] = busy()
+		r := record{
+			Chapter: c.name, Began: time.Now().UTC().Truncate(time.Second), Quick: l.quick, Seed: l.seed, Load: load1(), Machine: machine, Versions: versions,
+		}
 		found, err := c.measure(ctx, l)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -198,8 +200,8 @@ func machine() map[string]string {
 	return m
 }
 
-// busy is how many programs wanted a processor over the last minute, before the chapter began.
-func busy() string {
+// load1 is how many programs wanted a processor over the last minute.
+func load1() string {
 	b, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return "unknown"

@@ -86,7 +86,7 @@ func (t told) When() string {
 		how = ", the quick way"
 	}
 	return fmt.Sprintf("Measured %s in %s%s, at commit %s, load before it %s.", t.Record.Began.Format("2006-01-02 15:04 UTC"),
-		time.Duration(t.Record.Seconds*float64(time.Second)), how, t.Record.Versions["commit"], t.Record.Machine["load"])
+		time.Duration(t.Record.Seconds*float64(time.Second)), how, t.Record.Versions["commit"], t.Record.Load)
 }
 
 type page struct {
@@ -147,9 +147,7 @@ func report(dir string, all []chapter) ([]string, error) {
 	}
 	for _, from := range []map[string]string{latest.Machine, latest.Versions} {
 		for name, value := range from {
-			if name != "load" {
-				p.Machine = append(p.Machine, pair{name, value})
-			}
+			p.Machine = append(p.Machine, pair{name, value})
 		}
 	}
 	slices.SortFunc(p.Machine, func(a, b pair) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })

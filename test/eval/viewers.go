@@ -16,7 +16,7 @@ import (
 	"sightline/test/site"
 )
 
-// levels is what each number of viewers got, and limit how many there may be.
+// viewersFound is what sightline bench found: what each number of viewers got, and how many there may be.
 type viewersFound struct {
 	Levels []level    `json:"levels"`
 	Limit  load.Limit `json:"limit"`
@@ -27,7 +27,6 @@ type level struct {
 	Viewers int          `json:"viewers"`
 	Got     load.Figures `json:"got"`
 	Server  *load.Usage  `json:"server,omitempty"`
-	Seconds float64      `json:"seconds"`
 }
 
 // boundsUsed are those that the search for the limit held viewers to: the defaults of sightline bench.
@@ -69,7 +68,7 @@ func measureViewers(ctx context.Context, l *lab) (_ any, err error) {
 		if err := bench(&got, "--viewers", strconv.Itoa(n), "--duration", each.String()); err != nil {
 			return found, fmt.Errorf("%d viewers: %w", n, err)
 		}
-		found.Levels = append(found.Levels, level{n, got.Kinds[0], got.Server, got.Kinds[0].Seconds})
+		found.Levels = append(found.Levels, level{n, got.Kinds[0], got.Server})
 	}
 	return found, bench(&found.Limit, "--find-limit", "--viewers", strconv.Itoa(most), "--duration", hold.String())
 }
