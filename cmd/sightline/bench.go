@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
-	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -40,6 +38,7 @@ type benchFlags struct {
 	duration                        time.Duration
 	asJSON, findLimit               bool
 	bounds                          load.Bounds
+	mostGap, mostLatency            time.Duration
 }
 
 func newBenchCmd() *cobra.Command {
@@ -88,8 +87,8 @@ The view token is read from --token-file or from $SIGHTLINE_TOKEN.`,
 	fs.DurationVar(&f.duration, "duration", 30*time.Second, "for how long; with --find-limit 5s")
 	fs.BoolVar(&f.findLimit, "find-limit", false, "find how many viewers the server carries")
 	fs.Float64Var(&f.bounds.FPS, "least-fps", 25, "with --find-limit: pictures a second that the viewer in the middle must get")
-	fs.DurationVar(&f.bounds.Gap, "most-gap", 100*time.Millisecond, "with --find-limit: what no more than one gap between two pictures in a hundred may exceed")
-	fs.DurationVar(&f.bounds.Latency, "most-latency", 200*time.Millisecond, "with --find-limit: what no more than one picture in twenty may take from capture to its last byte")
+	fs.DurationVar(&f.mostGap, "most-gap", 100*time.Millisecond, "with --find-limit: what no more than one gap between two pictures in a hundred may exceed")
+	fs.DurationVar(&f.mostLatency, "most-latency", 200*time.Millisecond, "with --find-limit: what no more than one picture in twenty may take from capture to its last byte")
 	fs.StringVar(&f.chart, "chart", "", "SVG file to draw what was measured into")
 	fs.BoolVar(&f.asJSON, "json", false, "print the figures at the end as one JSON object, and no progress")
 	return cmd
@@ -106,6 +105,7 @@ func (f *benchFlags) settle(cmd *cobra.Command) {
 	if !f.findLimit {
 		return
 	}
+	f.bounds.GapMS, f.bounds.LatencyMS = 1000*f.mostGap.Seconds(), 1000*f.mostLatency.Seconds()
 	if !cmd.Flags().Changed("viewers") {
 		f.viewers = benchMost
 	}
@@ -133,7 +133,7 @@ func (f *benchFlags) check(cmd *cobra.Command) error {
 		return usagef("--viewers %d: want 1 to %d", f.viewers, benchMost)
 	case f.duration < time.Second:
 		return usagef("--duration %s: want at least 1s for each number of viewers", f.duration)
-	case f.bounds.FPS <= 0 || f.bounds.Gap <= 0 || f.bounds.Latency <= 0:
+	case f.bounds.FPS <= 0 || f.mostGap <= 0 || f.mostLatency <= 0:
 		return usagef("--least-fps, --most-gap and --most-latency: want more than 0")
 	}
 	return nil
@@ -279,7 +279,7 @@ func (f *benchFlags) limit(cmd *cobra.Command, crowd *load.Crowd, server *load.P
 	if err != nil {
 		return err
 	}
-	if err := f.draw(overViewers(l.Probes, f.bounds)...); err != nil {
+	if err := f.draw(load.Charts(l.Probes, f.bounds)...); err != nil {
 		return err
 	}
 	if f.asJSON {
@@ -343,62 +343,6 @@ func overTime(seconds []second) []chart.Chart {
 		}
 	}
 	return []chart.Chart{fps, late}
-}
-
-// lastOfEach are the probes by number of viewers; of one that was looked at twice, the second.
-func lastOfEach(probes []load.Probe) []load.Probe {
-	last := map[int]load.Probe{}
-	for _, p := range probes {
-		last[p.Viewers] = p
-	}
-	var list []load.Probe
-	for _, n := range slices.Sorted(maps.Keys(last)) {
-		list = append(list, last[n])
-	}
-	return list
-}
-
-// overViewers are the charts of a search.
-func overViewers(probes []load.Probe, b load.Bounds) []chart.Chart {
-	probes = lastOfEach(probes)
-	line := func(name string, value func(load.Probe) float64) chart.Line {
-		l := chart.Line{Name: name, Marks: true}
-		for _, p := range probes {
-			l.Points = append(l.Points, chart.Point{X: float64(p.Viewers), Y: value(p)})
-		}
-		return l
-	}
-	bound := func(name string, v float64) chart.Line {
-		l := line(name, func(load.Probe) float64 { return v })
-		l.Marks, l.Dashed = false, true
-		return l
-	}
-	charts := []chart.Chart{
-		{Title: "What each number of viewers got", Y: "pictures a second", LogX: true, Lines: []chart.Line{
-			line("median viewer", func(p load.Probe) float64 { return p.Got.FPSMedian }), line("worst viewer", func(p load.Probe) float64 { return p.Got.FPSLeast }),
-			bound("least", b.FPS),
-		}},
-		{X: "viewers", Y: "ms", LogX: true, Lines: []chart.Line{
-			line("latency, p50", func(p load.Probe) float64 { return p.Got.Age.P50 }), line("latency, p95", func(p load.Probe) float64 { return p.Got.Age.P95 }),
-			line("gap, p99", func(p load.Probe) float64 { return p.Got.Gap.P99 }),
-			bound("most, latency", float64(b.Latency.Milliseconds())), bound("most, gap", float64(b.Gap.Milliseconds())),
-		}},
-	}
-	if len(probes) > 0 && probes[0].Server != nil {
-		charts[1].X = ""
-		cost := func(value func(load.Usage) float64) func(load.Probe) float64 {
-			return func(p load.Probe) float64 {
-				if p.Server == nil {
-					return math.NaN()
-				}
-				return value(*p.Server)
-			}
-		}
-		charts = append(charts, chart.Chart{X: "viewers", Y: "% of a processor", LogX: true, Lines: []chart.Line{
-			line("server", cost(func(u load.Usage) float64 { return u.CPU })), line("its capture", cost(func(u load.Usage) float64 { return u.Capture })),
-		}})
-	}
-	return charts
 }
 
 // measure prints what happens each second until its time is over or ctx is done, and gives the figures of the time after the viewers have

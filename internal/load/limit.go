@@ -11,9 +11,9 @@ import (
 
 // Bounds are what viewers must get.
 type Bounds struct {
-	FPS     float64       // pictures a second of the viewer in the middle, at least
-	Gap     time.Duration // 99th percentile of the times between two pictures, at most
-	Latency time.Duration // 95th percentile of the times from capture to the last byte, at most
+	FPS       float64 `json:"fps"`        // pictures a second of the viewer in the middle, at least
+	GapMS     float64 `json:"gap_ms"`     // 99th percentile of the times between two pictures, at most
+	LatencyMS float64 `json:"latency_ms"` // 95th percentile of the times from capture to the last byte, at most
 }
 
 // broken says which bound does not hold, or nothing.
@@ -21,15 +21,13 @@ func (b Bounds) broken(f Figures) string {
 	switch {
 	case f.FPSMedian < b.FPS:
 		return fmt.Sprintf("%.1f pictures a second, fewer than %g", f.FPSMedian, b.FPS)
-	case f.Gap.P99 > milliseconds(b.Gap):
-		return fmt.Sprintf("one gap in a hundred longer than %.0f ms, more than %g", f.Gap.P99, milliseconds(b.Gap))
-	case f.Age.P95 > milliseconds(b.Latency):
-		return fmt.Sprintf("one picture in twenty later than %.0f ms, more than %g", f.Age.P95, milliseconds(b.Latency))
+	case f.Gap.P99 > b.GapMS:
+		return fmt.Sprintf("one gap in a hundred longer than %.0f ms, more than %g", f.Gap.P99, b.GapMS)
+	case f.Age.P95 > b.LatencyMS:
+		return fmt.Sprintf("one picture in twenty later than %.0f ms, more than %g", f.Age.P95, b.LatencyMS)
 	}
 	return ""
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // Search says how to look for the most viewers that a server carries.
 type Search struct {
@@ -56,6 +54,7 @@ type Probe struct {
 type Limit struct {
 	Viewers int     `json:"viewers"`         // the most that got all that Bounds say
 	Broke   string  `json:"broke,omitempty"` // what a few more did not get; empty: Most viewers got it
+	Bounds  Bounds  `json:"bounds"`
 	Probes  []Probe `json:"probes"`
 }
 
@@ -65,7 +64,7 @@ const admitLimit = 30 * time.Second
 // FindLimit finds the most Plain viewers that get what bounds say: it doubles their number until one is broken, and halves the
 // distance from there. What breaks is looked at once more before it counts. Run must be under way, and nobody else call Want.
 func (c *Crowd) FindLimit(ctx context.Context, s Search) (Limit, error) {
-	var l Limit
+	l := Limit{Bounds: s.Bounds}
 	n, err := search(s.First, s.Most, func(n int) (bool, error) {
 		var broke string
 		for range 2 {

@@ -40,7 +40,7 @@ func TestSearch_EndsWithTheError(t *testing.T) {
 }
 
 func TestBounds_SayWhichIsBroken(t *testing.T) {
-	b := Bounds{FPS: 25, Gap: 100e6, Latency: 200e6}
+	b := Bounds{FPS: 25, GapMS: 100, LatencyMS: 200}
 	fine := Figures{FPSMedian: 30, Gap: Spread{P99: 40}, Age: Spread{P95: 20}}
 	if why := b.broken(fine); why != "" {
 		t.Errorf("broken: %s", why)

@@ -23,8 +23,8 @@ func found() map[string]any {
 			Pictures: [][4]float64{{5, 1, 3, 9}, {6, 1, 3, 10}}, Both: [][3]float64{{18, 18.1, 30}, {19, 23, 30}, {19, 23.5, 30}},
 		}}},
 		"viewers": viewersFound{
-			Levels: []level{{Viewers: 10, Got: got, Server: &load.Usage{CPU: 3, Memory: 50}}}, Bounds: boundsUsed{25, 100, 200},
-			Limit: load.Limit{Viewers: 320, Broke: "too little", Probes: []load.Probe{{Viewers: 320, Got: got}, {Viewers: 640, Got: got, Broke: "too little"}}},
+			Levels: []level{{Viewers: 10, Got: got, Server: &load.Usage{CPU: 3, Memory: 50}}},
+			Limit:  load.Limit{Bounds: load.Bounds{FPS: 25, GapMS: 100, LatencyMS: 200}, Viewers: 320, Broke: "too little", Probes: []load.Probe{{Viewers: 320, Got: got}, {Viewers: 640, Got: got, Broke: "too little"}}},
 		},
 		"quality": qualityFound{
 			Points:   []coded{{Content: "clip", Codec: "h264", Preset: "superfast", AskedBps: 2_000_000, Bps: 1.9e6, PSNR: 29, SSIM: 0.96}, {Content: "clip", Codec: "jpeg", Bps: 5e6, PSNR: 35, SSIM: 0.95}},

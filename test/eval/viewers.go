@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"sightline/internal/chart"
 	"sightline/internal/load"
 	"sightline/test/site"
 )
@@ -20,20 +19,12 @@ import (
 type viewersFound struct {
 	Levels []level    `json:"levels"`
 	Limit  load.Limit `json:"limit"`
-	Bounds boundsUsed `json:"bounds"`
 }
 
 type level struct {
 	Viewers int          `json:"viewers"`
 	Got     load.Figures `json:"got"`
 	Server  *load.Usage  `json:"server,omitempty"`
-}
-
-// boundsUsed are those that the search for the limit held viewers to: the defaults of sightline bench.
-type boundsUsed struct {
-	FPS       float64 `json:"fps"`
-	GapMS     float64 `json:"gap_ms"`
-	LatencyMS float64 `json:"latency_ms"`
 }
 
 const rate = 30 // pictures a second of the stream
@@ -55,7 +46,7 @@ func measureViewers(ctx context.Context, l *lab) (_ any, err error) {
 		args := []string{filepath.Join(site.Programs(), "sightline"), "bench", "https://" + server.Host() + "/watch/eval", "--ca", filepath.Join(server.DataDir(), "ca.pem"), "--json"}
 		return last(ctx, result, []string{"SIGHTLINE_TOKEN=" + token}, append(args, more...)...)
 	}
-	found := viewersFound{Bounds: boundsUsed{FPS: 25, GapMS: 100, LatencyMS: 200}}
+	var found viewersFound
 	counts, each, most, hold := []int{1, 10, 100, 400}, 18*time.Second, 5000, 5*time.Second
 	if l.quick {
 		counts, each, most, hold = []int{1, 10}, 6*time.Second, 20, time.Second
@@ -81,7 +72,7 @@ func tellViewers(raw json.RawMessage) (*section, error) {
 	s := &section{Intro: fmt.Sprintf("A test pattern of 1280 × 720 at %d pictures a second is encoded once; viewers in one process take it over TLS, acknowledge as players do and decode nothing. They share the "+
 		"processors with the server and cost them as much as it does. Latency is from capture to the last byte received; a gap is the time between one viewer's picture and its next, %.0f ms where none is late.\n\n"+
 		"The limit is the most viewers that all get at least %.0f pictures a second (the viewer in the middle), with at most one gap in a hundred above %.0f ms and one picture in twenty later than %.0f ms; `sightline bench --find-limit` "+
-		"finds it by doubling and halving, and looks twice before it says no.", rate, 1000.0/rate, f.Bounds.FPS, f.Bounds.GapMS, f.Bounds.LatencyMS)}
+		"finds it by doubling and halving, and looks twice before it says no.", rate, 1000.0/rate, f.Limit.Bounds.FPS, f.Limit.Bounds.GapMS, f.Limit.Bounds.LatencyMS)}
 	t := &table{Head: []string{"viewers", "pictures a second, median", "least", "latency p50", "p95", "p99", "gap p99", "first picture p50", "server", "memory"}}
 	for _, l := range f.Levels {
 		g := l.Got
@@ -104,55 +95,16 @@ func tellViewers(raw json.RawMessage) (*section, error) {
 		broke = "more got " + f.Limit.Broke
 	}
 	s.Rows = append(s.Rows, verdict{
-		What: fmt.Sprintf("Viewers that all get %.0f pictures a second", f.Bounds.FPS), Got: fmt.Sprint(f.Limit.Viewers), Claim: "up to 10",
+		What: fmt.Sprintf("Viewers that all get %.0f pictures a second", f.Limit.Bounds.FPS), Got: fmt.Sprint(f.Limit.Viewers), Claim: "up to 10",
 		Limit: "processors, which the viewers share: " + broke, Holds: f.Limit.Viewers >= 10,
 	})
 	s.Blocks = append(s.Blocks, block{Table: t})
-	fps, late, cost := chart.Chart{Title: "What each number of viewers got", Y: "pictures a second", LogX: true}, chart.Chart{Y: "ms", LogX: true}, chart.Chart{X: "viewers", Y: "% of a processor", LogX: true}
-	probes := map[int]load.Probe{}
+	var probes []load.Probe
 	for _, l := range f.Levels {
-		probes[l.Viewers] = load.Probe{Viewers: l.Viewers, Got: l.Got, Server: l.Server}
+		probes = append(probes, load.Probe{Viewers: l.Viewers, Got: l.Got, Server: l.Server})
 	}
-	for _, p := range f.Limit.Probes {
-		probes[p.Viewers] = p // of one that was looked at twice, the second
-	}
-	line := func(name string, value func(load.Probe) (float64, bool)) chart.Line {
-		l := chart.Line{Name: name, Marks: true}
-		for _, n := range sortedKeys(probes) {
-			if y, ok := value(probes[n]); ok {
-				l.Points = append(l.Points, chart.Point{X: float64(n), Y: y})
-			}
-		}
-		return l
-	}
-	of := func(value func(load.Figures) float64) func(load.Probe) (float64, bool) {
-		return func(p load.Probe) (float64, bool) { return value(p.Got), true }
-	}
-	bound := func(name string, v float64) chart.Line {
-		l := line(name, func(load.Probe) (float64, bool) { return v, true })
-		l.Marks, l.Dashed = false, true
-		return l
-	}
-	fps.Lines = []chart.Line{line("median viewer", of(func(g load.Figures) float64 { return g.FPSMedian })), line("worst viewer", of(func(g load.Figures) float64 { return g.FPSLeast })), bound("bound", f.Bounds.FPS)}
-	late.Lines = []chart.Line{
-		line("latency p50", of(func(g load.Figures) float64 { return g.Age.P50 })), line("latency p95", of(func(g load.Figures) float64 { return g.Age.P95 })),
-		line("gap p99", of(func(g load.Figures) float64 { return g.Gap.P99 })), bound("frame interval", 1000.0/rate),
-	}
-	used := func(value func(load.Usage) float64) func(load.Probe) (float64, bool) {
-		return func(p load.Probe) (float64, bool) {
-			if p.Server == nil {
-				return 0, false
-			}
-			return value(*p.Server), true
-		}
-	}
-	charts := []chart.Chart{fps, late}
-	if cost.Lines = []chart.Line{line("server", used(func(u load.Usage) float64 { return u.CPU })), line("its capture", used(func(u load.Usage) float64 { return u.Capture }))}; len(cost.Lines[0].Points) > 0 {
-		charts = append(charts, cost)
-	} else {
-		charts[1].X = "viewers"
-	}
-	s.Blocks = append(s.Blocks, plot("viewers", "Pictures a second, latency and gaps, and what the server used, for each number of viewers that was tried. The dashed lines are the bound, and the time between two pictures of the source.", charts...))
+	charts := load.Charts(append(probes, f.Limit.Probes...), f.Limit.Bounds)
+	s.Blocks = append(s.Blocks, plot("viewers", "Pictures a second, latency and gaps, and what the server used, for each number of viewers that was tried. The dashed lines are the bounds.", charts...))
 	return s, nil
 }
 
