@@ -15,9 +15,9 @@ import (
 	"sightline/internal/load"
 )
 
-// Of everybody, so many are stalled, and so many slow, while the others are measured; in turns with all of them being good.
+// So many are stalled, and so many slow, while the others are measured; in turns with all of them being good.
 const (
-	everybody, stalled, slow = 500, 50, 50
+	others, stalled, slow = 400, 50, 50
 	// settleBad is how long the bad ones have been so before the others are measured.
 	settleBad = 3 * time.Second
 )
@@ -52,10 +52,6 @@ func measureBad(ctx context.Context, out io.Writer, o options) (err error) {
 	group.Go(func() error { crowd.Run(ctx); return nil })
 	if err := s.sources[0].turn("on"); err != nil {
 		return err
-	}
-	others := everybody - stalled - slow
-	if o.limits == quickLimits {
-		others = o.viewers[0]
 	}
 	f := badFigures{Viewers: others + stalled + slow, Stalled: stalled, Slow: slow}
 	from := crowd.Mark()

@@ -13,11 +13,13 @@ type limits struct {
 	moved, memoryMB               float64 // by viewers that are stalled or slow: part of the others' p99, and memory
 }
 
-var (
-	fullLimits = limits{ratio: 1.3, kb: 50, fps: 29, gap: 60, admitted: 10, moved: 0.10, memoryMB: 25}
-	// quickLimits are for machines that do other things at the same time.
-	quickLimits = limits{ratio: 4, kb: 150, fps: 20, gap: 500, admitted: 20, moved: 2, memoryMB: 100}
-)
+// limitsOf are those of the product, or, quick, wide ones for machines that do other things at the same time.
+func limitsOf(quick bool) limits {
+	if quick {
+		return limits{ratio: 4, kb: 150, fps: 20, gap: 500, admitted: 20, moved: 2, memoryMB: 100}
+	}
+	return limits{ratio: 1.3, kb: 50, fps: 29, gap: 60, admitted: 10, moved: 0.10, memoryMB: 25}
+}
 
 // check tells which limits f does not hold.
 func (l limits) check(f figures) error {

@@ -99,9 +99,9 @@ func run() error {
 	case "bare":
 		return bare(ctx)
 	}
-	o.limits = fullLimits
+	o.limits = limitsOf(*quick)
 	if *quick {
-		*viewers, o.rounds, o.slot, o.limits = "100", 2, time.Second, quickLimits
+		*viewers, o.rounds, o.slot = "100", 2, time.Second
 	}
 	for word := range strings.SplitSeq(*viewers, ",") {
 		n, err := strconv.Atoi(word)
