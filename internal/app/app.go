@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/errgroup"
 
 	"sightline/internal/accounts"
@@ -45,6 +46,7 @@ import (
 	"sightline/internal/preferences"
 	"sightline/internal/revocation"
 	"sightline/internal/sessions"
+	"sightline/internal/tracing"
 	"sightline/internal/trust"
 	"sightline/internal/walltime"
 	"sightline/internal/witness"
@@ -69,6 +71,7 @@ type App struct {
 	metrics  *metrics.Metrics
 	figures  net.Listener // of metrics; nil where nobody asks for them
 	history  *history.Store
+	tracing  *tracing.Tracing // nil where nobody is told
 	audit    *audit.Log
 	auditKey ed25519.PublicKey
 	witness  *witness.Witness // nil where nobody is told of the record
@@ -229,8 +232,15 @@ func (a *App) listen(source authority.Source, files fs.FS, cameras *cameras) err
 	if a.history, err = history.Open(a.cfg.DataDir, a.log.With("room", "history")); err != nil {
 		return err
 	}
+	var tracer trace.Tracer
+	if endpoint := a.cfg.Tracing.Endpoint; endpoint != "" {
+		if a.tracing, err = tracing.New(endpoint, build().Version, a.log.With("room", "tracing")); err != nil {
+			return err
+		}
+		tracer = a.tracing.Tracer()
+	}
 	a.httpd, err = httpd.New(httpd.Options{
-		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: recorder{a.audit, a.metrics}, Metrics: a.metrics, History: a.history, Hub: a.hub, Epoch: a.epoch,
+		TLS: authority.TLSConfig(source), Auth: a.auth, Audit: recorder{a.audit, a.metrics}, Metrics: a.metrics, History: a.history, Tracer: tracer, Hub: a.hub, Epoch: a.epoch,
 		Files: files, Hosts: hosts, Access: a.access, Padding: ingest.Padding(a.cfg.Padding), MayPublish: a.streams.mayPublish, Groups: a.streams.groups, Preferences: chosen,
 		NewCode: a.newCode, Cameras: cameras, Configuration: &configuration{a, cameras.load}, Restarts: a.streams.restartsOf, Alerts: a.alerts, Sessions: a.sessions, Revoke: a.revoked.Add, Accounts: a.accounts, Invitations: a.invited,
 		AuditPath: a.cfg.Audit.Path, AuditKey: a.auditKey,
@@ -319,6 +329,11 @@ func (a *App) Close() error {
 	if a.figures != nil {
 		err = errors.Join(err, a.figures.Close())
 	}
+	if a.tracing != nil {
+		over, stop := context.WithCancel(context.Background())
+		stop()
+		a.tracing.Run(over)
+	}
 	return err
 }
 
@@ -352,6 +367,9 @@ func (a *App) Run(ctx context.Context) error {
 	group.Go(func() error { return a.watchExposure(captureCtx) })
 	group.Go(func() error { return a.webhook.Run(captureCtx) })
 	group.Go(func() error { a.sample(captureCtx); return nil })
+	if a.tracing != nil {
+		group.Go(func() error { a.tracing.Run(captureCtx); return nil })
+	}
 	if a.figures != nil {
 		group.Go(func() error { return a.serveFigures(captureCtx) })
 	}

@@ -35,6 +35,7 @@ type Config struct {
 	Audit   Audit
 	Alerts  Alerts
 	Metrics Metrics
+	Tracing Tracing
 	Log     Log
 
 	Places map[string]Place `json:"-"` // where what is said is said, by the name of the setting; says nothing of what holds
@@ -192,6 +193,9 @@ type Webhook struct {
 
 // Metrics is where Prometheus finds the server's figures. Listen, host:port, is empty where it does not.
 type Metrics struct{ Listen string }
+
+// Tracing is where traces are sent. Endpoint, a URL, is empty where none are.
+type Tracing struct{ Endpoint string }
 
 // Log is what is logged.
 type Log struct{ Level slog.Level }

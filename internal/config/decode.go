@@ -363,6 +363,9 @@ func (d *decoder) root(n *yaml.Node, c *Config) {
 		key{"metrics", func(n *yaml.Node) {
 			d.mapping(n, "metrics", key{"listen", d.text(new(string), "listen", "an address such as 127.0.0.1:9464", c.setMetricsListen)})
 		}},
+		key{"tracing", func(n *yaml.Node) {
+			d.mapping(n, "tracing", key{"endpoint", d.text(&c.Tracing.Endpoint, "endpoint", "a URL such as http://127.0.0.1:4318", checkCollector)})
+		}},
 		key{"log", func(n *yaml.Node) {
 			d.mapping(n, "log", key{"level", d.text(new(string), "level", "debug, info, warn or error", c.setLogLevel)})
 		}},
@@ -407,6 +410,14 @@ func (d *decoder) acme(n *yaml.Node, a *ACME) {
 	case !accepted:
 		d.fail(n, "acme lacks accept-terms: true, which says that you have read the authority's terms and agree to them")
 	}
+}
+
+func checkCollector(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%.80q is no address of a collector: write http://HOST:PORT or https://HOST:PORT", s)
+	}
+	return nil
 }
 
 func checkDomain(s string) error {

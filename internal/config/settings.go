@@ -104,6 +104,7 @@ func (c *Config) Settings() []Setting {
 	add("alerts.open", shownIf(hours != [2]int{}, fmt.Sprintf("%d-%d", hours[0], hours[1])), hours)
 	several("alerts.walls", c.Alerts.Walls)
 	text("metrics.listen", c.Metrics.Listen)
+	text("tracing.endpoint", c.Tracing.Endpoint)
 	text("log.level", strings.ToLower(c.Log.Level.String()))
 	for _, s := range c.Streams {
 		shown := "publish"

@@ -21,6 +21,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
 	"sightline/internal/accounts"
 	"sightline/internal/alerts"
 	"sightline/internal/audit"
@@ -60,7 +63,7 @@ type Access struct {
 	Certificates *auth.Certificates
 }
 
-// Options are what a Server needs. All fields but Access and Padding are required.
+// Options are what a Server needs. All fields but Access, Padding and Tracer are required.
 type Options struct {
 	TLS   *tls.Config
 	Auth  *auth.Authenticator
@@ -91,6 +94,8 @@ type Options struct {
 	NewCode func() (string, error)
 	// Metrics is told how long who is let in waits, and what viewers say.
 	Metrics *metrics.Metrics
+	// Tracer is told of admissions and first pictures. Nil: nobody is.
+	Tracer trace.Tracer
 	// History is a day of figures.
 	History *history.Store
 	// Cameras are those of the configuration.
@@ -140,6 +145,9 @@ func New(opts Options, log *slog.Logger) (*Server, error) {
 		if r.rule.kind == ruleUnset {
 			return nil, fmt.Errorf("route %s has no rule that says who may use it", r.pattern)
 		}
+	}
+	if opts.Tracer == nil {
+		opts.Tracer = noop.NewTracerProvider().Tracer("")
 	}
 	s := &Server{opts: opts, log: log, files: files, fan: viewer.NewFan()}
 	s.SetAccess(opts.Access)

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/media"
@@ -50,7 +53,8 @@ type caller struct {
 	principal auth.Principal
 	stream    media.StreamID // for ruleStream and ruleSocket
 	byCookie  bool
-	asked     time.Time // when the request came
+	asked     time.Time  // when the request came
+	admission trace.Span // of a request for a stream; its end is when it was let in
 }
 
 // routes is the policy of the server: every route with its rule. There are no others.
@@ -131,7 +135,8 @@ func (s *Server) guard(rt route) http.Handler {
 		asked := time.Now()
 		rec := audit.Record{Event: rt.rule.event, Action: string(rt.rule.action)}
 		c, err := s.identify(r, rt.rule)
-		c.asked = asked
+		c.asked, c.admission = asked, s.traceAdmission(r, rt.rule, c.stream, asked)
+		defer c.admission.End() // a refusal's; what is let in has ended it by then
 		rec.Stream = string(c.stream)
 		rec.Subject, rec.TokenID, rec.Session = c.principal.Subject, c.principal.ID, c.principal.ID
 		switch {
@@ -144,6 +149,7 @@ func (s *Server) guard(rt route) http.Handler {
 		if err != nil {
 			rec.Verdict, rec.Reason = audit.Refused, reason(err)
 			s.record(r, rec)
+			c.admission.SetAttributes(attribute.String("sightline.refused", rec.Reason))
 			s.refuse(w, err)
 			return
 		}
@@ -153,8 +159,9 @@ func (s *Server) guard(rt route) http.Handler {
 				s.refuse(w, errNotRecorded)
 				return
 			}
-			s.opts.Metrics.Admitted(rt.rule.event, time.Since(asked), "")
+			s.opts.Metrics.Admitted(rt.rule.event, time.Since(asked), traceOf(c.admission))
 		}
+		c.admission.End()
 		admit(r.Context())
 		rt.serve(s, w, r, c)
 	})

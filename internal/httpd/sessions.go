@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/hub"
@@ -50,11 +52,17 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
 	defer done()
 	log := s.log.With("stream", c.stream, "viewer", c.principal.Subject)
 	log.Info("viewer joined", "remote", s.remote(r))
+	first := s.traceFirstPicture(c)
+	defer first.End() // of who got none
 	err = viewer.Serve(ctx, c.stream, conn, s.opts.Hub, viewer.Options{
 		Epoch: s.opts.Epoch, Fan: s.fan, Until: s.until(c.principal),
 		Renew: func(ticket string) (media.Timestamp, error) { return s.renew(r, c, id, ticket) },
 		Tell:  func(f viewer.Figures) { s.note(id, c.stream, f) },
-		Began: func() { s.opts.Metrics.Began(time.Since(c.asked), "") },
+		Began: func() {
+			first.SetAttributes(attribute.Bool("sightline.sent", true))
+			first.End()
+			s.opts.Metrics.Began(time.Since(c.asked), traceOf(first))
+		},
 	}, log)
 	log.Info("viewer left", "why", err)
 	s.ended(r, c, "watch", err)

@@ -167,3 +167,35 @@ test("top says that a page is no figures", async () => {
   assert.equal(code, 1);
   assert.match(stderr, /it answers 404/);
 });
+
+test("admissions and first pictures are traced to a collector, and the figures name the traces", async () => {
+  const got = [];
+  const collector = http.createServer((request, response) => {
+    const parts = [];
+    request.on("data", (p) => parts.push(p)).on("end", () => {
+      got.push({ path: request.url, type: request.headers["content-type"], body: Buffer.concat(parts) });
+      response.end();
+    });
+  });
+  await new Promise((listening) => collector.listen(0, "127.0.0.1", listening));
+  const traced = await Server.start({ config: `${config}tracing: {endpoint: "http://127.0.0.1:${collector.address().port}"}\n` });
+  try {
+    const [, figures] = await traced.running.line(/figures for Prometheus.*address=(http:\S+)/);
+    const token = await traced.token({ stream: "test", subject: "prying-eyes" });
+    const watch = await run("sightline", ["watch", `${traced.origin}/watch/test`, "--ca", traced.ca, "--duration", "3s"], { env: { ...process.env, SIGHTLINE_TOKEN: token } });
+    assert.equal(watch.code, 0, watch.stderr);
+    const spans = await eventually("the spans", async () => {
+      const all = Buffer.concat(got.map((g) => g.body));
+      if (!all.includes("admission") || !all.includes("first picture")) throw new Error(`${got.length} messages`);
+      return all;
+    }, 20_000);
+    assert.ok(got.every((g) => g.path === "/v1/traces" && g.type === "application/x-protobuf"));
+    for (const word of ["prying", "127.0.0.1", token]) assert.ok(!spans.includes(word), `${word} is in the traces`);
+    const { text } = await ask({ Accept: "application/openmetrics-text; version=1.0.0" }, "GET", figures);
+    const [, trace] = /^sightline_first_picture_seconds_bucket.*# {trace_id="([0-9a-f]{32})"}/m.exec(text) ?? [];
+    assert.ok(trace !== undefined && spans.includes(Buffer.from(trace, "hex")), `the figures name the trace ${trace}`);
+  } finally {
+    await traced.stop();
+    collector.close();
+  }
+});
