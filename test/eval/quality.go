@@ -160,7 +160,11 @@ func tellQuality(raw json.RawMessage) (*section, error) {
 		}
 	}
 	t := &table{Head: []string{"what", "coding", "kbit/s", "PSNR", "SSIM", "encoder, median"}}
-	for _, p := range f.Points {
+	// MJPEG behind H.264, each by its rates, as they came.
+	points := slices.SortedStableFunc(slices.Values(f.Points), func(a, b coded) int {
+		return cmp.Or(cmp.Compare(a.Content, b.Content), cmp.Compare(a.Codec, b.Codec))
+	})
+	for _, p := range points {
 		if p.Codec == "jpeg" || p.Preset == defaultPreset {
 			t.Rows = append(t.Rows, []string{p.Content, codingName(p), fmt.Sprintf("%.0f", p.Bps/1000), fmt.Sprintf("%.1f dB", p.PSNR), fmt.Sprintf("%.4f", p.SSIM), ms(p.EncodeMS)})
 		}
