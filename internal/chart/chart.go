@@ -164,7 +164,10 @@ func (c Chart) plot() (*plot.Plot, plot.Legend, error) {
 	if c.YMin != 0 {
 		p.Y.Min = c.YMin
 	}
-	p.Y.Max = max(most*1.05, p.Y.Min+1e-9)
+	p.Y.Max = most * 1.05
+	if p.Y.Max <= p.Y.Min { // of zeroes alone
+		p.Y.Max = p.Y.Min + 1
+	}
 	if c.YMax != 0 {
 		p.Y.Max = c.YMax
 	}

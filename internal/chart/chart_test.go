@@ -55,7 +55,9 @@ func TestChart_OfNothing(t *testing.T) {
 
 func TestChart_OfOnePointAndOfZeroes(t *testing.T) {
 	draw(t, chart.Chart{Lines: []chart.Line{{Points: []chart.Point{{3, 0}}}}})
-	draw(t, chart.Chart{Lines: []chart.Line{{Points: []chart.Point{{0, 0}, {1, 0}}}}})
+	if svg := draw(t, chart.Chart{Lines: []chart.Line{{Points: []chart.Point{{0, 0}, {1, 0}}}}}); strings.Contains(svg, ">0.0000") || !strings.Contains(svg, ">0.8<") {
+		t.Error("zeroes are not drawn from 0 to 1")
+	}
 }
 
 func TestChart_ALineHasAGapWhereAPointIsMissing(t *testing.T) {
