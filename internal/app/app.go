@@ -79,7 +79,6 @@ type App struct {
 	streams  *streams
 	epoch    media.Epoch
 	httpd    *httpd.Server
-	capture  string // path of the capture program, "" if no stream needs one
 
 	reloading sync.Mutex
 	live      config.Config // as taken up last; cfg is that of the start; guarded by reloading
@@ -104,14 +103,15 @@ func New(cfg config.Config, load func() (config.Config, error), log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	if a.capture, err = captureProgram(cfg.Streams); err != nil {
+	program, err := captureProgram(cfg.Streams)
+	if err != nil {
 		return nil, err
 	}
 	a.metrics = a.newMetrics()
 	a.hub = hub.New(hub.Options{
 		MaxViewers: cfg.Limits.Viewers, MaxStreamViewers: cfg.Limits.ViewersPerStream, Arrived: a.metrics.Arrived,
 	}, a.epoch.Now)
-	a.streams = newStreams(a, cfg)
+	a.streams = newStreams(a, cfg, program)
 	files, err := web.Files()
 	if err != nil {
 		return nil, err

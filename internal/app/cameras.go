@@ -81,7 +81,7 @@ func (c *cameras) Try(text string) (media.StreamID, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := c.app.findCapture([]config.Stream{{Source: source}}); err != nil {
+	if err := c.app.streams.findCapture([]config.Stream{{Source: source}}); err != nil {
 		return "", err
 	}
 	return c.app.streams.try(source)
@@ -159,17 +159,17 @@ func (c *cameras) change(ctx context.Context, do, undo func(dataDir string) erro
 }
 
 // findCapture finds the capture program when there are streams for it.
-func (a *App) findCapture(list []config.Stream) error {
-	a.reloading.Lock()
-	defer a.reloading.Unlock()
-	if a.capture != "" {
+func (m *streams) findCapture(list []config.Stream) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.program != "" {
 		return nil
 	}
 	program, err := captureProgram(list)
 	if err != nil {
 		return &httpd.InputError{Sentence: err.Error() + "."}
 	}
-	a.capture = program
+	m.program = program
 	return nil
 }
 
@@ -195,12 +195,12 @@ func (m *streams) try(source config.Source) (media.StreamID, error) {
 	p := &process{stop, make(chan struct{})}
 	m.trials[s.ID] = p
 	m.app.hub.Declare(s.ID)
-	level := m.level
+	program, level := m.program, m.level
 	end := time.AfterFunc(trialTime, stop)
 	go func() {
 		defer close(p.done)
 		defer end.Stop()
-		m.app.runCapture(ctx, s, level)
+		m.app.runCapture(ctx, program, s, level)
 		m.trialEnded(s.ID)
 	}()
 	return s.ID, nil
@@ -219,7 +219,7 @@ func (m *streams) endTrial(id media.StreamID) {
 func (m *streams) trialEnded(id media.StreamID) {
 	m.mu.Lock()
 	delete(m.trials, id)
-	delete(m.restarts, id)
+	m.forgetRestarts(id)
 	m.mu.Unlock()
 	for _, x := range m.app.sessions.List(func(x sessions.Session) bool { return x.Stream == id }) {
 		m.app.sessions.End(x.ID)

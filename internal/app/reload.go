@@ -51,7 +51,7 @@ func (a *App) ready(cfg config.Config) (m made, err error) {
 	if m.alerts, err = receiver(cfg.Alerts.Webhook); err != nil {
 		return m, err
 	}
-	if m.capture = a.capture; m.capture == "" {
+	if m.capture = a.streams.capture(); m.capture == "" {
 		m.capture, err = captureProgram(cfg.Streams)
 	}
 	return m, err
@@ -62,13 +62,12 @@ func (a *App) reload(cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	a.capture = m.capture
 	a.httpd.SetAccess(m.access)
 	a.endWhoseLeaveChanged(a.live.Auth, cfg.Auth)
 	a.hub.SetLimits(cfg.Limits.Viewers, cfg.Limits.ViewersPerStream)
 	a.alerts.SetSite(site(cfg.Alerts))
 	a.webhook.SetReceiver(m.alerts)
-	a.streams.change(cfg)
+	a.streams.change(cfg, m.capture)
 	a.live, a.access = cfg, m.access
 	return nil
 }

@@ -28,13 +28,17 @@ import (
 type streams struct {
 	app *App
 
-	mu       sync.Mutex
-	list     []config.Stream             // as configured now; guarded by mu
-	level    slog.Level                  // of the logs of processes that start; guarded by mu
-	running  map[media.StreamID]*process // guarded by mu
-	trials   map[media.StreamID]*process // of cameras that are tried out; guarded by mu
-	restarts map[media.StreamID]httpd.Restarts
-	ctx      context.Context //nolint:containedctx // of all processes: those of streams that come later too. Nil before run; guarded by mu
+	mu      sync.Mutex
+	list    []config.Stream             // as configured now; guarded by mu
+	level   slog.Level                  // of the logs of processes that start; guarded by mu
+	running map[media.StreamID]*process // guarded by mu
+	trials  map[media.StreamID]*process // of cameras that are tried out; guarded by mu
+	program string                      // of capture, "" while no stream needs it; guarded by mu
+	ctx     context.Context             //nolint:containedctx // of all processes: those of streams that come later too. Nil before run; guarded by mu
+
+	// A process that ends notes it here while change waits for that end with mu: it has a lock of its own.
+	noting   sync.Mutex
+	restarts map[media.StreamID]httpd.Restarts // guarded by noting
 }
 
 // process is a capture process that is kept running.
@@ -43,12 +47,12 @@ type process struct {
 	done chan struct{}
 }
 
-func newStreams(a *App, cfg config.Config) *streams {
+func newStreams(a *App, cfg config.Config, program string) *streams {
 	for _, s := range cfg.Streams {
 		a.hub.Declare(s.ID)
 	}
 	return &streams{
-		app: a, list: cfg.Streams, level: cfg.Log.Level, running: map[media.StreamID]*process{}, trials: map[media.StreamID]*process{}, restarts: map[media.StreamID]httpd.Restarts{},
+		app: a, list: cfg.Streams, program: program, level: cfg.Log.Level, running: map[media.StreamID]*process{}, trials: map[media.StreamID]*process{}, restarts: map[media.StreamID]httpd.Restarts{},
 	}
 }
 
@@ -78,20 +82,20 @@ func (m *streams) start(s config.Stream) {
 	ctx, stop := context.WithCancel(m.ctx)
 	p := &process{stop, make(chan struct{})}
 	m.running[s.ID] = p
-	level := m.level
+	program, level := m.program, m.level
 	go func() {
 		defer close(p.done)
-		m.app.runCapture(ctx, s, level)
+		m.app.runCapture(ctx, program, s, level)
 	}()
 }
 
-// change goes on with the streams of another configuration. Those that are in both, the same, do not notice; of those that are not,
+// change goes on with the streams of another configuration, and the program that captures them. Those that are in both, the same, do not notice; of those that are not,
 // whatever runs is ended first.
-func (m *streams) change(cfg config.Config) {
+func (m *streams) change(cfg config.Config, program string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	list := cfg.Streams
-	m.level = cfg.Log.Level
+	m.level, m.program = cfg.Log.Level, program
 	same := map[media.StreamID]bool{}
 	stay := map[media.StreamID]bool{}
 	for _, s := range list {
@@ -122,7 +126,7 @@ func (m *streams) change(cfg config.Config) {
 		if !stay[old.ID] {
 			m.app.hub.Withdraw(old.ID)
 		}
-		delete(m.restarts, old.ID)
+		m.forgetRestarts(old.ID)
 	}
 	for _, p := range ended {
 		<-p.done
@@ -134,6 +138,13 @@ func (m *streams) change(cfg config.Config) {
 			m.start(s)
 		}
 	}
+}
+
+// capture is the program that captures, "" while none was needed.
+func (m *streams) capture() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.program
 }
 
 // mayPublish tells whether a stream is open to publishers over the network: those configured so, and any that is not
@@ -154,16 +165,22 @@ func (m *streams) mayPublish(id media.StreamID) bool {
 
 // restarted notes that the capture process of a stream ended without being asked to, and why.
 func (m *streams) restarted(id media.StreamID, why string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.noting.Lock()
+	defer m.noting.Unlock()
 	m.restarts[id] = httpd.Restarts{Count: m.restarts[id].Count + 1, Last: time.Now(), Why: why}
 }
 
 // restartsOf tells how often the capture process of a stream had to be started again.
 func (m *streams) restartsOf(id media.StreamID) httpd.Restarts {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.noting.Lock()
+	defer m.noting.Unlock()
 	return m.restarts[id]
+}
+
+func (m *streams) forgetRestarts(id media.StreamID) {
+	m.noting.Lock()
+	defer m.noting.Unlock()
+	delete(m.restarts, id)
 }
 
 // groups are those that the configuration names for a stream; without any, the part of its name before the last slash.
@@ -182,10 +199,10 @@ func (m *streams) groups(id media.StreamID) []string {
 }
 
 // runCapture keeps the capture process of one stream running until ctx is done.
-func (a *App) runCapture(ctx context.Context, s config.Stream, level slog.Level) {
+func (a *App) runCapture(ctx context.Context, program string, s config.Stream, level slog.Level) {
 	log := a.log.With("stream", s.ID)
 	err := supervise.Run(ctx, supervise.Options{
-		Program: a.capture,
+		Program: program,
 		Args:    captureArgs(s, level),
 		Env:     []string{"SIGHTLINE_SOURCE=" + s.Source.Reveal(), "PATH=/usr/bin:/bin", "LC_ALL=C"},
 		Serve: func(ctx context.Context, conn net.Conn) error {

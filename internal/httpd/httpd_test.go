@@ -527,6 +527,7 @@ func (s *site) dial(path, token string) *ws.Conn {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	s.t.Cleanup(func() { _ = c.Close(transport.CodeNormal, "") }) // or one that the test keeps no hold of is closed by the garbage collector
 	return c
 }
 
