@@ -193,6 +193,7 @@ for (const engine of engines) {
       await choose("auto");
       await shows(9);
       await kept("the last one, and no wall by name", (wall) => wall?.layout === "auto");
+      assert.equal((await shown())[0], "a1", "what a link shows is not kept");
       await new Player(page, "test").state("live", 30_000);
     });
 

@@ -318,6 +318,7 @@ export class Wall implements Page {
     if (change.layout !== undefined) this.#page = 0;
     this.#layOut();
     if (change.turn !== undefined) this.#holdStill(false);
+    this.#kept = { ...this.#kept, wall: this.#choice }; // a wall of an address is kept only once something of it is chosen
     clearTimeout(this.#keepTimer);
     this.#keepTimer = setTimeout(() => void this.#keep(), keptAfter);
   }
@@ -325,7 +326,6 @@ export class Wall implements Page {
   async #keep(): Promise<void> {
     clearTimeout(this.#keepTimer);
     this.#keepTimer = undefined;
-    this.#kept = { ...this.#kept, wall: this.#choice };
     try {
       await setPreferences(this.#kept);
     } catch (cause) {
