@@ -10,13 +10,6 @@ import (
 // the cause once both have ended. The error is never nil.
 func Converse(ctx context.Context, conn Conn, goodbye func(cause error) (Code, string), read func() error, write func(context.Context) error) error {
 	ctx, end := context.WithCancelCause(ctx)
-	// What either side meets once conn is closed from here says nothing: the cause is why it was closed.
-	why := func(err error) error {
-		if ctx.Err() != nil && errors.Is(err, ErrClosed) {
-			return context.Cause(ctx)
-		}
-		return err
-	}
 	closed, written := make(chan struct{}), make(chan struct{})
 	context.AfterFunc(ctx, func() { // one of the others ended, or the caller wants an end
 		defer close(closed)
@@ -24,14 +17,14 @@ func Converse(ctx context.Context, conn Conn, goodbye func(cause error) (Code, s
 	})
 	go func() {
 		defer close(written)
-		err := why(write(ctx))
+		err := write(ctx)
 		var gone *CloseError
 		if errors.As(err, &gone) && gone.Remote {
 			return // the reader meets the same end, or before it the goodbye that says why
 		}
 		end(err)
 	}()
-	end(why(read()))
+	end(read()) // the first cause stands: what is met on a connection that was closed from here says nothing
 	<-written
 	<-closed
 	return context.Cause(ctx)
