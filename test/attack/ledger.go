@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"sightline/test/figures"
 )
 
 // ledger holds what was tried and what must be on record for it. Safe for concurrent use.
@@ -123,11 +125,13 @@ func (l *ledger) count() (n int) {
 	return n
 }
 
-func (l *ledger) figures(honest, honestRefused int) figures {
-	f := figures{Honest: honest, HonestRefused: honestRefused, Said: l.said}
+func (l *ledger) figures(honest, honestRefused int) figures.Attack {
+	f := figures.Attack{Honest: honest, HonestRefused: honestRefused, Said: l.said}
 	for _, name := range slices.Sorted(maps.Keys(l.byClass)) {
 		s := l.byClass[name]
-		f.Classes = append(f.Classes, classFigures{name, len(s.cases), s.attempts, s.refused, s.recorded, s.misses})
+		f.Classes = append(f.Classes, figures.AttackClass{
+			Name: name, Cases: len(s.cases), Attempts: s.attempts, Refused: s.refused, Recorded: s.recorded, Misses: s.misses,
+		})
 		f.Cases += len(s.cases)
 		f.Attempts += s.attempts
 		f.Refused += s.refused

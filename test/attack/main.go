@@ -28,6 +28,8 @@ import (
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"sightline/test/figures"
 )
 
 // plan is how much is done.
@@ -68,30 +70,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "attack:", err)
 		os.Exit(1)
 	}
-}
-
-// figures are the last line.
-type figures struct {
-	Cases         int `json:"cases"`
-	Attempts      int `json:"attempts"`
-	Refused       int `json:"refused"`
-	Recorded      int `json:"recorded"`
-	Honest        int `json:"honest_sessions"`
-	HonestRefused int `json:"honest_refused"`
-	Misses        int `json:"misses"`
-
-	Classes []classFigures `json:"classes"`
-	Said    []string       `json:"said"`
-}
-
-// classFigures are those of one class.
-type classFigures struct {
-	Name     string `json:"name"`
-	Cases    int    `json:"cases"`
-	Attempts int    `json:"attempts"`
-	Refused  int    `json:"refused"`
-	Recorded int    `json:"recorded"`
-	Misses   int    `json:"misses"`
 }
 
 // run does everything and prints the report.
@@ -159,7 +137,7 @@ func run(ctx context.Context, out io.Writer, p plan) (err error) {
 		return context.Cause(ctx)
 	}
 	f := l.figures(honest, len(honestRefused))
-	f.print(out, time.Since(began))
+	printTable(out, f, time.Since(began))
 	if err := json.NewEncoder(out).Encode(f); err != nil {
 		return err
 	}
@@ -270,8 +248,8 @@ func (l *ledger) repeat(ctx context.Context, cases []*testCase, p plan) {
 	}
 }
 
-// print writes the table by class, and what went wrong.
-func (f figures) print(out io.Writer, took time.Duration) {
+// printTable writes the figures by class, and what went wrong.
+func printTable(out io.Writer, f figures.Attack, took time.Duration) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "class\tcases\tattempts\trefused\trecorded\tmisses\t") //nolint:errcheck // to a person
 	for _, c := range f.Classes {

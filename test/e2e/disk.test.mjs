@@ -1,40 +1,28 @@
 // A disk that is full under the audit record: a real one, of a few pages, which takes root to mount.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { Server, run, scratch } from "./lib/server.mjs";
-import { Refused, Viewer } from "./lib/socket.mjs";
+import { smallDisk, visit } from "./lib/disk.mjs";
+import { Server, run } from "./lib/server.mjs";
+import { Viewer } from "./lib/socket.mjs";
 import { eventually } from "./lib/wait.mjs";
 
 const skip = process.getuid?.() === 0 ? false : "LEFT OUT: mounting a disk of its own takes root";
 
 /** A server whose record is on a disk that fill() fills and empty() empties. */
 async function served(policy) {
-  const place = scratch();
-  const dir = join(place.dir, "disk");
-  mkdirSync(dir);
-  execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "none", dir]);
-  const release = () => {
-    execFileSync("umount", [dir]);
-    place.close();
-  };
+  const { dir, fill, empty, release } = smallDisk();
   const path = join(dir, "audit.jsonl");
   try {
     const server = await Server.start({ config: `audit: {path: ${path}, on-failure: ${policy}}\nstreams: {door: {source: "test:?size=320x180&fps=10"}}\n` });
-    const filler = join(dir, "filler");
     return {
       server,
       path,
       token: await server.token(),
-      fill() {
-        const file = openSync(filler, "w");
-        assert.throws(() => { for (;;) writeSync(file, Buffer.alloc(4096)); }, { code: "ENOSPC" });
-        closeSync(file);
-      },
-      empty: () => rmSync(filler),
+      fill,
+      empty,
       records: () => readFileSync(path, "utf8").trim().split("\n").map((l) => JSON.parse(l)).filter((r) => r.event !== "checkpoint"),
       async verify() {
         const { code, stdout, stderr } = await run("sightline", ["audit", "verify", "--config", join(server.dataDir, "sightline.yaml"), "--data-dir", server.dataDir]);
@@ -47,18 +35,6 @@ async function served(policy) {
     };
   } catch (cause) {
     release();
-    throw cause;
-  }
-}
-
-/** Comes and goes as a viewer: whether it was let in. */
-async function visit({ server, token }) {
-  try {
-    const viewer = await Viewer.join(server, "door", { token });
-    await viewer.leave();
-    return true;
-  } catch (cause) {
-    if (cause instanceof Refused && cause.status === 503) return false;
     throw cause;
   }
 }

@@ -7,29 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"sightline/test/figures"
 )
-
-// accessFound is the last line of test/attack.
-type accessFound struct {
-	Cases         int      `json:"cases"`
-	Attempts      int      `json:"attempts"`
-	Refused       int      `json:"refused"`
-	Recorded      int      `json:"recorded"`
-	Honest        int      `json:"honest_sessions"`
-	HonestRefused int      `json:"honest_refused"`
-	Misses        int      `json:"misses"`
-	Classes       []class  `json:"classes"`
-	Said          []string `json:"said"`
-}
-
-type class struct {
-	Name     string `json:"name"`
-	Cases    int    `json:"cases"`
-	Attempts int    `json:"attempts"`
-	Refused  int    `json:"refused"`
-	Recorded int    `json:"recorded"`
-	Misses   int    `json:"misses"`
-}
 
 func measureAccess(ctx context.Context, l *lab) (any, error) {
 	args := []string{"go", "run", "./test/attack", "-quick", "-seed", fmt.Sprint(l.seed)}
@@ -38,7 +18,7 @@ func measureAccess(ctx context.Context, l *lab) (any, error) {
 	} else {
 		args = append(args, "-attempts", "10000")
 	}
-	var found accessFound
+	var found figures.Attack
 	err := last(ctx, &found, nil, args...)
 	return found, err
 }
@@ -56,7 +36,7 @@ func attacks(name string) string {
 }
 
 func tellAccess(raw json.RawMessage) (*section, error) {
-	var f accessFound
+	var f figures.Attack
 	if err := json.Unmarshal(raw, &f); err != nil {
 		return nil, err
 	}

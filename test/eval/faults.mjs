@@ -2,15 +2,14 @@
 // programs are not in bin; a full disk needs root. The last line is JSON: faults, each with name, ms (from the fault, or from its end, to the next
 // picture, once for each time it was tried), what that is counted from, and said: what else is to be told.
 
-import { execFileSync } from "node:child_process";
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { launch } from "../e2e/lib/browser.mjs";
 import { Camera } from "../e2e/lib/camera.mjs";
+import { smallDisk, visit } from "../e2e/lib/disk.mjs";
 import { Player } from "../e2e/lib/page.mjs";
-import { Server, scratch } from "../e2e/lib/server.mjs";
-import { Refused, Viewer } from "../e2e/lib/socket.mjs";
+import { Server } from "../e2e/lib/server.mjs";
+import { Viewer } from "../e2e/lib/socket.mjs";
 import { eventually } from "../e2e/lib/wait.mjs";
 
 const quick = process.argv.includes("--quick");
@@ -110,33 +109,14 @@ async function serverKilled() {
 /** The disk under the audit record is full: who watches watches on, nobody new gets in, until there is room. */
 async function diskFull() {
   if (!root) return note({ name: "disk full", left_out: "mounting a disk of its own takes root" });
-  const place = scratch();
-  const dir = join(place.dir, "disk");
-  mkdirSync(dir);
-  execFileSync("mount", ["-t", "tmpfs", "-o", "size=256k", "none", dir]);
+  const { dir, fill, empty, release } = smallDisk();
   try {
     const server = await Server.start({ config: `audit: {path: ${join(dir, "audit.jsonl")}, on-failure: refuse}\nstreams: {door: {source: "test:?size=640x360&fps=30"}}\n` });
     try {
       const token = await server.token();
-      const visit = async () => {
-        try {
-          const viewer = await Viewer.join(server, "door", { token });
-          await viewer.leave();
-          return true;
-        } catch (cause) {
-          if (cause instanceof Refused && cause.status === 503) return false;
-          throw cause;
-        }
-      };
+      const visitor = { server, token };
       const viewer = await begin(server, "door");
-      const filler = join(dir, "filler");
-      const file = openSync(filler, "w");
-      try {
-        for (;;) writeSync(file, Buffer.alloc(4096));
-      } catch (cause) {
-        if (cause.code !== "ENOSPC") throw cause;
-      }
-      closeSync(file);
+      fill();
       let last = performance.now();
       const gaps = [];
       const watching = (async () => {
@@ -147,12 +127,12 @@ async function diskFull() {
         }
       })();
       let refused = 0;
-      for (; refused < 3; refused++) while (await visit());
+      for (; refused < 3; refused++) while (await visit(visitor));
       await watching;
       note({ name: "disk full, who watches", from: "one picture to the next, the longest time", ms: [Math.max(...gaps)], said: `${gaps.length} pictures meanwhile; ${refused} of ${refused} new viewers were refused, since what cannot be recorded is not allowed` });
-      rmSync(filler);
+      empty();
       const room = performance.now();
-      await eventually("to be let in again", visit, 40_000);
+      await eventually("to be let in again", () => visit(visitor), 40_000);
       const fresh = await begin(server, "door");
       note({ name: "disk full, who comes", from: "room on the disk, asked again and again, to a new viewer's first picture", ms: [performance.now() - room] });
       await Promise.all([viewer.leave(), fresh.leave()]);
@@ -160,8 +140,7 @@ async function diskFull() {
       await server.stop();
     }
   } finally {
-    execFileSync("umount", [dir]);
-    place.close();
+    release();
   }
 }
 

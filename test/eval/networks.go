@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"sightline/internal/chart"
+	"sightline/test/figures"
 )
 
 // networksFound is the last line of test/networks.
@@ -28,20 +29,8 @@ const needsRoot = "network namespaces need root on Linux, and this was not"
 type networkCase struct {
 	Name    string
 	Pass    bool
-	Series  *series
+	Series  *figures.Series
 	Figures map[string]float64
-}
-
-// series is a case in steps of time.
-type series struct {
-	Step      float64   `json:"step_s"`
-	Kbps      []float64 `json:"kbps"`
-	FPS       []float64 `json:"fps"`
-	AgeMedian []float64 `json:"age_p50_ms"`
-	AgeMost   []float64 `json:"age_max_ms"`
-	Lines     []float64 `json:"lines"`
-	LinkKbps  []float64 `json:"link_kbps"`
-	QueueKB   []float64 `json:"queue_kb"`
 }
 
 // UnmarshalJSON takes in a row whose figures stand beside its name.
@@ -174,7 +163,7 @@ func tellNetworks(raw json.RawMessage) (*section, error) {
 }
 
 // overTime are the charts of one case.
-func overTime(name string, s series) []chart.Chart {
+func overTime(name string, s figures.Series) []chart.Chart {
 	points := func(values []float64, cap float64) []chart.Point {
 		list := make([]chart.Point, 0, len(values))
 		for i, v := range values {

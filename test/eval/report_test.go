@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"sightline/internal/load"
+	"sightline/test/figures"
 )
 
 // found is a little of everything, as the chapters' programs tell it.
@@ -32,9 +33,9 @@ func found() map[string]any {
 		},
 		"networks": networksFound{Cases: []networkCase{{
 			Name: "steady 1 Mbit/s", Pass: true, Figures: map[string]float64{"p95_ms": 80, "fps": 30},
-			Series: &series{Step: 0.25, Kbps: []float64{0, 900}, FPS: []float64{0, 30}, AgeMedian: []float64{-1, 40}, AgeMost: []float64{-1, 60}, Lines: []float64{-1, 544}, LinkKbps: []float64{1000, 1000}, QueueKB: []float64{0, 3}},
+			Series: &figures.Series{Step: 0.25, Kbps: []float64{0, 900}, FPS: []float64{0, 30}, AgeMedian: []float64{-1, 40}, AgeMost: []float64{-1, 60}, Lines: []float64{-1, 544}, LinkKbps: []float64{1000, 1000}, QueueKB: []float64{0, 3}},
 		}}},
-		"access": accessFound{Cases: 2, Attempts: 100, Refused: 99, Recorded: 100, Honest: 5, Misses: 1, Classes: []class{{"origin", 2, 100, 99, 100, 1}}, Said: []string{"MISS <b>"}},
+		"access": figures.Attack{Cases: 2, Attempts: 100, Refused: 99, Recorded: 100, Honest: 5, Misses: 1, Classes: []figures.AttackClass{{Name: "origin", Cases: 2, Attempts: 100, Refused: 99, Recorded: 100, Misses: 1}}, Said: []string{"MISS <b>"}},
 		"faults": faultsFound{Faults: []fault{{Name: "capture process killed", From: "the kill", MS: []float64{400, 2000, 2100}, Said: "nobody left"}, {Name: "disk full", LeftOut: "it takes root"}}},
 	}
 }

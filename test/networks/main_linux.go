@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sightline/internal/watch"
+	"sightline/test/figures"
 	"sightline/test/site"
 )
 
@@ -48,7 +49,7 @@ type bench struct {
 	series bool   // cases are told over time too
 	video  string // folder for what slow viewers got; empty: none
 	name   string // of the case
-	told   *series
+	told   *figures.Series
 }
 
 func main() {

@@ -7,23 +7,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sightline/test/figures"
 )
 
 // seriesStep is how finely a case is told over time.
 const seriesStep = 250 * time.Millisecond
-
-// series is a case over time: what the slow viewer got and what its link did, in each step. Ages and lines are -1 where no picture came, rates
-// and queues of the link where it has no limit.
-type series struct {
-	Step      float64   `json:"step_s"`
-	Kbps      []float64 `json:"kbps"`
-	FPS       []float64 `json:"fps"`
-	AgeMedian []float64 `json:"age_p50_ms"`
-	AgeMost   []float64 `json:"age_max_ms"`
-	Lines     []float64 `json:"lines"`
-	LinkKbps  []float64 `json:"link_kbps"`
-	QueueKB   []float64 `json:"queue_kb"`
-}
 
 // sample is the slow viewer's link at one moment.
 type sample struct {
@@ -78,11 +67,11 @@ func (n *network) link(ctx context.Context) (kbps, backlogKB float64) {
 }
 
 // over tells a run over time.
-func (r run) over(link []sample) *series {
+func (r run) over(link []sample) *figures.Series {
 	if len(r.at) == 0 {
 		return nil
 	}
-	s := &series{Step: seriesStep.Seconds()}
+	s := &figures.Series{Step: seriesStep.Seconds()}
 	next := 0
 	for t := time.Duration(0); t < r.at[len(r.at)-1]; t += seriesStep {
 		part := r.between(t, t+seriesStep)
