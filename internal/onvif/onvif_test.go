@@ -85,8 +85,9 @@ func FuzzParseAnswer(f *testing.F) {
 	})
 }
 
-// TestFind_AnswersAreJudged lets several answer a probe, most of whom lie.
-func TestFind_AnswersAreJudged(t *testing.T) {
+// answered lets several answer a probe from an address of this machine, most of whom lie, and gives what a Finder that may reach allowed made of it.
+func answered(t *testing.T, allowed func(netip.Addr) bool) (*Finder, []Device, error) {
+	t.Helper()
 	device, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -114,16 +115,36 @@ func TestFind_AnswersAreJudged(t *testing.T) {
 		_, _, _ = device.ReadFromUDPAddrPort(buffer)
 		cancel()
 	}()
-	f := &Finder{group: device.LocalAddr().(*net.UDPAddr).AddrPort(), allowed: anyone, usable: func(i net.Interface) bool { return i.Flags&net.FlagLoopback != 0 }}
+	f := &Finder{group: device.LocalAddr().(*net.UDPAddr).AddrPort(), allowed: allowed, usable: func(i net.Interface) bool { return i.Flags&net.FlagLoopback != 0 }}
 	list, err := f.Find(ctx)
 	_ = device.Close()
 	<-served
+	return f, list, err
+}
+
+func TestFind_AnswersAreJudged(t *testing.T) {
+	f, list, err := answered(t, anyone)
 	if want := (Device{netip.MustParseAddr("127.0.0.1"), "http://127.0.0.1/onvif", "", "True"}); err != nil || len(list) != 1 || list[0] != want {
 		t.Errorf("%+v, %v; want %+v", list, err, want)
 	}
 	f.usable = func(net.Interface) bool { return false }
 	if _, err := f.Find(t.Context()); err == nil {
 		t.Error("without a network nothing can be asked")
+	}
+}
+
+func TestFind_WhoIsWhereNoCameraMayBeIsNotThere(t *testing.T) {
+	if _, list, err := answered(t, NewFinder().allowed); err != nil || len(list) > 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+func TestProfiles_WhoIsWhereNoCameraMayBeIsNotAsked(t *testing.T) {
+	asked := false
+	f := newFake(t)
+	f.replace = func(s string) string { asked = true; return s }
+	if _, err := NewAsker(time.Now).Profiles(t.Context(), f.URL, "operator", password); !errors.Is(err, reach.ErrForbidden) || asked {
+		t.Errorf("%v, asked: %t", err, asked)
 	}
 }
 
