@@ -10,11 +10,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"sightline/internal/av"
+	"sightline/internal/build"
 	"sightline/internal/sandbox"
 )
 
@@ -122,19 +123,14 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 // version is that of the module, or of the commit it was built from.
 func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
+	b := build.Read()
+	switch {
+	case b.Version != "unknown" && b.Version != "(devel)":
+		return b.Version
+	case b.Revision != "unknown":
+		return b.Revision[:min(12, len(b.Revision))]
 	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value[:min(12, len(s.Value))]
-		}
-	}
-	return "devel"
+	return strings.Trim(b.Version, "()")
 }
 
 func listEncoders(w io.Writer) error {

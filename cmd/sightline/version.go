@@ -2,9 +2,10 @@ package main
 
 import (
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"sightline/internal/build"
 )
 
 // versionInfo is what `sightline version --json` prints.
@@ -40,21 +41,8 @@ func newVersionCmd() *cobra.Command {
 }
 
 func readVersion() versionInfo {
-	v := versionInfo{Version: "unknown", Go: runtime.Version(), Revision: "unknown", Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
+	b := build.Read()
+	return versionInfo{
+		Version: b.Version, Go: runtime.Version(), Revision: b.Revision, Modified: b.Modified, Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
-	if info.Main.Version != "" {
-		v.Version = info.Main.Version
-	}
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			v.Revision = s.Value
-		case "vcs.modified":
-			v.Modified = s.Value == "true"
-		}
-	}
-	return v
 }

@@ -31,6 +31,7 @@ import (
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/authority"
+	"sightline/internal/build"
 	"sightline/internal/config"
 	"sightline/internal/datadir"
 	"sightline/internal/detect"
@@ -234,7 +235,7 @@ func (a *App) listen(source authority.Source, files fs.FS, cameras *cameras) err
 	}
 	var tracer trace.Tracer
 	if endpoint := a.cfg.Tracing.Endpoint; endpoint != "" {
-		if a.tracing, err = tracing.New(endpoint, build().Version, a.log.With("room", "tracing")); err != nil {
+		if a.tracing, err = tracing.New(endpoint, build.Read().Version, a.log.With("room", "tracing")); err != nil {
 			return err
 		}
 		tracer = a.tracing.Tracer()

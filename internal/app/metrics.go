@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	"sightline/internal/audit"
 	"sightline/internal/authority"
+	"sightline/internal/build"
 	"sightline/internal/history"
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
@@ -30,7 +30,7 @@ func (a *App) newMetrics() *metrics.Metrics {
 		Restarts: func(id media.StreamID) int { return a.streams.restartsOf(id).Count },
 		Audit:    func() audit.Health { return a.audit.Health() },
 		Alerts:   func() map[string]uint64 { return a.alerts.Raised() },
-	}, build())
+	}, build.Read())
 }
 
 // streamTotals are those of all streams but cameras that are tried out, whose names are good for once.
@@ -38,24 +38,6 @@ func (a *App) streamTotals() []hub.StreamTotals {
 	return slices.DeleteFunc(a.hub.Totals(), func(s hub.StreamTotals) bool {
 		return strings.HasPrefix(string(s.ID), httpd.TrialPrefix)
 	})
-}
-
-// build is what this program was built from.
-func build() metrics.Build {
-	b := metrics.Build{Version: "unknown", Revision: "unknown"}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b
-	}
-	if info.Main.Version != "" {
-		b.Version = info.Main.Version
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			b.Revision = s.Value
-		}
-	}
-	return b
 }
 
 // recorder counts what is recorded.
@@ -134,12 +116,7 @@ func (a *App) serveFigures(ctx context.Context) error {
 // machine (DNS rebinding) gets nothing.
 func calledByName(hosts []string, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, err := net.SplitHostPort(r.Host)
-		if err != nil {
-			host = strings.Trim(r.Host, "[]")
-		}
-		known := slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, host) })
-		if net.ParseIP(host) == nil && !known {
+		if net.ParseIP(authority.HostName(r.Host)) == nil && !authority.Named(hosts, r.Host) {
 			http.Error(w, "This server does not answer to that name; add it to hosts in its configuration.", http.StatusMisdirectedRequest)
 			return
 		}

@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"net/netip"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +27,7 @@ import (
 	"sightline/internal/alerts"
 	"sightline/internal/audit"
 	"sightline/internal/auth"
+	"sightline/internal/authority"
 	"sightline/internal/history"
 	"sightline/internal/hub"
 	"sightline/internal/ingest"
@@ -284,7 +284,7 @@ func (s *Server) secureHeaders(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if !strings.EqualFold(hostName(r.Host), "localhost") {
+		if !strings.EqualFold(authority.HostName(r.Host), "localhost") {
 			// For localhost browsers would hold every other program there, on any port, to TLS.
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
@@ -297,7 +297,7 @@ func (s *Server) secureHeaders(next http.Handler) http.Handler {
 // gets nothing.
 func (s *Server) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !s.knownHost(r.Host) {
+		if !authority.Named(s.opts.Hosts, r.Host) {
 			s.record(r, audit.Record{Event: "request", Verdict: audit.Refused, Reason: "unknown-host"})
 			s.refuse(w, errHost)
 			return
@@ -317,20 +317,6 @@ func (s *Server) checkPath(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func (s *Server) knownHost(hostport string) bool {
-	host := hostName(hostport)
-	return slices.ContainsFunc(s.opts.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
-}
-
-// hostName is hostport without its port, if it has one, and without the brackets of an IPv6 address.
-func hostName(hostport string) string {
-	host, _, err := net.SplitHostPort(hostport)
-	if err != nil {
-		return strings.Trim(hostport, "[]")
-	}
-	return host
 }
 
 // sameOrigin reports whether origin is that of the server itself, as the request names it.

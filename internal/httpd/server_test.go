@@ -30,6 +30,7 @@ import (
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/authority"
+	"sightline/internal/build"
 	"sightline/internal/detect"
 	"sightline/internal/history"
 	"sightline/internal/hub"
@@ -170,7 +171,7 @@ func newSite(t testing.TB, change ...func(*Options)) *site {
 		AuditPath: filepath.Join(s.dir, "audit.jsonl"), AuditKey: s.writeAudit(),
 		MayPublish:  func(id media.StreamID) bool { return id != "yard" },
 		History:     s.history,
-		Metrics:     metrics.New(metrics.Sources{}, metrics.Build{}),
+		Metrics:     metrics.New(metrics.Sources{}, build.Info{}),
 		NewCode:     func() (string, error) { return s.code(), nil },
 		Sessions:    running,
 		Revoke:      s.revoked.Add,

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"sightline/internal/audit"
+	"sightline/internal/build"
 	"sightline/internal/hub"
 	"sightline/internal/media"
 	"sightline/internal/sessions"
@@ -42,9 +43,6 @@ type Sources struct {
 	Audit    func() audit.Health
 	Alerts   func() map[string]uint64 // raised, by rule
 }
-
-// Build is what a program was built from.
-type Build struct{ Version, Revision string }
 
 // Metrics are a server's figures. Make them with New.
 type Metrics struct {
@@ -104,7 +102,7 @@ func waitBuckets() []float64 {
 }
 
 // New makes a server's figures.
-func New(sources Sources, build Build) *Metrics {
+func New(sources Sources, from build.Info) *Metrics {
 	m := &Metrics{
 		sources: sources, registry: prometheus.NewRegistry(), pairs: map[pair]*paired{}, reasons: map[string]string{},
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -133,7 +131,7 @@ func New(sources Sources, build Build) *Metrics {
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: buildName, Help: "Always 1; the labels say what the server was built from.",
-		ConstLabels: prometheus.Labels{"version": build.Version, "revision": build.Revision},
+		ConstLabels: prometheus.Labels{"version": from.Version, "revision": from.Revision},
 	})
 	info.Set(1)
 	m.registry.MustRegister(

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"sightline/internal/audit"
+	"sightline/internal/build"
 	"sightline/internal/hub"
 	"sightline/internal/media"
 	"sightline/internal/metrics"
@@ -35,7 +36,7 @@ func (s *site) metrics() *metrics.Metrics {
 			return audit.Health{Waiting: 1, Lag: 250 * time.Millisecond, Records: 7, Durable: time.Unix(1000, 500e6)}
 		},
 		Alerts: func() map[string]uint64 { return map[string]uint64{"D01": 3} },
-	}, metrics.Build{Version: "v1", Revision: "abc"})
+	}, build.Info{Version: "v1", Revision: "abc"})
 }
 
 func scrape(t *testing.T, m *metrics.Metrics, accept string) string {

@@ -20,6 +20,7 @@ import (
 	"sightline/internal/audit"
 	"sightline/internal/auth"
 	"sightline/internal/authority"
+	"sightline/internal/build"
 	"sightline/internal/httpd"
 	"sightline/internal/hub"
 	"sightline/internal/media"
@@ -317,7 +318,7 @@ func TestViewer_OfARealServer(t *testing.T) {
 		TLS: authority.TLSConfig(ca), Auth: door, Audit: discard{}, Hub: h, Epoch: epoch,
 		Files: fstest.MapFS{"index.html": {}}, Hosts: []string{"127.0.0.1"},
 		MayPublish: func(media.StreamID) bool { return false }, Sessions: sessions.New(time.Now, revoked),
-		Metrics: metrics.New(metrics.Sources{}, metrics.Build{}),
+		Metrics: metrics.New(metrics.Sources{}, build.Info{}),
 	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
