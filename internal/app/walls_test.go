@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -98,6 +99,22 @@ func TestWalls_ArrowsPointDown(t *testing.T) {
 				t.Errorf("room %s imports %s, which is no room", from, path)
 			case to != "" && level[to] >= level[from]:
 				t.Errorf("room %s imports %s, which is not below it", from, to)
+			}
+		}
+	}
+}
+
+func TestWalls_TheHousePlanIsWritten(t *testing.T) {
+	plan, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, names := range levels {
+		_, row, _ := strings.Cut(string(plan), fmt.Sprintf("\n| %d |", i+1))
+		row, _, _ = strings.Cut(row, "\n")
+		for _, name := range names {
+			if !strings.HasSuffix(name, "test") && !strings.Contains(row, "`"+name+"`") {
+				t.Errorf("docs/architecture.md does not name %s on line %d of the house", name, i+1)
 			}
 		}
 	}
