@@ -213,6 +213,11 @@ func (a *App) runCapture(ctx context.Context, program string, s config.Stream, l
 		},
 		Restarting: func(why error) {
 			a.streams.restarted(s.ID, redactor(s.Source)(why.Error()))
+			var gaveUp *supervise.GaveUpError
+			if errors.As(why, &gaveUp) { // the words say more than any cause does
+				a.hub.SetStatus(s.ID, media.StateOffline, "", "This camera cannot be read: "+gaveUp.Words+".")
+				return
+			}
 			a.hub.SetStatus(s.ID, media.StateRestarting, media.CauseRestarted, "The capture process ended unexpectedly; it is being started again.")
 		},
 		Redact: redactor(s.Source),

@@ -167,6 +167,14 @@ func (r *rendition) clearGOP() {
 
 // Close ends the publisher and leaves the stream in the given state. Viewers stay.
 func (p *Publisher) Close(state media.State, cause media.Cause, detail string) {
+	p.close(func() { p.s.setStatus(state, cause, detail) })
+}
+
+// Abandon ends a publisher that has said nothing, and leaves the stream in the state in which it was. Viewers stay.
+func (p *Publisher) Abandon() { p.close(func() {}) }
+
+// close ends the publisher; left is called with s.mu held.
+func (p *Publisher) close(left func()) {
 	s := p.s
 	s.mu.Lock()
 	if s.publisher != p {
@@ -181,7 +189,7 @@ func (p *Publisher) Close(state media.State, cause media.Cause, detail string) {
 			sub.awaitKey()
 		}
 	}
-	s.setStatus(state, cause, detail)
+	left()
 	s.mu.Unlock()
 	s.hub.release(s)
 }

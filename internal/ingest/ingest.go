@@ -56,6 +56,7 @@ type session struct {
 
 	mu     sync.Mutex
 	yields map[media.RenditionID]*adapt.Yield // guarded by mu
+	spoke  bool                               // the publisher said anything at all; guarded by mu
 	heard  media.Timestamp                    // when the publisher said anything last; guarded by mu
 	status wire.PublisherStatus               // as the publisher said last; guarded by mu
 	silent bool                               // for so long that viewers are told; guarded by mu
@@ -80,7 +81,7 @@ type progress struct {
 // Options describe a publisher's session.
 type Options struct {
 	Epoch media.Epoch
-	// LeftState, LeftCause and LeftDetail are what the stream is left in when the publisher is gone.
+	// LeftState, LeftCause and LeftDetail are what the stream is left in when the publisher is gone. One that said nothing leaves it as it was.
 	LeftState  media.State
 	LeftCause  media.Cause
 	LeftDetail string // one sentence for people
@@ -105,8 +106,17 @@ func Serve(
 		hello: make(chan struct{}), padding: opts.Padding, yields: map[media.RenditionID]*adapt.Yield{},
 		heard: opts.Epoch.Now(),
 	}
-	defer pub.Close(opts.LeftState, opts.LeftCause, opts.LeftDetail)
+	defer s.leave(opts)
 	return fmt.Errorf("publish %s: %w", id, transport.Converse(ctx, conn, goodbye, s.read, s.steer))
+}
+
+// leave ends the publisher, once nothing of the session runs any more.
+func (s *session) leave(opts Options) {
+	if !s.spoke && !s.silent {
+		s.pub.Abandon()
+		return
+	}
+	s.pub.Close(opts.LeftState, opts.LeftCause, opts.LeftDetail)
 }
 
 // goodbye is what the publisher is told when the session ends by cause.
@@ -199,7 +209,7 @@ func (s *session) listen(now media.Timestamp) error {
 func (s *session) hear(now media.Timestamp) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.heard = now
+	s.heard, s.spoke = now, true
 	if s.silent {
 		s.silent = false
 		s.pub.SetStatus(s.status.State, s.status.Cause, s.status.Detail)

@@ -478,6 +478,18 @@ func TestServe_NoHello(t *testing.T) {
 	})
 }
 
+func TestServe_WhoSaidNothingLeavesTheStreamAsItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := connect(t, ingest.Options{LeftState: media.StateRestarting, LeftDetail: "gone"})
+		defer a.stop()
+		before := a.hub.Streams()[0].Status
+		a.leave()
+		if after := a.hub.Streams()[0].Status; after != before {
+			t.Errorf("the stream is left as %+v, was %+v", after, before)
+		}
+	})
+}
+
 func TestServe_Cancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := connect(t, ingest.Options{})

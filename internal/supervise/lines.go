@@ -23,7 +23,9 @@ const (
 type lineLogger struct {
 	redact func(string) string // nil: nothing
 	log    *slog.Logger
+	name   string // what a program begins a line with that says why it ends, the colon and a space included
 	line   []byte // not ended yet, at most maxLine
+	words  string // of the last line that began with name, without it, and as safe to show as what is logged
 }
 
 // Write never fails: a child is not to be stopped by the log.
@@ -46,6 +48,9 @@ func (l *lineLogger) flush() {
 		l.log.LogAttrs(context.Background(), level, "capture: "+msg, attrs...) //nolint:sloglint // the words are the child's
 	} else if text := l.clean(string(l.line)); text != "" {
 		l.log.Info("capture", "line", text)
+		if words, ok := strings.CutPrefix(text, l.name); ok {
+			l.words = words
+		}
 	}
 	l.line = l.line[:0]
 }

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"time"
 )
 
@@ -25,11 +26,23 @@ type Options struct {
 	// Serve speaks with the child over conn until the conversation ends, and closes conn.
 	Serve func(ctx context.Context, conn net.Conn) error
 	// Restarting is called each time the child ended without being asked to, with the reason, which may hold words of the
-	// child's. Nil for nobody.
+	// child's: a *GaveUpError where it said why. Nil for nobody.
 	Restarting func(why error)
 	// Redact removes secrets from a text that the child wrote to its standard error. Nil removes nothing.
 	Redact func(string) string
 }
+
+// GaveUpError tells that a child ended by itself and said why, as programs do: in a line of its standard error that begins with its name.
+type GaveUpError struct {
+	// Words are the child's own, redacted, without its name and without a full stop.
+	Words string
+	// Err is how it ended.
+	Err error
+}
+
+func (e *GaveUpError) Error() string { return e.Words + ": " + e.Err.Error() }
+
+func (e *GaveUpError) Unwrap() error { return e.Err }
 
 const (
 	backoffMin = 50 * time.Millisecond
@@ -85,7 +98,7 @@ func runOnce(ctx context.Context, o Options, log *slog.Logger) error {
 	cmd.Cancel = func() error { return terminate(cmd.Process) }
 	cmd.WaitDelay = killAfter
 	isolate(cmd)
-	stderr := &lineLogger{redact: o.Redact, log: log}
+	stderr := &lineLogger{redact: o.Redact, log: log, name: filepath.Base(o.Program) + ": "}
 	cmd.Stderr = stderr
 	err = cmd.Start()
 	closeErr := theirs.Close() // the child has its own now
@@ -105,9 +118,12 @@ func runOnce(ctx context.Context, o Options, log *slog.Logger) error {
 	stderr.flush()
 	cancel()
 	serveErr := <-served
+	var exit *exec.ExitError
 	switch {
 	case waitErr == nil:
 		return serveErr
+	case stderr.words != "" && errors.As(waitErr, &exit) && exit.Exited():
+		return &GaveUpError{Words: stderr.words, Err: fmt.Errorf("capture process: %w", waitErr)}
 	case serveErr == nil:
 		return fmt.Errorf("capture process: %w", waitErr)
 	}

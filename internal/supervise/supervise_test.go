@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +25,9 @@ import (
 
 	"sightline/internal/supervise"
 )
+
+// secretName is what a child says and nobody is to read.
+const secretName = "hunter2"
 
 // childMode in the environment makes this test's program the child.
 const childMode = "SUPERVISE_TEST_CHILD"
@@ -42,6 +46,13 @@ func child(mode string) int {
 	case "fail":
 		fmt.Fprintln(os.Stderr, "the camera is on fire")
 		return 3
+	case "give up":
+		fmt.Fprintf(os.Stderr, "%s: there is no %s:/%s\n", filepath.Base(os.Args[0]), secretName, "camera")
+		return 2
+	case "cry": // and then crash
+		fmt.Fprintf(os.Stderr, "%s: words\n", filepath.Base(os.Args[0]))
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
 	case "stay": // until the socket closes
 		say("%d", os.Getpid())
 		_, _ = io.Copy(io.Discard, socket)
@@ -179,6 +190,30 @@ func TestRun_FailingChildIsStartedAgainLaterAndLater(t *testing.T) {
 	for _, want := range []string{"level=WARN", "exit status 3", "the conversation is over", `line="the camera is on fire"`} {
 		if !strings.Contains(k.log.String(), want) {
 			t.Errorf("the log lacks %q:\n%s", want, k.log.String())
+		}
+	}
+}
+
+// why gives the reason with which a child of a mode is started again first.
+func why(t *testing.T, mode string) error {
+	t.Helper()
+	reasons := make(chan error, 100)
+	k := keep(t, mode, func(o *supervise.Options) {
+		o.Restarting = func(why error) { reasons <- why }
+		o.Redact = func(s string) string { return strings.ReplaceAll(s, secretName, "***") }
+	})
+	defer k.end()
+	return get(t, "a restart", reasons)
+}
+
+func TestRun_WhyAChildGaveUpIsSaidInItsOwnWords(t *testing.T) {
+	var gaveUp *supervise.GaveUpError
+	if err := why(t, "give up"); !errors.As(err, &gaveUp) || gaveUp.Words != "there is no ***:/camera" || !strings.HasSuffix(err.Error(), "exit status 2") {
+		t.Errorf("got %v, with the words %+v", err, gaveUp)
+	}
+	for _, mode := range []string{"fail", "cry"} { // words of a program that does not say its name, and of one that was killed, are not why
+		if err := why(t, mode); errors.As(err, &gaveUp) {
+			t.Errorf("%s: got %v", mode, err)
 		}
 	}
 }

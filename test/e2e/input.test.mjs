@@ -78,11 +78,14 @@ describe("sources", () => {
   folder: {source: "file:${room.dir}/folder.mp4"}
   closed: {source: "rtsp://127.0.0.1:1/camera"}
   unplugged: {source: "v4l2:/dev/video987"}
+  option: {source: "rtsp://boss:canary-Secret-0815@127.0.0.1:1/camera#nonsense=1"}
+  size: {source: "v4l2:/dev/video987?size=12345x7"}
+  question: {source: "file:${room.dir}/notes.txt?nonsense=1"}
 `,
     });
     const token = await server.token();
     viewers = {};
-    for (const name of ["good", "missing", "text", "folder", "closed", "unplugged"]) viewers[name] = await Viewer.join(server, name, { token });
+    for (const name of ["good", ...Object.keys(sentences)]) viewers[name] = await Viewer.join(server, name, { token });
   });
   after(async () => {
     for (const v of Object.values(viewers ?? {})) await v.leave();
@@ -94,13 +97,17 @@ describe("sources", () => {
     const { body } = await server.request("GET", "/api/v1/streams", { headers: { Authorization: `Bearer ${await server.token()}` } });
     return JSON.parse(body).streams.find((s) => s.id === name);
   };
-  for (const [name, pattern] of Object.entries({
+  const sentences = {
     missing: /nothing\.mp4 .*; check/,
     text: /notes\.txt is not video.*check/,
     folder: /folder\.mp4 is a directory; name a video file/,
     closed: /127\.0\.0\.1:1\/camera does not accept connections; check/,
     unplugged: /\/dev\/video987 is not there; plug/,
-  })) {
+    option: /cannot be read: .*unknown option behind #, known are .*transport=udp/,
+    size: /cannot be read: .*size "12345x7", want width x height/,
+    question: /notes\.txt\?nonsense=1 does not exist; check/,
+  };
+  for (const [name, pattern] of Object.entries(sentences)) {
     test(`${name}: offline, with one sentence`, async () => {
       await eventually("the state offline", async () => (await detail(name)).state === "offline");
       const found = await detail(name);
@@ -109,6 +116,19 @@ describe("sources", () => {
       assert.ok(found.detail.length < 300, found.detail);
     });
   }
+
+  test("a program that refuses its source says why where an administrator looks, and not its login", async () => {
+    const headers = { Authorization: `Bearer ${await server.token({ action: "admin" })}` };
+    await eventually("another try", async () => {
+      const { body } = await server.request("GET", "/api/v1/admin/streams", { headers });
+      const { restarts, state, detail } = JSON.parse(body).streams.find((s) => s.id === "option");
+      assert.ok(restarts.count > 1);
+      assert.match(restarts.why, /^invalid source: rtsp: unknown option behind #/);
+      assert.deepEqual([state, detail], ["offline", `This camera cannot be read: ${restarts.why.split(": capture process")[0]}.`]);
+      return true;
+    });
+    assert.doesNotMatch(server.running.output, /canary-Secret-0815/);
+  });
 
   test("the good one does not notice", async () => {
     const good = viewers.good;
