@@ -87,8 +87,8 @@ bench-fanout: build ## measure what one more viewer costs, against a bare TLS wr
 bench-bad: build ## measure what 50 stalled and 50 slow viewers among 500 do to the others; the last line is JSON
 	go run ./test/bench/fanout -bad $(if $(QUICK),-quick)
 
-bench-scale: build ## measure how the cost grows with streams and viewers, into bin/scale.csv; the last line is JSON
-	go run ./test/bench/fanout -scale bin/scale.csv
+bench-scale: build ## measure how the cost grows with streams and viewers, into bin/scale.csv and .svg; the last line is JSON
+	go run ./test/bench/fanout -scale bin/scale.csv -viewers 1,4,16,50,100,200,400,600,800,1000
 
 bench-compare: ## run the benchmarks of the hot paths here and at REV in turns, and print both and their ratios
 	scripts/bench-compare $(REV)

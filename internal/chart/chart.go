@@ -26,9 +26,10 @@ type Point struct{ X, Y float64 }
 type Line struct {
 	Name   string // in the legend; empty: in none
 	Points []Point
-	Marks  bool // with a dot at each point
-	Dashed bool // for limits and other people's figures
-	Steps  bool // each value holds until the next
+	Marks  bool    // with a dot at each point
+	Dashed bool    // for limits and other people's figures
+	Steps  bool    // each value holds until the next
+	Fit    []Point // the line that is drawn instead; Points are dots
 }
 
 // Chart is lines over one pair of axes. Y begins at 0 unless something is below it.
@@ -132,12 +133,13 @@ func (c Chart) plot() (*plot.Plot, plot.Legend, error) {
 		} else {
 			number++
 		}
+		dots := parts(l.Points, c.LogX)
+		lines := dots
+		if l.Fit != nil {
+			lines = parts(l.Fit, c.LogX)
+		}
 		var thumbs []plot.Thumbnailer
-		for _, part := range l.parts(c.LogX) {
-			drawn = true
-			for _, xy := range part {
-				most = max(most, xy.Y)
-			}
+		for _, part := range lines {
 			line := &plotter.Line{XYs: part, LineStyle: draw.LineStyle{Color: hue, Width: 1.6}}
 			if l.Steps {
 				line.StepStyle = plotter.PostStep
@@ -147,10 +149,18 @@ func (c Chart) plot() (*plot.Plot, plot.Legend, error) {
 			}
 			p.Add(line)
 			thumbs = []plot.Thumbnailer{line}
-			if l.Marks {
-				dots := &plotter.Scatter{XYs: part, GlyphStyle: draw.GlyphStyle{Color: hue, Radius: 2.4, Shape: draw.CircleGlyph{}}}
-				p.Add(dots)
-				thumbs = append(thumbs, dots)
+		}
+		for i, part := range dots {
+			drawn = true
+			for _, xy := range part {
+				most = max(most, xy.Y)
+			}
+			if l.Marks || l.Fit != nil {
+				marks := &plotter.Scatter{XYs: part, GlyphStyle: draw.GlyphStyle{Color: hue, Radius: 2.4, Shape: draw.CircleGlyph{}}}
+				p.Add(marks)
+				if i == 0 {
+					thumbs = append(thumbs, marks)
+				}
 			}
 		}
 		if l.Name != "" && thumbs != nil {
@@ -247,11 +257,11 @@ func tick(v float64) plot.Tick {
 	return plot.Tick{Value: v, Label: text}
 }
 
-// parts are the pieces of a line between its gaps.
-func (l Line) parts(positive bool) []plotter.XYs {
+// parts are the pieces of a line through points, between its gaps.
+func parts(points []Point, positive bool) []plotter.XYs {
 	var all []plotter.XYs
 	var part plotter.XYs
-	for _, p := range l.Points {
+	for _, p := range points {
 		bad := math.IsNaN(p.X+p.Y) || math.IsInf(p.X, 0) || math.IsInf(p.Y, 0) || positive && p.X <= 0
 		if !bad {
 			part = append(part, plotter.XY(p))

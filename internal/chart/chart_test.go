@@ -68,6 +68,15 @@ func TestChart_ALineHasAGapWhereAPointIsMissing(t *testing.T) {
 	}
 }
 
+func TestChart_AFitIsDrawnInThePlaceOfTheLine(t *testing.T) {
+	points := []chart.Point{{0, 1}, {1, 3}, {2, 2}, {3, 4}}
+	line := draw(t, chart.Chart{Lines: []chart.Line{{Points: points, Marks: true}}})
+	fit := draw(t, chart.Chart{Lines: []chart.Line{{Points: points, Fit: []chart.Point{{0, 1}, {3, 4}}}}})
+	if a, b := strings.Count(line, "<path"), strings.Count(fit, "<path"); a != b || line == fit {
+		t.Errorf("%d paths with the fit, %d with the line through %d dots; want as many, and others", b, a, len(points))
+	}
+}
+
 func TestDistribution(t *testing.T) {
 	l := chart.Distribution("x", []float64{3, 1, 2, 4})
 	want := []chart.Point{{1, 25}, {2, 50}, {3, 75}, {4, 100}}

@@ -87,7 +87,7 @@ func run() error {
 	flag.IntVar(&o.rounds, "rounds", 6, "how often the server and the bare writer take turns")
 	flag.DurationVar(&o.slot, "slot", 3*time.Second, "how long a turn is measured")
 	flag.BoolVar(&o.bad, "bad", false, "measure what 50 stalled and 50 slow viewers among 500 do to the others instead")
-	flag.StringVar(&o.scale, "scale", "", "measure what streams and viewers cost, from one to as many as -viewers says at most, into this file of comma-separated values instead")
+	flag.StringVar(&o.scale, "scale", "", "measure what 1, 4 and 16 streams cost with each of -viewers instead, into this file of comma-separated values and a chart beside it (.svg)")
 	quick := flag.Bool("quick", false, "100 viewers, two short rounds, and limits that any machine should hold")
 	flag.StringVar(&o.profile, "profile", "", "folder to put a profile of each run in, made with perf(1); figures are worth less then")
 	flag.Parse()

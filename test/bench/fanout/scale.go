@@ -3,105 +3,97 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
-	"strconv"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"sightline/internal/chart"
 	"sightline/internal/load"
+	report "sightline/test/figures"
 )
 
-// point is what some viewers of some streams cost.
-type point struct {
-	Streams    int     `json:"streams"`
-	Viewers    int     `json:"viewers"`                // of all streams together
-	Frames     float64 `json:"frames_per_s"`           // that all viewers together got
-	Cores      float64 `json:"server_cores"`           // processors' time a second
-	UsPerFrame float64 `json:"us_per_viewer_frame"`    // the server's processor time for each of these
-	FPSLeast   float64 `json:"fps_median_of_a_stream"` // the least of the streams' medians
-	GapP99     float64 `json:"gap_p99_ms"`             // the worst of the streams'
-	LoadCores  float64 `json:"load_cores"`             // what the viewers themselves take
-}
-
-// measureScale measures how the server's cost grows with streams and viewers.
+// measureScale measures what each number of viewers costs the server, spread over 1, 4 and 16 streams, and writes that as comma-separated
+// values and as a chart beside them.
 func measureScale(ctx context.Context, out io.Writer, o options) error {
-	limit := slices.Max(o.viewers)
-	var points []point
+	var found report.Scale
 	for _, streams := range []int{1, 4, 16} {
-		for _, viewers := range []int{1, 4, 16, 50, 100, 200, 400, 700, 1000, 1500, 2000} {
-			if viewers < streams || viewers > limit {
-				continue
-			}
-			p, err := measurePoint(ctx, o, streams, viewers)
-			if err != nil {
-				return fmt.Errorf("%d streams, %d viewers: %w", streams, viewers, err)
-			}
-			points = append(points, p)
-			if _, err := fmt.Fprintf(out, "%2d streams, %4d viewers: %8.0f frames/s, %.3f processors, %6.2f µs a viewer and picture, %5.2f fps, gap p99 %.0f ms\n",
-				p.Streams, p.Viewers, p.Frames, p.Cores, p.UsPerFrame, p.FPSLeast, p.GapP99); err != nil {
-				return err
-			}
+		points, err := measureStreams(ctx, out, o, streams)
+		if err != nil {
+			return fmt.Errorf("%d streams: %w", streams, err)
 		}
+		found.Points = append(found.Points, points...)
 	}
-	file, err := os.Create(o.scale)
-	if err != nil {
+	var table, picture bytes.Buffer
+	if err := errors.Join(found.WriteCSV(&table), chart.WriteSVG(&picture, found.Chart())); err != nil {
+		return fmt.Errorf("tell of %d points: %w", len(found.Points), err)
+	}
+	beside := strings.TrimSuffix(o.scale, filepath.Ext(o.scale)) + ".svg"
+	if err := errors.Join(os.WriteFile(o.scale, table.Bytes(), 0o644), os.WriteFile(beside, picture.Bytes(), 0o644)); err != nil {
 		return err
 	}
-	w := csv.NewWriter(file)
-	_ = w.Write([]string{"streams", "viewers", "frames_per_s", "server_cores", "us_per_viewer_frame", "fps_median_of_a_stream", "gap_p99_ms", "load_cores"})
-	for _, p := range points {
-		row := []string{strconv.Itoa(p.Streams), strconv.Itoa(p.Viewers)}
-		for _, v := range []float64{p.Frames, p.Cores, p.UsPerFrame, p.FPSLeast, p.GapP99, p.LoadCores} {
-			row = append(row, strconv.FormatFloat(v, 'f', 3, 64))
-		}
-		_ = w.Write(row)
-	}
-	w.Flush()
-	if err := errors.Join(w.Error(), file.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", o.scale, err)
-	}
-	return json.NewEncoder(out).Encode(struct {
-		Points []point `json:"points"`
-	}{points})
+	return json.NewEncoder(out).Encode(found)
 }
 
-func measurePoint(ctx context.Context, o options, streams, viewers int) (p point, err error) {
+// measureStreams lets more and more viewers watch so many streams, at least one each.
+func measureStreams(ctx context.Context, out io.Writer, o options, streams int) (points []report.ScalePoint, err error) {
+	levels := slices.DeleteFunc(slices.Sorted(slices.Values(o.viewers)), func(n int) bool { return n < streams })
+	if len(levels) == 0 {
+		return nil, nil
+	}
 	s, err := newStand(ctx, streams)
 	if err != nil {
-		return p, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.end()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	defer func() { cancel(); err = errors.Join(err, group.Wait()) }()
 	crowds := make([]*load.Crowd, streams)
-	wanted := make([]int, streams)
-	for i := range viewers {
-		wanted[i%streams]++
-	}
 	for i := range crowds {
 		crowds[i] = s.crowd(i)
 		group.Go(func() error { crowds[i].Run(ctx); return nil })
 		if err := s.sources[i].turn("on"); err != nil {
-			return p, err
-		}
-		from := crowds[i].Mark()
-		crowds[i].Want(load.Plain, wanted[i])
-		if err := admitted(ctx, crowds[i], from, load.Plain, wanted[i]); err != nil {
-			return p, err
+			return nil, err
 		}
 	}
+	for _, viewers := range levels {
+		for i, c := range crowds {
+			n := (viewers + streams - 1 - i) / streams // as evenly as can be
+			from := c.Mark()
+			c.Want(load.Plain, n)
+			if err := admitted(ctx, c, from, load.Plain, n); err != nil {
+				return nil, fmt.Errorf("%d viewers: %w", viewers, err)
+			}
+		}
+		p, err := measurePoint(ctx, o, s, crowds)
+		if err != nil {
+			return nil, fmt.Errorf("%d viewers: %w", viewers, err)
+		}
+		p.Viewers = viewers
+		points = append(points, p)
+		if _, err := fmt.Fprintf(out, "%2d streams, %4d viewers: %8.0f frames/s, %.3f processors, %6.2f µs a viewer and picture, %5.2f fps, gap p99 %.0f ms\n",
+			p.Streams, p.Viewers, p.Frames, p.Cores, p.UsPerFrame, p.FPSLeast, p.GapP99); err != nil {
+			return nil, err
+		}
+	}
+	return points, nil
+}
+
+// measurePoint measures what those who watch now cost.
+func measurePoint(ctx context.Context, o options, s *stand, crowds []*load.Crowd) (p report.ScalePoint, err error) {
 	if err := wait(ctx, settle); err != nil {
 		return p, err
 	}
-	marks := make([]load.Mark, streams)
+	marks := make([]load.Mark, len(crowds))
 	for i, c := range crowds {
 		marks[i] = c.Mark()
 	}
@@ -118,7 +110,7 @@ func measurePoint(ctx context.Context, o options, streams, viewers int) (p point
 		return p, err
 	}
 	ownUsed := ownCPU() - own
-	p = point{Streams: streams, Viewers: viewers, FPSLeast: frameRate}
+	p = report.ScalePoint{Streams: len(crowds), FPSLeast: frameRate}
 	var seconds float64
 	for i, c := range crowds {
 		got := of(c.Since(marks[i]), load.Plain)
