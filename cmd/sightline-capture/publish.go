@@ -66,7 +66,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	fs.StringVar(&f.tokenFile, "token-file", "", "file with the publish token; default: $"+envToken+". Not needed where the server takes --certificate alone")
 	fs.StringVar(&f.ca, "ca", "", "PEM file with the certificate authority of the server; default: those the system trusts")
 	fs.StringVar(&f.certificate, "certificate", "", "PEM file with the client certificate to show to the server, where it asks for one; needs --key")
-	fs.StringVar(&f.key, "key", "", "PEM file with that certificate's key; both are read anew for each connection")
+	fs.StringVar(&f.key, "key", "", "PEM file with that certificate's key; both are read anew for each connection. To replace them by renaming, keep them in a directory of their own")
 	fs.StringArrayVar(&f.renditions, "rendition", nil, "one encoding to offer, as name=720p,codec=h264,height=720,fps=30,bitrate=2500000,min_bitrate=150000,preset=superfast, or name=source,codec=source for the source's own coding; may be given again; default: a ladder made for the source")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&f.format, "log-format", "text", "text or json")

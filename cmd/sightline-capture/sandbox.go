@@ -61,7 +61,7 @@ func (f *flags) enterSandbox(scheme, address, token string, encoders []string, d
 			o.Files = append(o.Files, f.ca)
 		}
 		if f.certificate != "" {
-			o.Files = append(o.Files, f.certificate, f.key)
+			o.Files = append(o.Files, f.certificateFiles(log)...)
 		}
 	}
 	report, err := f.confine(o)
@@ -77,6 +77,27 @@ func (f *flags) enterSandbox(scheme, address, token string, encoders []string, d
 		log.Info("confined", "sandbox", report)
 	}
 	return report.String(), nil
+}
+
+// certificateFiles are what the sandbox opens so that the client certificate and its key can be read at each connection: the two files, and their
+// directories, since a file that takes a renewed one's place by a rename is another one to the kernel. A directory that holds anything but what this agent
+// was given stays closed.
+func (f *flags) certificateFiles(log *slog.Logger) []string {
+	files := []string{f.certificate, f.key}
+	for _, dir := range slices.Compact([]string{filepath.Dir(f.certificate), filepath.Dir(f.key)}) {
+		entries, err := os.ReadDir(dir)
+		other := slices.ContainsFunc(entries, func(e os.DirEntry) bool {
+			given := []string{f.certificate, f.key, f.ca, f.tokenFile}
+			return !slices.ContainsFunc(given, func(path string) bool { return filepath.Clean(path) == filepath.Join(dir, e.Name()) })
+		})
+		switch {
+		case err == nil && !other:
+			files = append(files, dir)
+		case !sandbox.Inside(): // it has been said once
+			log.Warn("a renewed certificate is read only if it is written into the same files: to replace them, keep --certificate and --key in a directory that holds nothing of others", "dir", dir)
+		}
+	}
+	return files
 }
 
 // needs is what a source needs to be read. The address is one that capture.ParseSource has accepted.

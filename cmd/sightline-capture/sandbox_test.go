@@ -12,6 +12,7 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -452,6 +454,41 @@ func TestSandbox_IsAskedForTheLeast(t *testing.T) {
 			}
 			if got == nil || !reflect.DeepEqual(*got, test.want) {
 				t.Errorf("asked for %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestCertificateFiles_DirectoryIsOpenOnlyIfNothingOfOthersIsInIt(t *testing.T) {
+	write := func(path string) string {
+		t.Helper()
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	own, shared := t.TempDir(), t.TempDir()
+	certificate, ca, key := write(filepath.Join(own, "agent.pem")), write(filepath.Join(own, "ca.pem")), write(filepath.Join(own, "agent-key.pem"))
+	elsewhere := write(filepath.Join(shared, "agent-key.pem"))
+	write(filepath.Join(shared, "diary.txt"))
+	for _, tc := range []struct {
+		name   string
+		flags  flags
+		want   []string
+		warned bool
+	}{
+		{"a directory of its own", flags{certificate: certificate, key: key, ca: ca}, []string{certificate, key, own}, false},
+		{"with an authority that was not given", flags{certificate: certificate, key: key}, []string{certificate, key}, true},
+		{"a key among others' files", flags{certificate: certificate, key: elsewhere, ca: ca, tokenFile: key}, []string{certificate, elsewhere, own}, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var log bytes.Buffer
+			got := tc.flags.certificateFiles(slog.New(slog.NewTextHandler(&log, nil)))
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("open are %q, want %q", got, tc.want)
+			}
+			if warned := strings.Contains(log.String(), "a renewed certificate"); warned != tc.warned {
+				t.Errorf("warned: %v, want %v: %s", warned, tc.warned, &log)
 			}
 		})
 	}

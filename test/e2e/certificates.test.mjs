@@ -1,7 +1,8 @@
 // Publishers that show a certificate beside their token.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { createHash, X509Certificate } from "node:crypto";
+import { copyFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { launch } from "./lib/browser.mjs";
@@ -97,6 +98,35 @@ test("a certificate that is taken alone publishes without a token, over a restar
     assert.deepEqual(attempts().slice(before).map((r) => [r.verdict, r.subject]), [["granted", "certificate:gate-agent"]]);
   } finally {
     await agent.stop();
+  }
+});
+
+test("a renewed certificate that takes the old one's place counts from the next connection, without a restart of the agent", async () => {
+  const folder = scratch(); // holds nothing of others
+  const [certificate, key] = ["agent.pem", "agent-key.pem"].map((name) => join(folder.dir, name));
+  const replace = (pair) => {
+    for (const [from, to] of [[pair.key, key], [pair.certificate, certificate]]) {
+      copyFileSync(from, `${files.dir}/renewed`);
+      renameSync(`${files.dir}/renewed`, to);
+    }
+    return `certificate:${createHash("sha256").update(new X509Certificate(readFileSync(certificate)).raw).digest("base64url")}`;
+  };
+  const last = () => [attempts().at(-1).verdict, attempts().at(-1).token_id];
+  const old = replace(agents.issue("gate-agent", "old"));
+  const agent = publish("", { certificate, key });
+  try {
+    await agent.line(/connected/);
+    assert.deepEqual(last(), ["granted", old]);
+    const renewed = replace(agents.issue("gate-agent", "renewed"));
+    assert.notEqual(renewed, old);
+    const before = attempts().length;
+    await server.running.stop();
+    await server.restart();
+    await eventually("the agent to come back", () => attempts().length > before);
+    assert.deepEqual(last(), ["granted", renewed]);
+  } finally {
+    await agent.stop();
+    folder.close();
   }
 });
 
