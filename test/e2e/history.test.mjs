@@ -5,7 +5,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { violations } from "./lib/axe.mjs";
-import { launch } from "./lib/browser.mjs";
+import { engines, launch } from "./lib/browser.mjs";
 import { addUser, logIn, texts, textOf, visit } from "./lib/people.mjs";
 import { Running, scratch, Server } from "./lib/server.mjs";
 import { eventually } from "./lib/wait.mjs";
@@ -43,16 +43,14 @@ function yesterday() {
   return text;
 }
 
-let server, browser, kept;
+let server, kept;
 before(async () => {
   kept = scratch();
   writeFileSync(join(kept.dir, "history.log"), yesterday(), { mode: 0o600 });
   server = await Server.start({ dataDir: kept.dir, config: `streams: {test: {source: "test:?size=320x180&fps=10"}}\n` });
   addUser(server, "root", "admin");
-  browser = await launch("chromium", { authorities: [server.ca], height: 800 });
 });
 after(async () => {
-  await browser?.close();
   await server?.stop();
   kept?.close();
 });
@@ -87,32 +85,36 @@ test("a minute of what runs is kept, and outlives a kill", async () => {
   assert.ok(known(series.viewers) > known(before.series.viewers) - 5);
 });
 
-test("an administrator sees a day as charts, with gaps, and as a table", async () => {
-  const page = await visit(server, browser, "/admin/history");
-  await logIn(page, "root");
-  await page.waitForSelector(".chart svg");
-  assert.deepEqual(await texts(page, ".chart h3"), ["Viewers", "Sent to viewers", "Refused attempts, a minute", "Memory"]);
-  await page.select(".tools select", "test");
-  await eventually("the stream's charts", async () => (await texts(page, ".chart h3")).includes("From capture to screen"));
-  const lines = await page.$$eval(".chart svg .line-0", (all) => all.map((p) => p.getAttribute("d").match(/M/g).length));
-  assert.ok(lines.length === 7 && lines.every((n) => n >= 2), `runs of known values: ${lines}`); // the server was off in between
-  assert.match(await page.$eval(".chart svg", (s) => s.getAttribute("aria-label")), /^Viewers over 24 hours\. Last [\d.]+, highest [\d.]+\.$/);
-  const plot = await page.$(".chart:nth-child(2) .plot");
-  const box = await plot.boundingBox();
-  await page.mouse.move(box.x + box.width - 60, box.y + 40);
-  await eventually("what the pointer is on", async () => /ms \/ [\d.]+ ms at \d/.test(await textOf(page, ".chart:nth-child(2) .reading")));
-  await page.click(".board summary");
-  const rows = await page.$$eval("table tbody tr", (all) => all.map((r) => [...r.cells].map((c) => c.textContent)));
-  assert.ok(rows.length >= 10 && rows.every((r) => r.length === 8), `${rows.length} hours`);
-  assert.ok(rows.some((r) => /^[\d.]+ ms$/.test(r[2])) && rows.some((r) => r[2] === "–"), JSON.stringify(rows[0]));
-  assert.deepEqual(await violations(page), []);
-  if (process.env.SHOTS) {
-    for (const [name, width, height] of [["laptop", 1440, 900], ["phone", 390, 844]]) {
-      await page.setViewport({ width, height });
-      await page.screenshot({ path: join(process.env.SHOTS, `history-${name}.png`), fullPage: true });
+for (const engine of engines) {
+  test(`an administrator sees a day as charts, with gaps, and as a table, ${engine}`, async (t) => {
+    const browser = await launch(engine, { authorities: [server.ca], height: 800 });
+    t.after(() => browser.close());
+    const page = await visit(server, browser, "/admin/history");
+    await logIn(page, "root");
+    await page.waitForSelector(".chart svg");
+    assert.deepEqual(await texts(page, ".chart h3"), ["Viewers", "Sent to viewers", "Refused attempts, a minute", "Memory"]);
+    await page.select(".tools select", "test");
+    await eventually("the stream's charts", async () => (await texts(page, ".chart h3")).includes("From capture to screen"));
+    const lines = await page.$$eval(".chart svg .line-0", (all) => all.map((p) => p.getAttribute("d").match(/M/g).length));
+    assert.ok(lines.length === 7 && lines.every((n) => n >= 2), `runs of known values: ${lines}`); // the server was off in between
+    assert.match(await page.$eval(".chart svg", (s) => s.getAttribute("aria-label")), /^Viewers over 24 hours\. Last [\d.]+, highest [\d.]+\.$/);
+    const plot = await page.$(".chart:nth-child(2) .plot");
+    const box = await plot.boundingBox();
+    await page.mouse.move(box.x + box.width - 60, box.y + 40);
+    await eventually("what the pointer is on", async () => /ms \/ [\d.]+ ms at \d/.test(await textOf(page, ".chart:nth-child(2) .reading")));
+    await page.click(".board summary");
+    const rows = await page.$$eval("table tbody tr", (all) => all.map((r) => [...r.cells].map((c) => c.textContent)));
+    assert.ok(rows.length >= 10 && rows.every((r) => r.length === 8), `${rows.length} hours`);
+    assert.ok(rows.some((r) => /^[\d.]+ ms$/.test(r[2])) && rows.some((r) => r[2] === "–"), JSON.stringify(rows[0]));
+    assert.deepEqual(await violations(page), []);
+    if (process.env.SHOTS) {
+      for (const [name, width, height] of [["laptop", 1440, 900], ["phone", 390, 844]]) {
+        await page.setViewport({ width, height });
+        await page.screenshot({ path: join(process.env.SHOTS, `history-${engine}-${name}.png`), fullPage: true });
+      }
     }
-  }
-});
+  });
+}
 
 test("a broken file is said and set aside, and what could be read of it stays", async () => {
   const file = join(server.dataDir, "history.log"); // a running server writes at its end, once a minute
