@@ -1,4 +1,4 @@
-// Package chart draws lines over numbers as SVG. It knows nothing of what they mean; it is pure and starts no goroutines.
+// Package chart draws lines over numbers as SVG and PNG. It knows nothing of what they mean; it is pure and starts no goroutines.
 package chart
 
 import (
@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
@@ -69,8 +70,44 @@ func shade(rgb uint32) color.Color {
 	return color.NRGBA{R: uint8(rgb >> 16), G: uint8(rgb >> 8), B: uint8(rgb), A: 0xff}
 }
 
-// WriteSVG draws charts one below the other, with their axes in line and the same X. The error is ErrEmpty if one has no line with a finite point.
+// WriteSVG draws charts one below the other, with their axes in line and the same X. The error is ErrEmpty if there are none, or one has no line with
+// a finite point.
 func WriteSVG(w io.Writer, charts ...Chart) error {
+	var canvas *vgsvg.Canvas
+	err := paint(charts, func(height vg.Length) vg.CanvasSizer {
+		canvas = vgsvg.New(width, height)
+		return canvas
+	})
+	if err != nil {
+		return err
+	}
+	var svg bytes.Buffer
+	if _, err := canvas.WriteTo(&svg); err != nil {
+		return err
+	}
+	_, err = w.Write(bytes.ReplaceAll(svg.Bytes(), []byte("font-family:"+family), []byte("font-family:"+family+",Arial,Helvetica,sans-serif")))
+	return err
+}
+
+// dotsPerInch makes a PNG sharp on screens of twice the usual density.
+const dotsPerInch = 144
+
+// WritePNG draws charts as WriteSVG does, as a picture.
+func WritePNG(w io.Writer, charts ...Chart) error {
+	var canvas *vgimg.Canvas
+	err := paint(charts, func(height vg.Length) vg.CanvasSizer {
+		canvas = vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(dotsPerInch))
+		return canvas
+	})
+	if err != nil {
+		return err
+	}
+	_, err = vgimg.PngCanvas{Canvas: canvas}.WriteTo(w)
+	return err
+}
+
+// paint draws charts upon a canvas of the height that they need.
+func paint(charts []Chart, canvas func(height vg.Length) vg.CanvasSizer) error {
 	tall := vg.Length(0)
 	var plots [][]*plot.Plot
 	var legends []plot.Legend
@@ -82,6 +119,9 @@ func WriteSVG(w io.Writer, charts ...Chart) error {
 		plots, legends = append(plots, []*plot.Plot{p}), append(legends, legend)
 		tall = max(tall, vg.Length(c.Height))
 	}
+	if len(charts) == 0 {
+		return ErrEmpty
+	}
 	if tall == 0 {
 		tall = defaultHeight
 	}
@@ -91,8 +131,7 @@ func WriteSVG(w io.Writer, charts ...Chart) error {
 			other[0].X.Min, other[0].X.Max = row[0].X.Min, row[0].X.Max
 		}
 	}
-	canvas := vgsvg.New(width, tall*vg.Length(len(charts)))
-	whole := draw.New(canvas)
+	whole := draw.New(canvas(tall * vg.Length(len(charts))))
 	aside := vg.Length(0)
 	for _, l := range legends {
 		if wide := l.Rectangle(whole).Size().X; wide > 0 {
@@ -109,12 +148,7 @@ func WriteSVG(w io.Writer, charts ...Chart) error {
 		}
 		legends[i].Draw(beside)
 	}
-	var svg bytes.Buffer
-	if _, err := canvas.WriteTo(&svg); err != nil {
-		return err
-	}
-	_, err := w.Write(bytes.ReplaceAll(svg.Bytes(), []byte("font-family:"+family), []byte("font-family:"+family+",Arial,Helvetica,sans-serif")))
-	return err
+	return nil
 }
 
 // plot is the chart and its legend, which stands beside it.

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"image"
+	"image/color"
+	"image/png"
 	"io"
 	"math"
 	"strings"
@@ -40,6 +43,34 @@ func TestChart_SaysWhatItShows(t *testing.T) {
 		if !strings.Contains(svg, want) {
 			t.Errorf("there is no %q in it", want)
 		}
+	}
+}
+
+func TestWritePNG_IsThePictureOfTheSVG(t *testing.T) {
+	c := chart.Chart{Title: "x", Lines: []chart.Line{{Name: "one", Points: []chart.Point{{0, 1}, {1, 2}}}}}
+	var b bytes.Buffer
+	if err := chart.WritePNG(&b, c, c); err != nil {
+		t.Fatal(err)
+	}
+	picture, err := png.Decode(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 640 by twice 230 points of 1/72 inch, at 144 dots an inch.
+	if size := picture.Bounds().Size(); size != image.Pt(1280, 920) {
+		t.Errorf("it has %v dots", size)
+	}
+	colours := map[color.Color]int{}
+	for y := range 920 {
+		for x := range 1280 {
+			colours[picture.At(x, y)]++
+		}
+	}
+	if n := colours[color.RGBA{0, 0x72, 0xb2, 0xff}]; n < 1000 {
+		t.Errorf("%d dots have the colour of the line", n)
+	}
+	if err := chart.WritePNG(io.Discard); !errors.Is(err, chart.ErrEmpty) {
+		t.Errorf("of no chart: error %v, want ErrEmpty", err)
 	}
 }
 

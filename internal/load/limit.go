@@ -134,6 +134,9 @@ func (c *Crowd) probe(ctx context.Context, s Search, n int) (p Probe, err error)
 	p.Server = used.since(s.Server)
 	p.Got = c.Since(began)[0]
 	p.Broke = s.Bounds.broken(p.Got)
+	if !in && p.Got.Rungs[noRung] == p.Got.Viewers {
+		return p, fmt.Errorf("no viewer got a picture in %s%s", admitLimit, c.why(p.Got, from))
+	}
 	if !in {
 		whys := slices.Sorted(maps.Keys(c.Since(from)[0].Failures))
 		p.Broke = strings.TrimSpace(fmt.Sprintf("only %d of %d had a picture after %s %s", p.Got.Viewers, n, admitLimit, strings.Join(whys, "; ")))
@@ -141,11 +144,23 @@ func (c *Crowd) probe(ctx context.Context, s Search, n int) (p Probe, err error)
 	return p, nil
 }
 
+// why says what kept all viewers from pictures, if that is known.
+func (c *Crowd) why(got Figures, from Mark) string {
+	whys := slices.Sorted(maps.Keys(c.Since(from)[0].Failures))
+	if got.State != "" {
+		whys = append(whys, strings.TrimSpace(fmt.Sprintf("the stream is %s. %s", got.State, got.Detail)))
+	}
+	if len(whys) == 0 {
+		return ""
+	}
+	return ": " + strings.Join(whys, "; ")
+}
+
 // admitted waits for n viewers to have had a picture, and reports whether they have.
 func (c *Crowd) admitted(ctx context.Context, n int) (bool, error) {
 	from := c.Mark()
 	for late := time.Now().Add(admitLimit); time.Now().Before(late); {
-		if f := c.Since(from)[0]; f.Viewers == n && f.Rungs["none"] == 0 {
+		if f := c.Since(from)[0]; f.Viewers == n && f.Rungs[noRung] == 0 {
 			return true, nil
 		}
 		if err := pause(ctx, 50*time.Millisecond); err != nil {

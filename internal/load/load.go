@@ -9,10 +9,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"sightline/internal/media"
 	"sightline/internal/transport"
 	"sightline/internal/watch"
 )
@@ -295,6 +298,27 @@ type Figures struct {
 	Dropped     uint64            `json:"dropped"`     // pictures the server did not send
 	Undecodable uint64            `json:"undecodable"` // pictures that came without the one they refer to: always 0
 	Failures    map[string]uint64 `json:"failures"`    // attempts and sessions that ended, by why
+	State       media.State       `json:"state"`       // of the stream, as one of them was told last
+	Detail      string            `json:"detail,omitempty"`
+}
+
+// noRung is where a viewer is that has had no picture.
+const noRung = "none"
+
+// Rungs names the rungs that any of the figures has viewers on, the one with most lines first.
+func Rungs(all ...Figures) []string {
+	var names []string
+	for _, f := range all {
+		for name := range f.Rungs {
+			names = append(names, name)
+		}
+	}
+	lines := func(name string) int {
+		n, _ := strconv.Atoi(strings.TrimSuffix(name, "p")) // noRung has none
+		return n
+	}
+	slices.SortFunc(names, func(a, b string) int { return lines(b) - lines(a) })
+	return slices.Compact(names)
 }
 
 // Mark is a moment from which to measure.
@@ -384,7 +408,8 @@ func (g *group) since(before state, wanted int, elapsed time.Duration) Figures {
 			continue
 		}
 		rates = append(rates, float64(frames-before.members[m])/seconds)
-		rung := "none"
+		f.State, f.Detail = m.stats.State, m.stats.Detail
+		rung := noRung
 		if h := m.height.Load(); h > 0 {
 			rung = fmt.Sprintf("%dp", h)
 		}

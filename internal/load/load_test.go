@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -63,6 +64,32 @@ func TestParseTrace(t *testing.T) {
 			t.Errorf("%q is taken for a trace", bad)
 		}
 	}
+}
+
+func TestRungs_TheLargestFirstAndEachOnce(t *testing.T) {
+	got := Rungs(Figures{Rungs: map[string]int{"720p": 3, noRung: 1}}, Figures{Rungs: map[string]int{"368p": 1, "1080p": 2, "720p": 1}})
+	if want := []string{"1080p", "720p", "368p", noRung}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestFindLimit_EndsWhereNobodyGetsAPicture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		c := New(Options{Dial: func(context.Context) (transport.Conn, error) { return nil, errors.New("no room") }})
+		done := make(chan struct{})
+		go func() { c.Run(ctx); close(done) }()
+		began := time.Now()
+		l, err := c.FindLimit(ctx, Search{First: 10, Most: 1000, Hold: time.Second})
+		if err == nil || !strings.Contains(err.Error(), "no room") || l.Viewers != 0 {
+			t.Errorf("got %+v, %v", l, err)
+		}
+		if took := time.Since(began); took > 2*admitLimit { // of the bubble
+			t.Errorf("it took %s", took)
+		}
+		cancel()
+		<-done
+	})
 }
 
 func FuzzParseTrace(f *testing.F) {

@@ -38,7 +38,8 @@ test("bench tells what each kind of viewer got", async () => {
 test("bench prints progress and a report for people", async () => {
   const { code, stdout, stderr } = await bench(["--viewers", "3", "--duration", "5s"]);
   assert.equal(code, 0, stderr);
-  assert.match(stdout, /^plain +3 of +3 .* fps/m);
+  assert.match(stdout, /^ +\d+s plain +3 of +3 .* fps .* \d+p:3$/m);
+  assert.match(stdout, /^ +\d+s server: \d+ % of a processor, \d+ MB/m);
   assert.match(stdout, /^plain: 3 of 3 viewers/m);
 });
 
@@ -49,7 +50,7 @@ test("bench draws what it measured, and tells what the server on this machine us
   const used = JSON.parse(stdout).server;
   assert.ok(used.cpu_percent > 0 && used.memory_mb > 1, JSON.stringify(used));
   const drawn = readFileSync(svg, "utf8");
-  for (const word of ["<svg", ">plain<", ">lossy, p99<", ">pictures a second<"]) assert.ok(drawn.includes(word), `there is no ${word} in the chart`);
+  for (const word of ["<svg", ">plain<", ">lossy<", ">pictures a second<", ">720p<", ">its capture processes<", ">MB<"]) assert.ok(drawn.includes(word), `there is no ${word} in the chart`);
 });
 
 test("bench finds the limit, which is where a bound breaks, or as many as it was to try", async () => {
@@ -67,15 +68,33 @@ test("bench finds the limit, which is where a bound breaks, or as many as it was
   assert.ok(probes.every((p) => p.broke), "a probe held that cannot");
 });
 
+test("bench says that a stream shows nothing, and draws PNGs", async () => {
+  const png = join(server.dataDir, "chart.png");
+  const { code, stdout, stderr } = await bench(["--viewers", "2", "--come-and-go", "1", "--duration", "5s", "--chart", png]);
+  assert.equal(code, 0, stderr + stdout);
+  assert.equal(readFileSync(png).toString("latin1", 1, 4), "PNG");
+  const idle = await Server.start({ config: "streams: {lobby: {publish: true}}\n" });
+  try {
+    const nothing = await run("sightline", ["bench", `${idle.origin}/watch/lobby`, "--ca", idle.ca, "--viewers", "2", "--duration", "5s"], { timeout: 20_000, env: { ...process.env, SIGHTLINE_TOKEN: await idle.token({ stream: "lobby" }) } });
+    assert.equal(nothing.code, 1);
+    assert.match(nothing.stderr, /^sightline: no plain viewer got a picture: the stream is waiting\. Nobody publishes this stream yet\.$/m);
+    assert.doesNotMatch(nothing.stdout, / 0\.0 /, "what was not measured is told as if it were");
+  } finally {
+    await idle.stop();
+  }
+});
+
 for (const [what, args, says, env] of [
   ["a bound without a search", ["--least-fps", "20"], /--least-fps is for --find-limit/],
   ["a search among bad networks", ["--find-limit", "--slow", "2"], /--slow does not go with --find-limit/],
   ["no viewers", ["--viewers", "0"], /--viewers 0: want 1 to/],
   ["more bad ones than there are", ["--viewers", "3", "--slow", "4"], /more than the 3 of --viewers/],
+  ["a chart of another format", ["--chart", "x.gif"], /--chart x\.gif: want a name that ends in \.svg or \.png/],
+  ["a chart in no folder", ["--chart", "/nowhere/x.svg"], /--chart: .*nowhere: no such file/],
   ["no time", ["--duration", "1s"], /--duration 1s/],
   ["a trace for nobody", ["--trace", "x"], /--slow/],
   ["a trace that is not there", ["--slow", "1", "--trace", "/nowhere"], /--trace.*no such file/],
-  ["a token that is none", ["--viewers", "2"], /401/, { SIGHTLINE_TOKEN: "nonsense" }],
+  ["a token that is none", ["--viewers", "2"], /^sightline: refused with 401 Unauthorized: [A-Z][^{}]+\.$/m, { SIGHTLINE_TOKEN: "nonsense" }],
 ]) {
   test(`bench says in one sentence what is wrong with ${what}`, async () => {
     const { code, stderr } = await bench(args, env);

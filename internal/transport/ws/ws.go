@@ -7,11 +7,13 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,12 +107,17 @@ func (noWriteBuffers) Put(any) {}
 // RefusedError is a handshake that the server answered with something else than a WebSocket.
 type RefusedError struct {
 	Status int    // HTTP status code
-	Body   string // the server's sentence, at most 500 bytes
+	Body   string // what the server answered, at most 500 bytes
 }
 
 // Error implements error.
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("refused with %d %s: %s", e.Status, http.StatusText(e.Status), e.Body)
+	sentence := strings.Join(strings.Fields(e.Body), " ")
+	var answer struct{ Error struct{ Message string } }
+	if json.Unmarshal([]byte(e.Body), &answer) == nil && answer.Error.Message != "" {
+		sentence = answer.Error.Message
+	}
+	return fmt.Sprintf("refused with %d %s: %s", e.Status, http.StatusText(e.Status), sentence)
 }
 
 // Dial opens a connection to url (wss only) with subprotocols offered in order and header added to the request. A server that answers

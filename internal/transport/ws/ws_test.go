@@ -87,6 +87,17 @@ func TestDial_RefusedTellsStatusAndSentence(t *testing.T) {
 	}
 }
 
+func TestRefusedError_IsASentence(t *testing.T) {
+	for body, want := range map[string]string{
+		"not for\n you\n": "refused with 403 Forbidden: not for you",
+		`{"error":{"code":"not-allowed","message":"You may not."}}`: "refused with 403 Forbidden: You may not.",
+	} {
+		if got := (&ws.RefusedError{Status: http.StatusForbidden, Body: body}).Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestWriteFramed_SharedBytesArriveAsMessages(t *testing.T) {
 	s, conns := server(t, ws.Options{ReadLimit: transporttest.Limit})
 	client, err := dial(t, s, "/")
