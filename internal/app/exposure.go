@@ -41,7 +41,7 @@ func exposureOf(cfg config.Config, people []accounts.Account, keys []auth.Key) e
 	add := func(format string, args ...any) { e[fmt.Sprintf(format, args...)] = 1 }
 	for _, p := range people {
 		if p.Role == accounts.Admin && !p.Disabled {
-			add("administrator %s of %s", p.Name, p.Streams)
+			add("administrator %s of %s", p.Name, strings.Trim(fmt.Sprint(p.Streams), "[]"))
 		}
 	}
 	for _, k := range keys {

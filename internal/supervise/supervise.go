@@ -40,7 +40,7 @@ type GaveUpError struct {
 	Err error
 }
 
-func (e *GaveUpError) Error() string { return e.Words + ": " + e.Err.Error() }
+func (e *GaveUpError) Error() string { return e.Words }
 
 func (e *GaveUpError) Unwrap() error { return e.Err }
 

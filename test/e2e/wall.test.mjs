@@ -366,7 +366,7 @@ describe("a first start, chromium", () => {
     await player.state("live", 30_000);
     await player.nextPicture("the test pattern", (p) => p.strip?.tag === 0);
     assert.equal((await page.$$(".welcome li")).length, 3);
-    assert.equal(await page.$eval(".welcome a", (a) => a.pathname), "/admin");
+    assert.equal(await page.$eval(".welcome a", (a) => a.pathname), "/admin/cameras");
     await page.$$eval(".welcome button", (all) => all[1].click());
     const link = await eventually("a link", () => page.$eval(".made input", (i) => i.value));
     const elsewhere = await visit(server, browser, link);

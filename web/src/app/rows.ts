@@ -51,6 +51,8 @@ export interface Column<T> {
   readonly title?: (item: T) => string;
   /** A word by which the style tells cells apart. */
   readonly tone?: (item: T) => string;
+  /** It is long: it breaks into lines, and on a narrow screen has the whole width. */
+  readonly long?: true;
 }
 
 /** A table of rows, with buttons at the end of each. On a narrow screen each cell stands under its column's name. */
@@ -67,7 +69,7 @@ export class Table<T> {
     this.element.setAttribute("aria-label", name);
     this.#rows = new Rows(body, key, (item) => {
       const cells = columns.map((c) => {
-        const cell = as("cell", el("td", ""));
+        const cell = as("cell", el("td", c.long ? "long" : ""));
         cell.dataset["name"] = c.name;
         return cell;
       });

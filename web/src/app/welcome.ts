@@ -39,7 +39,7 @@ export function welcome(navigation: Navigation, publish: () => void): HTMLElemen
     el(
       "ol",
       "",
-      step(t.welcome.add, t.welcome.addText, link(navigation, "primary", t.welcome.addDo, "/admin")),
+      step(t.welcome.add, t.welcome.addText, link(navigation, "primary", t.welcome.addDo, "/admin/cameras")),
       step(t.welcome.own, t.welcome.ownText, button("plain", publish, t.welcome.ownDo)),
       step(t.welcome.phone, t.welcome.phoneText, button("plain", () => void makeLink(), t.welcome.phoneDo), made),
     ),

@@ -27,7 +27,7 @@ export class Cameras implements Part {
       words.configured,
       [
         { name: words.stream, text: (c) => c.id },
-        { name: words.source, text: (c) => (c.publish ? words.fromElsewhere : c.source), title: (c) => c.source },
+        { name: words.source, text: (c) => (c.publish ? words.fromElsewhere : c.source), long: true },
         { name: words.from, text: (c) => words.origins[c.origin] ?? c.origin },
       ],
       (c) => `${c.id} ${c.origin}`,

@@ -17,8 +17,8 @@ export class Configuration implements Part {
   constructor(desk: Desk) {
     const value = (s: Setting): string => s.value || words.nothing;
     const name = { name: words.setting, text: (s: Setting) => s.name };
-    this.#said = new Table<Setting>(words.said, [name, { name: words.value, text: value }, { name: words.from, text: saidWhere }], (s) => s.name);
-    this.#defaults = new Table<Setting>(words.defaults, [name, { name: words.value, text: value }], (s) => s.name);
+    this.#said = new Table<Setting>(words.said, [name, { name: words.value, text: value, long: true }, { name: words.from, text: saidWhere, long: true }], (s) => s.name);
+    this.#defaults = new Table<Setting>(words.defaults, [name, { name: words.value, text: value, long: true }], (s) => s.name);
     this.#changes = new Table<ConfigChange>(
       words.changes,
       [

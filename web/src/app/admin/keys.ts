@@ -19,7 +19,7 @@ export class Keys implements Part {
     this.#keys = new Table<Key>(
       words.keys,
       [
-        { name: words.key, text: (k) => k.id, title: (k) => k.id },
+        { name: words.key, text: (k) => k.id, long: true },
         { name: words.state, text: (k) => (k.retired === undefined ? words.signs : words.retired), tone: (k) => (k.retired === undefined ? "good" : "") },
         { name: words.made, text: (k) => day(k.made) },
         { name: words.retiredSince, text: (k) => day(k.retired) },

@@ -65,9 +65,9 @@ export class Now implements Part {
         {
           name: words.state,
           text: (s) => s.report.state,
-          title: (s) => causeWords(language, s.report.cause, s.report.detail),
           tone: (s) => (s.report.state === "live" ? "good" : trouble(s.report) ? "warn" : ""),
         },
+        { name: words.why, text: (s) => (trouble(s.report) ? causeWords(language, s.report.cause, s.report.detail) : ""), long: true },
         { name: words.source, text: (s) => s.report.source },
         { name: words.since, text: (s) => duration(s.report.seconds) },
         { name: words.watching, text: (s) => String(s.report.viewers) },
@@ -75,7 +75,7 @@ export class Now implements Part {
         { name: words.latency, text: (s) => percentiles(s.p50, s.p95), title: () => words.latencyOf },
         {
           name: words.restarts,
-          text: (s) => (s.report.restarts === undefined ? "" : `${s.report.restarts.count} · ${words.restartedAt(timeWords(s.report.restarts.last), s.report.restarts.why)}`),
+          text: (s) => restartWords(s.report),
           title: (s) => s.report.restarts?.why ?? "",
           tone: () => "warn",
         },
@@ -231,6 +231,13 @@ export class Now implements Part {
 
 /** Whether a stream needs somebody: it has no pictures though they are wanted, or nobody knows. */
 const trouble = (s: StreamReport): boolean => s.state !== "live" && s.state !== "idle";
+
+/** How often a stream's process was started again, when last, and the reason where it is not said already. */
+function restartWords({ restarts, detail }: StreamReport): string {
+  if (restarts === undefined) return "";
+  const last = timeWords(restarts.last);
+  return `${restarts.count} · ${detail.includes(restarts.why) ? last : words.restartedAt(last, restarts.why)}`;
+}
 
 /** The rendition that a viewer gets, and what keeps it from more. */
 function rungWords(s: Session): string {
