@@ -33,7 +33,7 @@ type Line struct {
 	Fit    []Point // the line that is drawn instead; Points are dots
 }
 
-// Chart is lines over one pair of axes. Y begins at 0 unless something is below it.
+// Chart is lines over one pair of axes. X and Y begin at 0 unless something is below it.
 type Chart struct {
 	Title  string
 	X, Y   string // what the axes say, with the unit
@@ -173,6 +173,11 @@ func (c Chart) plot() (*plot.Plot, plot.Legend, error) {
 			lines = parts(l.Fit, c.LogX)
 		}
 		var thumbs []plot.Thumbnailer
+		for _, part := range slices.Concat(dots, lines) {
+			for _, xy := range part {
+				most = max(most, xy.Y)
+			}
+		}
 		for _, part := range lines {
 			line := &plotter.Line{XYs: part, LineStyle: draw.LineStyle{Color: hue, Width: 1.6}}
 			if l.Steps {
@@ -186,9 +191,6 @@ func (c Chart) plot() (*plot.Plot, plot.Legend, error) {
 		}
 		for i, part := range dots {
 			drawn = true
-			for _, xy := range part {
-				most = max(most, xy.Y)
-			}
 			if l.Marks || l.Fit != nil {
 				marks := &plotter.Scatter{XYs: part, GlyphStyle: draw.GlyphStyle{Color: hue, Radius: 2.4, Shape: draw.CircleGlyph{}}}
 				p.Add(marks)
@@ -205,6 +207,9 @@ func (c Chart) plot() (*plot.Plot, plot.Legend, error) {
 		return nil, legend, ErrEmpty
 	}
 	p.Y.Min = min(p.Y.Min, 0)
+	if !c.LogX {
+		p.X.Min = min(p.X.Min, 0)
+	}
 	if c.YMin != 0 {
 		p.Y.Min = c.YMin
 	}

@@ -52,6 +52,7 @@ func chapters() []chapter {
 type lab struct {
 	quick bool
 	seed  uint64
+	plots string // the folder of the report's plots
 }
 
 // record is one chapter as it is kept.
@@ -85,7 +86,7 @@ func main() {
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *dir, strings.Split(*only, ","), &lab{quick: *quick, seed: *seed})
+	err := run(ctx, *dir, strings.Split(*only, ","), &lab{quick: *quick, seed: *seed, plots: filepath.Join(*dir, "plots")})
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "eval:", err)
@@ -101,7 +102,7 @@ func run(ctx context.Context, dir string, only []string, l *lab) error {
 		}
 	}
 	data := filepath.Join(dir, "data")
-	if err := os.MkdirAll(data, 0o755); err != nil {
+	if err := errors.Join(os.MkdirAll(data, 0o755), os.MkdirAll(l.plots, 0o755)); err != nil {
 		return err
 	}
 	machine, versions := machine(), versions(ctx)
@@ -194,7 +195,7 @@ func machine() map[string]string {
 	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
 		var kb int
 		if _, err := fmt.Sscanf(string(b), "MemTotal: %d kB", &kb); err == nil {
-			m["memory"] = fmt.Sprintf("%.1f GB", float64(kb)/1e6)
+			m["memory"] = fmt.Sprintf("%.1f GiB", float64(kb)/(1<<20))
 		}
 	}
 	return m

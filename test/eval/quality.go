@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"sightline/internal/chart"
+	"sightline/test/figures"
 )
 
 // qualityFound is what test/bench/capture found of coding, and of what viewers behind slow networks got.
@@ -76,23 +77,18 @@ func measureQuality(ctx context.Context, l *lab) (_ any, err error) {
 	if l.quick {
 		networks = networks[:1]
 	}
-	var cases networksFound
+	var cases figures.Networks
 	if err := last(ctx, &cases, nil, "go", "run", "./test/networks", "-only", strings.Join(networks, ","), "-video", dir); err != nil {
 		return found, err
 	}
 	for _, c := range cases.Cases {
-		r := receivedFound{Network: strings.TrimPrefix(c.Name, "steady "), FPS: c.number("fps"), Kbps: c.number("kbps"), P95: c.number("p95_ms")}
-		if err := last(ctx, &r, nil, tool, "-received", filepath.Join(dir, videoName(c.Name))); err != nil {
+		r := receivedFound{Network: strings.TrimPrefix(c.Name, "steady "), FPS: c.Figures["fps"], Kbps: c.Figures["kbps"], P95: c.Figures["p95_ms"]}
+		if err := last(ctx, &r, nil, tool, "-received", filepath.Join(dir, figures.FileName(c.Name)+".h264")); err != nil {
 			return found, fmt.Errorf("%s: %w", c.Name, err)
 		}
 		found.Received = append(found.Received, r)
 	}
 	return found, nil
-}
-
-// videoName is the file that test/networks puts what a viewer got into.
-func videoName(name string) string {
-	return strings.NewReplacer(" ", "-", "/", "-").Replace(strings.ToLower(name)) + ".h264"
 }
 
 // codingName is how a picture was coded.
@@ -111,8 +107,8 @@ func tellQuality(raw json.RawMessage) (*section, error) {
 	s := &section{Intro: "Each picture that comes out of a decoder, as a viewer's does, is compared with the very pixels that went into the encoder. PSNR is 10 log10(255² / MSE) in dB, of the mean squared error of luma over all pictures. " +
 		"SSIM is the structural similarity index of Wang, Bovik, Sheikh and Simoncelli (2004), 1 for the same picture, as the mean over windows of 8 × 8 samples of luma, every 4 samples both ways, and over all pictures.\n\n" +
 		"The clip is the street that comes with the program (768 × 576, 10 pictures a second), the pattern is the moving test picture (1280 × 720, 30), and the noise has a random value in each sample: no code can make noise small, " +
-		"which is the limit that information theory sets; it is here to show what the encoder does when asked for what cannot be. Rates are those that came out, not those asked for."}
-	var order []string // of the ways of coding
+		"which is the limit that information theory sets; it is here to show what the encoder does when asked for what cannot be. Rates are those that came out, with those asked for beside them in the table. MJPEG codes each picture by itself and has a worst quality, below which it does not go: what is asked for below that rate gets that rate."}
+	order := []string{codingName(coded{Preset: defaultPreset}), codingName(coded{Codec: "jpeg"})} // of the ways of coding, those that are used most first
 	for _, p := range f.Points {
 		if way := codingName(p); !slices.Contains(order, way) {
 			order = append(order, way)
@@ -159,14 +155,14 @@ func tellQuality(raw json.RawMessage) (*section, error) {
 			})
 		}
 	}
-	t := &table{Head: []string{"what", "coding", "kbit/s", "PSNR", "SSIM", "encoder, median"}}
+	t := &table{Head: []string{"what", "coding", "kbit/s asked for", "kbit/s", "PSNR", "SSIM", "encoder, median"}}
 	// MJPEG behind H.264, each by its rates, as they came.
 	points := slices.SortedStableFunc(slices.Values(f.Points), func(a, b coded) int {
 		return cmp.Or(cmp.Compare(a.Content, b.Content), cmp.Compare(a.Codec, b.Codec))
 	})
 	for _, p := range points {
 		if p.Codec == "jpeg" || p.Preset == defaultPreset {
-			t.Rows = append(t.Rows, []string{p.Content, codingName(p), fmt.Sprintf("%.0f", p.Bps/1000), fmt.Sprintf("%.1f dB", p.PSNR), fmt.Sprintf("%.4f", p.SSIM), ms(p.EncodeMS)})
+			t.Rows = append(t.Rows, []string{p.Content, codingName(p), fmt.Sprintf("%d", p.AskedBps/1000), fmt.Sprintf("%.0f", p.Bps/1000), fmt.Sprintf("%.1f dB", p.PSNR), fmt.Sprintf("%.4f", p.SSIM), ms(p.EncodeMS)})
 		}
 	}
 	s.Blocks = append(s.Blocks, text("With the preset that is used unless another is asked for:"), block{Table: t})
@@ -181,6 +177,9 @@ func tellQuality(raw json.RawMessage) (*section, error) {
 			sizes = append(sizes, fmt.Sprintf("%s (%.0f %%)", lines, 100*float64(n)/float64(r.Pictures)))
 		}
 		slices.Sort(sizes)
+		s.Rows = append(s.Rows, verdict{
+			What: "PSNR and SSIM of what came over " + r.Network + ", enlarged", Got: fmt.Sprintf("%.1f dB, %.3f", r.PSNR, r.SSIM), Limit: "the link: what was claimed was on one machine",
+		})
 		got.Rows = append(got.Rows, []string{
 			r.Network, fmt.Sprintf("%.1f", r.FPS), fmt.Sprintf("%.0f", r.Kbps), strings.Join(sizes, ", "), fmt.Sprintf("%.1f dB", r.PSNR), fmt.Sprintf("%.3f", r.SSIM), fmt.Sprintf("%.3f", r.SSIMLeast5), ms(r.P95),
 		})

@@ -27,14 +27,18 @@ type section struct {
 	Blocks []block
 }
 
-// verdict is one figure beside what it is held to.
+// verdict is one figure beside what it is held to: a claim, or a bound of this project's own. Without either it is told and judged by nothing.
 type verdict struct {
-	What  string
-	Got   string
-	Claim string // that was published of the system this one grew from, or empty
-	Limit string // what physics or the machine sets
-	Holds bool   // the claim; without one: what the figure is held to here
+	What   string
+	Got    string
+	Claim  string // that was published of the system this one grew from, or empty
+	HeldTo string // where nothing was claimed, or empty
+	Limit  string // what physics or the machine sets
+	Holds  bool
 }
+
+// Judged tells whether there is anything to hold.
+func (v verdict) Judged() bool { return v.Claim != "" || v.HeldTo != "" }
 
 // block is a text, a table or a plot.
 type block struct {
@@ -85,8 +89,8 @@ func (t told) When() string {
 	if t.Record.Quick {
 		how = ", the quick way"
 	}
-	return fmt.Sprintf("Measured %s in %s%s, at commit %s, load before it %s.", t.Record.Began.Format("2006-01-02 15:04 UTC"),
-		time.Duration(t.Record.Seconds*float64(time.Second)), how, t.Record.Versions["commit"], t.Record.Load)
+	return fmt.Sprintf("Measured %s in %s%s, at commit %s, load before it %s. This chapter alone: `go run ./test/eval -only %s`.", t.Record.Began.Format("2006-01-02 15:04 UTC"),
+		time.Duration(t.Record.Seconds*float64(time.Second)), how, t.Record.Versions["commit"], t.Record.Load, t.Name)
 }
 
 type page struct {
@@ -105,7 +109,7 @@ var pageText string
 // report writes the report from all chapters that were measured, and gives the names of those that failed.
 func report(dir string, all []chapter) ([]string, error) {
 	plots := filepath.Join(dir, "plots")
-	if err := os.MkdirAll(plots, 0o755); err != nil {
+	if err := forget(plots); err != nil {
 		return nil, err
 	}
 	var p page
@@ -136,7 +140,10 @@ func report(dir string, all []chapter) ([]string, error) {
 			p.Failed = append(p.Failed, c.name)
 		}
 		for _, v := range t.Section.Rows {
-			if p.Claims++; v.Holds {
+			if v.Judged() {
+				p.Claims++
+			}
+			if v.Holds {
 				p.Holds++
 			}
 		}
@@ -160,6 +167,15 @@ func report(dir string, all []chapter) ([]string, error) {
 		return nil, err
 	}
 	return p.Failed, errors.Join(os.WriteFile(filepath.Join(dir, "report.html"), html.Bytes(), 0o644), os.WriteFile(filepath.Join(dir, "report.md"), p.markdown(), 0o644))
+}
+
+// forget takes away what was drawn before: a plot that is drawn no more would stay for ever.
+func forget(dir string) error {
+	old, err := filepath.Glob(filepath.Join(dir, "*.svg"))
+	for _, file := range old {
+		err = errors.Join(err, os.Remove(file))
+	}
+	return err
 }
 
 // draw draws a section's plots into files, and keeps them for the page.
@@ -198,7 +214,9 @@ func prose(s string) template.HTML {
 	return template.HTML(b.String()) // escaped above
 }
 
-const about = `Sightline shows cameras live in a browser. It grew from a system that was published with four claims: latency under 200 ms; 25 to 30 pictures a second with up to ten viewers; pictures with a PSNR above 30 dB and an SSIM above 0.95; all unauthorised attempts blocked. This report answers each with measurements that anyone can repeat with one command, ` + "`make eval`" + `, on one machine: server, cameras and viewers share its processors. Beside each figure stands what was claimed, and the limit that physics or the machine sets, which no program can pass.`
+const about = `Sightline shows cameras live in a browser. It grew from a system that was published with four claims: latency under 200 ms; 25 to 30 pictures a second with up to ten viewers; pictures with a PSNR above 30 dB and an SSIM above 0.95; all unauthorised attempts blocked. This report answers each with measurements that anyone can repeat with one command, ` + "`make eval`" + `, on one machine: server, cameras and viewers share its processors. Beside each figure stands what was claimed, or what this project holds it to where nothing was claimed, and the limit that physics or the machine sets, which no program can pass.
+
+p50, p95 and p99 are the values that 50, 95 and 99 of 100 are no larger than; p50 is the median. Load is the mean number of programs that wanted a processor in the minute before a chapter began; what the chapter before left running down is in it.`
 
 // About is what the report is about.
 func (page) About() string { return about }
@@ -212,10 +230,10 @@ func (p page) markdown() []byte {
 	}
 	line("%d of %d figures hold. The same as a page with its plots: [report.html](report.html). What it is made of: [data](data).\n", p.Holds, p.Claims)
 	if p.Claims > 0 {
-		line("| figure | measured | claimed | limit | |\n|---|---|---|---|---|")
+		line("| figure | measured | claimed | held to | limit | |\n|---|---|---|---|---|---|")
 		for _, c := range p.Chapters {
 			for _, v := range c.Section.Rows {
-				line("| %s | **%s** | %s | %s | %s |", v.What, v.Got, v.Claim, v.Limit, v.Mark())
+				line("| %s | **%s** | %s | %s | %s | %s |", v.What, v.Got, v.Claim, v.HeldTo, v.Limit, v.Mark())
 			}
 		}
 		line("")
@@ -261,7 +279,10 @@ func (p page) markdown() []byte {
 
 // Mark says in a word whether it holds.
 func (v verdict) Mark() string {
-	if v.Holds {
+	switch {
+	case !v.Judged():
+		return "told"
+	case v.Holds:
 		return "holds"
 	}
 	return "DOES NOT HOLD"

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sightline/internal/watch"
+	"sightline/test/figures"
 )
 
 // run is what a viewer saw, with times since the case began.
@@ -139,6 +140,19 @@ func (f figure) pass() bool {
 		return f.value >= f.limit
 	}
 	return f.value >= 0 && f.value <= f.limit
+}
+
+// into puts it into a row, with its limit, which the row keeps if it did so far.
+func (f figure) into(row *figures.NetworkCase) {
+	row.Figures[f.name] = f.value
+	row.Pass = row.Pass && f.pass()
+	switch {
+	case f.free:
+	case f.least:
+		row.Least[f.name] = f.limit
+	default:
+		row.Most[f.name] = f.limit
+	}
 }
 
 func most(name string, value, limit float64) figure {
@@ -471,7 +485,7 @@ func middle(values []float64) float64 { return slices.Sorted(slices.Values(value
 
 // all runs the cases and prints the table, and the figures as JSON behind it.
 func (b *bench) all(ctx context.Context, only string, quick bool) (undecodable int, err error) {
-	var cases []map[string]any
+	var cases []figures.NetworkCase
 	tags, stop := "", func() error { return nil }
 	defer func() { err = errors.Join(err, stop()) }()
 	for i, s := range chosen(only, quick) {
@@ -493,34 +507,31 @@ func (b *bench) all(ctx context.Context, only string, quick bool) (undecodable i
 			stop = server.stop
 		}
 		b.name, b.told = s.name, nil
-		figures, bad, err := s.run(ctx, b)
+		got, bad, err := s.run(ctx, b)
 		if err != nil {
 			return undecodable, fmt.Errorf("%s: %w", s.name, err)
 		}
 		undecodable += bad
-		figures = append(figures, report("load", load()))
-		row := map[string]any{"name": s.name}
-		held := bad == 0
+		got = append(got, report("load", load()))
+		row := figures.NetworkCase{Name: s.name, Pass: bad == 0, Figures: map[string]float64{}, Most: map[string]float64{}, Least: map[string]float64{}}
 		line := fmt.Sprintf("%-48s", s.name)
-		for _, f := range figures {
-			row[f.name] = f.value
-			held = held && f.pass()
+		for _, f := range got {
+			f.into(&row)
 			line += fmt.Sprintf("  %s %.0f%s", f.name, f.value, f.bound())
 		}
-		row["pass"] = held
-		if b.series && b.told != nil {
-			row["series"] = b.told
+		if b.series {
+			row.Series = b.told
 		}
 		cases = append(cases, row)
 		verdict := "holds "
-		if !held {
+		if !row.Pass {
 			verdict = "BROKEN"
 		}
 		if _, err := fmt.Fprintln(b.out, verdict, line); err != nil {
 			return undecodable, err
 		}
 	}
-	return undecodable, json.NewEncoder(b.out).Encode(map[string]any{"cases": cases, "undecodable": undecodable})
+	return undecodable, json.NewEncoder(b.out).Encode(figures.Networks{Cases: cases, Undecodable: undecodable})
 }
 
 // load is how many programs wanted a processor over the last minute: beside more than there are processors, ages tell of the

@@ -5,7 +5,7 @@
 //
 // Times are from capture to the last byte at the headless viewer, which decodes and paints nothing; of Chromium they are
 // from capture to when the page shows it, by the time in the picture itself. The last line is JSON: cases, each with its
-// figures and whether they hold, and undecodable, the pictures that arrived without their reference. Those make the exit
+// figures, their limits (most, least) and whether they hold, and undecodable, the pictures that arrived without their reference. Those make the exit
 // code 2; figures depend on the machine and do not.
 package main
 
@@ -244,7 +244,7 @@ func play(ctx context.Context, start time.Time, steps []step) error {
 // one watches from the slow viewer's place while steps are played. The pictures' times count from its start.
 func (b *bench) one(ctx context.Context, at door, d time.Duration, steps []step, more ...string) (run, error) {
 	if b.video != "" {
-		more = append(more, "--out", filepath.Join(b.video, fileName(b.name)+".h264"))
+		more = append(more, "--out", filepath.Join(b.video, figures.FileName(b.name)+".h264"))
 	}
 	var s seen
 	var link []sample

@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"os/exec"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
+	"sightline/internal/watch"
 	"sightline/test/figures"
 )
 
@@ -72,6 +73,8 @@ func (r run) over(link []sample) *figures.Series {
 		return nil
 	}
 	s := &figures.Series{Step: seriesStep.Seconds()}
+	// A browser's pictures are seen, and their bytes are not.
+	sized := slices.ContainsFunc(r.pictures, func(p watch.Picture) bool { return p.Bytes > 0 })
 	next := 0
 	for t := time.Duration(0); t < r.at[len(r.at)-1]; t += seriesStep {
 		part := r.between(t, t+seriesStep)
@@ -79,7 +82,11 @@ func (r run) over(link []sample) *figures.Series {
 		for _, p := range part.pictures {
 			lines = float64(p.Height)
 		}
-		s.Kbps, s.FPS = append(s.Kbps, part.kbps(t, t+seriesStep)), append(s.FPS, part.fps(t, t+seriesStep))
+		kbps := -1.0
+		if sized {
+			kbps = part.kbps(t, t+seriesStep)
+		}
+		s.Kbps, s.FPS = append(s.Kbps, kbps), append(s.FPS, part.fps(t, t+seriesStep))
 		s.AgeMedian, s.AgeMost, s.Lines = append(s.AgeMedian, part.age(0.5)), append(s.AgeMost, part.age(1)), append(s.Lines, lines)
 		for next+1 < len(link) && link[next+1].at <= t+seriesStep {
 			next++
@@ -89,14 +96,4 @@ func (r run) over(link []sample) *figures.Series {
 		}
 	}
 	return s
-}
-
-// fileName is a case's name as that of a file.
-func fileName(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(name))
 }
