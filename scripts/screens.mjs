@@ -3,12 +3,13 @@
 // does not come about, on a machine at its limit, it says so in the end, and docs/screens stays as it was.
 
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { launch } from "../test/e2e/lib/browser.mjs";
+import { aDay } from "../test/e2e/lib/history.mjs";
 import { Player } from "../test/e2e/lib/page.mjs";
-import { visit } from "../test/e2e/lib/people.mjs";
+import { addUser, logIn, visit } from "../test/e2e/lib/people.mjs";
 import { repository, scratch, Server } from "../test/e2e/lib/server.mjs";
 import { eventually } from "../test/e2e/lib/wait.mjs";
 
@@ -47,11 +48,24 @@ const config = `streams:
   test: {source: "test:?size=1280x720&fps=15"}
 ${Object.keys(cameras).map((name) => `  ${name}: {source: "file:${file(name)}", renditions: [{name: source, codec: source}]}\n`).join("")}`;
 
-const [server, empty] = await Promise.all([Server.start({ config }), Server.start({ demo: false })]);
+/** A house with a day behind it, a camera that is not there, one that is written wrong, and people. */
+const house = `streams:
+  gate: {source: "file:${file("gate")}"}
+  house/door: {source: "file:${file("house/door")}"}
+  house/lab: {source: "rtsp://viewer:secret@192.0.2.31/stream1#transport=usp"}
+  lawn: {source: "v4l2:/dev/video9"}
+  yard: {publish: true}
+`;
+const dataDir = join(room.dir, "house");
+mkdirSync(dataDir, { mode: 0o700 });
+writeFileSync(join(dataDir, "history.log"), aDay("gate", "house/door"), { mode: 0o600 });
+
+const [server, empty, kept] = await Promise.all([Server.start({ config }), Server.start({ demo: false }), Server.start({ config: house, dataDir })]);
 const browser = await launch("chromium", {
-  authorities: [server.ca, empty.ca],
+  authorities: [server.ca, empty.ca, kept.ca],
   flags: ["--use-fake-device-for-media-stream=fps=30", "--use-fake-ui-for-media-stream", "--hide-scrollbars"],
 });
+const theirs = await launch("chromium", { authorities: [kept.ca] }); // of whoever watches: a page that is not in front paints nothing
 
 /** Takes a page at all sizes, or at those that are named. */
 async function take(page, name, at = Object.keys(sizes)) {
@@ -83,6 +97,26 @@ async function moving(page) {
     before ??= now;
     return now.every((p) => p.painted >= (before.find((b) => b.name === p.name)?.painted ?? p.painted) + 5);
   }, 30_000);
+}
+
+/** The administrator's page, part by part, while somebody watches. */
+async function administration() {
+  for (const [name, role] of [["alice", "admin"], ["bertha", "operator"], ["night.desk", "viewer"]]) addUser(kept, name, role);
+  const viewer = await visit(kept, theirs, "/watch/gate");
+  await logIn(viewer, "night.desk");
+  await new Player(viewer).state("live", 60_000);
+  const page = await visit(kept, browser, "/admin");
+  await logIn(page, "alice");
+  await page.waitForSelector(".board:not([hidden])");
+  for (const part of ["now", "history", "cameras", "people", "keys", "configuration", "record"]) {
+    await page.goto(`${kept.origin}/admin${part === "now" ? "" : `/${part}`}`);
+    await page.waitForSelector(".board:not([hidden])");
+    if (part === "history") {
+      await page.waitForSelector('.tools option[value="gate"]');
+      await page.select(".tools select", "gate");
+    }
+    await take(page, `admin-${part}`, ["phone", "laptop"]);
+  }
 }
 
 const settled = (page, streams) => Promise.all(streams.map((s) => eventually(`pictures of ${s}`, async () => (await new Player(page, s).stats())?.painted_total > 30, 60_000)));
@@ -118,15 +152,16 @@ try {
   for (const [name, path, ready] of [
     ["watch", "/watch/gate", () => eventually("pictures", async () => (await new Player(page).stats())?.painted_total > 90, 60_000)],
     ["publish", "/publish/phone", () => eventually("a preview", () => page.$eval("video", (v) => v.videoWidth > 0))],
-    ["admin", "/admin", () => page.waitForSelector("main.admin section", { visible: true })],
   ]) {
     await page.goto(server.origin + path);
     await ready();
     await take(page, name);
   }
+  await page.close();
+  await administration();
 } finally {
-  await browser.close();
-  await Promise.all([server.stop(), empty.stop()]);
+  await Promise.all([browser.close(), theirs.close()]);
+  await Promise.all([server.stop(), empty.stop(), kept.stop()]);
 }
 const total = readdirSync(taken).reduce((sum, name) => sum + statSync(join(taken, name)).size, 0);
 console.log(`${total} bytes in all`);

@@ -6,47 +6,15 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { violations } from "./lib/axe.mjs";
 import { engines, launch } from "./lib/browser.mjs";
+import { aDay, minutes } from "./lib/history.mjs";
 import { addUser, logIn, texts, textOf, visit } from "./lib/people.mjs";
 import { Running, scratch, Server } from "./lib/server.mjs";
 import { eventually } from "./lib/wait.mjs";
 
-const minutes = () => Math.floor(Date.now() / 60_000);
-
-/** CRC-32C, as the file has it. */
-function crc32c(bytes) {
-  let crc = ~0;
-  for (const b of bytes) {
-    crc ^= b;
-    for (let i = 0; i < 8; i++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
-  }
-  return (~crc >>> 0).toString(16).padStart(8, "0");
-}
-
-/** A day as a server keeps it, with two hours in which it was off. */
-function yesterday() {
-  const now = minutes();
-  let text = "";
-  for (let at = now - 700; at < now - 1; at++) {
-    if (at > now - 400 && at < now - 280) continue;
-    const day = Math.sin((at - now) / 140) + 1;
-    const v = Math.round(day * 4);
-    const body = JSON.stringify({
-      at,
-      server: { v: v + 1, b: v * 2.4e6, r: at % 97 === 0 ? 12 : 0, m: Math.round(6e7 + day * 2e7) },
-      streams: {
-        test: v === 0 ? {} : { v, f: 29.97, b: 2.3e6 + (at % 13) * 2e4, p: 21 + day * 3 + (at % 7), q: 30 + day * 9 + (at % 11), d: at % 40 === 0 ? 6 : 0, n: 41 + (at % 5) / 10, s: 0.982 },
-        "gate/door": {},
-      },
-    });
-    text += `${crc32c(Buffer.from(body))} ${body}\n`;
-  }
-  return text;
-}
-
 let server, kept;
 before(async () => {
   kept = scratch();
-  writeFileSync(join(kept.dir, "history.log"), yesterday(), { mode: 0o600 });
+  writeFileSync(join(kept.dir, "history.log"), aDay("test", "gate/door"), { mode: 0o600 });
   server = await Server.start({ dataDir: kept.dir, config: `streams: {test: {source: "test:?size=320x180&fps=10"}}\n` });
   addUser(server, "root", "admin");
 });
