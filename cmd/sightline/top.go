@@ -32,8 +32,10 @@ func newTopCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top [URL]",
 		Short: "Show live in the terminal what a server does",
-		Long: `Show live in the terminal what a server does: its streams, the most watched first, with what comes of them and how their
-viewers fare. It reads the server's figures for Prometheus, which the configuration opens with metrics: {listen: ":9464"}.
+		Long: `Show live in the terminal what a server does: its streams, those that are away first and then
+the most watched, with what comes of them and how their viewers fare. It reads
+the server's figures for Prometheus, which the configuration opens with
+metrics: {listen: ":9464"}. The keys q and Ctrl-C end it.
 
 When standard output is no terminal, it is printed once.`,
 		Example: `  sightline top
@@ -65,21 +67,28 @@ When standard output is no terminal, it is printed once.`,
 // What a terminal is told: another screen without a cursor and back, and to begin again at its upper left.
 const (
 	enterScreen, leaveScreen = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
-	home, restOfLine, rest   = "\x1b[H", "\x1b[K", "\x1b[J"
+	home, newLine, rest      = "\x1b[H", "\x1b[K\r\n", "\x1b[J" // the keyboard's mode leaves it to us to go back to the left
 )
 
 func runTop(cmd *cobra.Command, url string, interval time.Duration, asJSON, live bool) error {
 	ctx := cmd.Context()
 	before, err := readFigures(ctx, url)
+	if errors.Is(err, errNobody) {
+		return fmt.Errorf("no figures at %s: %w; open them with metrics: {listen: \":9464\"} in the server's configuration", url, err)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("no figures at %s: %w", url, err)
 	}
 	if live {
-		if err := printf(cmd, enterScreen); err != nil {
+		var quiet func()
+		ctx, quiet = keys(ctx)
+		defer quiet()
+		if err := printf(cmd, "%s%sfirst figures in %s", enterScreen, home, interval); err != nil {
 			return err
 		}
 		defer func() { _ = printf(cmd, leaveScreen) }()
 	}
+	last := time.Now()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
@@ -99,13 +108,13 @@ func runTop(cmd *cobra.Command, url string, interval time.Duration, asJSON, live
 			}
 			return err
 		case err != nil: // it may come back
-			if err := printf(cmd, "%s%s%s%s", home, err, restOfLine, rest); err != nil {
+			if err := printf(cmd, "%sno figures since %s: %s%s", home, last.Format(time.TimeOnly), err, rest); err != nil {
 				return err
 			}
 			continue
 		}
 		view := top.Between(before, now)
-		before = now
+		before, last = now, time.Now()
 		switch {
 		case asJSON:
 			return json.NewEncoder(cmd.OutOrStdout()).Encode(view)
@@ -115,6 +124,33 @@ func runTop(cmd *cobra.Command, url string, interval time.Duration, asJSON, live
 		if err := paint(cmd, view); err != nil {
 			return err
 		}
+	}
+}
+
+// keys gives a context that ends when q or Ctrl-C is pressed, and what gives the keyboard back. Without a keyboard there is ctx alone. The
+// goroutine that reads ends with the program: a read of a terminal cannot be called back.
+func keys(ctx context.Context) (context.Context, func()) {
+	board := int(os.Stdin.Fd())
+	before, err := term.MakeRaw(board)
+	if err != nil {
+		return ctx, func() {}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		key := make([]byte, 1)
+		for {
+			if _, err := os.Stdin.Read(key); err != nil {
+				return
+			}
+			const ctrlC = 3
+			if key[0] == 'q' || key[0] == ctrlC {
+				stop()
+			}
+		}
+	}()
+	return ctx, func() {
+		stop()
+		_ = term.Restore(board, before)
 	}
 }
 
@@ -130,8 +166,11 @@ func paint(cmd *cobra.Command, v top.View) error {
 	if err := v.Write(&text, width, height-1); err != nil {
 		return err
 	}
-	return printf(cmd, "%s%s%s", home, strings.ReplaceAll(text.String(), "\n", restOfLine+"\n"), rest)
+	return printf(cmd, "%s%s%s", home, strings.ReplaceAll(text.String(), "\n", newLine), rest)
 }
+
+// errNobody says that no server is at an address.
+var errNobody = errors.New("nothing listens there")
 
 func readFigures(ctx context.Context, url string) (top.Reading, error) {
 	ctx, cancel := context.WithTimeout(ctx, figuresTimeout)
@@ -143,18 +182,15 @@ func readFigures(ctx context.Context, url string) (top.Reading, error) {
 	request.Header.Set("Accept", "text/plain")
 	answer, err := http.DefaultClient.Do(request)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		return top.Reading{}, fmt.Errorf("no figures at %s: nothing listens there; open them with metrics: {listen: \":9464\"} in the server's configuration", url)
+		return top.Reading{}, errNobody
 	}
 	if err != nil {
-		return top.Reading{}, fmt.Errorf("no figures: %w", err)
+		return top.Reading{}, errors.Unwrap(err) // of an url.Error, which begins with the address
 	}
 	r, err := top.Read(answer.Body, time.Now())
 	if answer.StatusCode != http.StatusOK {
 		err = fmt.Errorf("it answers %s", answer.Status)
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, 1<<16)) // so that the connection is used again
-	if err := errors.Join(err, answer.Body.Close()); err != nil {
-		return top.Reading{}, fmt.Errorf("no figures at %s: %w", url, err)
-	}
-	return r, nil
+	return r, errors.Join(err, answer.Body.Close())
 }

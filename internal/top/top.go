@@ -7,10 +7,11 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -44,12 +45,13 @@ type View struct {
 	At       time.Time `json:"at"`
 	Seconds  float64   `json:"seconds"` // that rates are of
 	Viewers  int       `json:"viewers"`
+	Away     int       `json:"away"` // streams whose camera shows nothing, though it should
 	SentBps  float64   `json:"sent_bps"`
 	CPU      float64   `json:"cpu"` // processors in use; 0 where the system does not tell
 	Memory   int64     `json:"memory_bytes"`
 	Refused  float64   `json:"refused_per_second"`
 	AuditLag float64   `json:"audit_lag_seconds"`
-	Streams  []Stream  `json:"streams"` // the most watched first, then by name
+	Streams  []Stream  `json:"streams"` // those that are away, the most watched, then by name
 }
 
 // Stream is one of them. What is not known is 0.
@@ -65,6 +67,11 @@ type Stream struct {
 	LatencyP95 float64 `json:"latency_p95_ms"`
 	SSIM       float64 `json:"ssim"` // the worst of its renditions
 	Renditions string  `json:"renditions"`
+}
+
+// away reports whether the stream's camera shows nothing, though it should.
+func (s Stream) away() bool {
+	return slices.Contains([]string{"offline", "stalled", "restarting"}, s.State)
 }
 
 // Between sets a later reading of the same server against an earlier one.
@@ -128,8 +135,17 @@ func Between(before, now Reading) View {
 	v.Refused = max(0, now.sum(attempts, refused)-before.sum(attempts, refused)) / v.Seconds
 	for _, s := range streams {
 		v.Streams = append(v.Streams, *s)
+		if s.away() {
+			v.Away++
+		}
 	}
 	slices.SortFunc(v.Streams, func(a, b Stream) int {
+		if a.away() != b.away() {
+			if a.away() {
+				return -1
+			}
+			return 1
+		}
 		if a.Viewers != b.Viewers {
 			return b.Viewers - a.Viewers
 		}
@@ -244,24 +260,49 @@ func (b buckets) quantile(q float64) float64 {
 	return low
 }
 
-// Write writes v as a table of at most height lines; 0: all of it. Lines that are longer than width are cut; 0: none is.
+// column is one of the table's.
+type column struct {
+	head string
+	// leave is when it is left out where there is no room for all: the largest first, 0 never.
+	leave int
+	cell  func(Stream) string
+}
+
+func columns() []column {
+	return []column{
+		{"STREAM", 0, func(s Stream) string { return s.Name }},
+		{"STATE", 0, func(s Stream) string { return s.State }},
+		{"VIEWERS", 0, func(s Stream) string { return strconv.Itoa(s.Viewers) }},
+		{"FPS", 0, func(s Stream) string { return fmt.Sprintf("%.1f", s.FrameRate) }},
+		{"BIT/s", 1, func(s Stream) string { return prefixed(s.Bps) }},
+		{"SENT/s", 2, func(s Stream) string { return prefixed(s.SentBps) }},
+		{"DROPPED/s", 3, func(s Stream) string { return fmt.Sprintf("%.1f", s.Dropped) }},
+		{"P50 ms", 4, func(s Stream) string { return known(s.LatencyP50, 1) }},
+		{"P95 ms", 0, func(s Stream) string { return known(s.LatencyP95, 1) }},
+		{"SSIM", 5, func(s Stream) string { return known(s.SSIM, 3) }},
+		{"RENDITIONS", 6, func(s Stream) string { return s.Renditions }},
+	}
+}
+
+// leastName is how wide names are at least while there are columns that can be left out for them.
+const leastName = 24
+
+// Write writes v as a table of at most height lines of at most width; 0: as many and as long as they come. Where there is no room, columns
+// are left out and names lose their beginning.
 func (v View) Write(to io.Writer, width, height int) error {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s   viewers %d   sent %s   CPU %.2f   memory %.0f MB   refused %.1f/s   audit record waits %.1f s\n\n",
-		v.At.Format(time.TimeOnly), v.Viewers, bits(v.SentBps), v.CPU, float64(v.Memory)/1e6, v.Refused, v.AuditLag)
-	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "STREAM\tSTATE\tVIEWERS\tFPS\tBITRATE\tSENT\tDROPPED/s\tP50 ms\tP95 ms\tSSIM\tRENDITIONS")
-	for _, s := range v.Streams {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%.1f\t%s\t%s\t%.1f\t%s\t%s\t%s\t%s\n", s.Name, s.State, s.Viewers, s.FrameRate, bits(s.Bps), bits(s.SentBps),
-			s.Dropped, known(s.LatencyP50, 1), known(s.LatencyP95, 1), known(s.SSIM, 3), s.Renditions)
+	lines := wrap(width,
+		v.At.Format(time.TimeOnly), fmt.Sprintf("viewers %d", v.Viewers), fmt.Sprintf("away %d", v.Away), "sent "+prefixed(v.SentBps)+"bit/s", fmt.Sprintf("CPU %.2f", v.CPU),
+		fmt.Sprintf("memory %.0f MB", float64(v.Memory)/1e6), fmt.Sprintf("refused %.1f/s", v.Refused), fmt.Sprintf("audit record waits %.1f s", v.AuditLag))
+	lines = append(lines, "")
+	table := v.table(width)
+	if room := height - len(lines); height > 0 && len(table) > room {
+		room = max(1, room) // for the heads
+		more := len(table) - room + 1
+		table = append(table[:room-1], fmt.Sprintf("... %d more", more))
 	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	lines := strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
-	if height > 0 && len(lines) > height {
-		more := len(lines) - height + 1
-		lines = append(lines[:max(0, height-1)], fmt.Sprintf("... %d more", more))
+	lines = append(lines, table...)
+	if height > 0 {
+		lines = lines[:min(height, len(lines))]
 	}
 	for i, line := range lines {
 		if runes := []rune(line); width > 0 && len(runes) > width {
@@ -273,6 +314,65 @@ func (v View) Write(to io.Writer, width, height int) error {
 	return err
 }
 
+// wrap puts parts on lines of at most width; 0: on one.
+func wrap(width int, parts ...string) []string {
+	lines := []string{parts[0]}
+	for _, part := range parts[1:] {
+		if longer := lines[len(lines)-1] + "   " + part; width == 0 || len(longer) <= width {
+			lines[len(lines)-1] = longer
+		} else {
+			lines = append(lines, part)
+		}
+	}
+	return lines
+}
+
+// table is the heads and a line for each stream.
+func (v View) table(width int) []string {
+	cols := columns()
+	wide := func(c column) int {
+		w := len(c.head)
+		for _, s := range v.Streams {
+			w = max(w, utf8.RuneCountInString(c.cell(s)))
+		}
+		return w
+	}
+	name := wide(cols[0])
+	// The columns behind the name, with two blanks before each.
+	others := func() (w int) {
+		for _, c := range cols[1:] {
+			w += 2 + wide(c)
+		}
+		return w
+	}
+	for leave := len(cols); width > 0 && leave > 0 && others()+min(name, leastName) > width; leave-- {
+		cols = slices.DeleteFunc(cols, func(c column) bool { return c.leave == leave })
+	}
+	if width > 0 {
+		name = min(name, max(width-others(), len(cols[0].head)))
+	}
+	lines := make([]string, 1+len(v.Streams))
+	for i, c := range cols {
+		w, between := wide(c), "  "
+		if i == 0 {
+			w, between = name, ""
+		}
+		lines[0] += fmt.Sprintf("%s%-*s", between, w, c.head)
+		for k, s := range v.Streams {
+			lines[k+1] += fmt.Sprintf("%s%-*s", between, w, last(c.cell(s), w))
+		}
+	}
+	return lines
+}
+
+// last is the end of a text that is longer than width.
+func last(text string, width int) string {
+	if runes := []rune(text); len(runes) > width {
+		return "…" + string(runes[len(runes)-width+1:])
+	}
+	return text
+}
+
 // known is a figure with so many digits behind the point, and a dash where it is not known.
 func known(v float64, digits int) string {
 	if v == 0 {
@@ -281,9 +381,13 @@ func known(v float64, digits int) string {
 	return fmt.Sprintf("%.*f", digits, v)
 }
 
-func bits(bps float64) string {
-	if bps >= 1e6 {
-		return fmt.Sprintf("%.1f Mbit/s", bps/1e6)
+// prefixed is a rate with three digits or so, and a prefix of the SI.
+func prefixed(bps float64) string {
+	switch {
+	case bps >= 1e9:
+		return fmt.Sprintf("%.2f G", bps/1e9)
+	case bps >= 1e6:
+		return fmt.Sprintf("%.1f M", bps/1e6)
 	}
-	return fmt.Sprintf("%.0f kbit/s", bps/1e3)
+	return fmt.Sprintf("%.0f k", bps/1e3)
 }

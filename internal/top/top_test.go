@@ -104,22 +104,49 @@ func TestWrite_FitsTheScreen(t *testing.T) {
 	if err := v.Write(&all, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := v.Write(&cut, 40, 4); err != nil {
+	if err := v.Write(&cut, 40, 7); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"viewers 2 ", "door ", "live", "30.0", "2.4 Mbit/s", "0.980", "720p:2", "yard??[31mgate"} {
+	for _, want := range []string{"viewers 2 ", "door ", "live", "30.0", "2.4 M ", "0.980", "720p:2", "yard??[31mgate"} {
 		if !strings.Contains(all.String(), want) {
 			t.Errorf("no %q in\n%s", want, &all)
 		}
 	}
 	lines := strings.Split(strings.TrimSuffix(cut.String(), "\n"), "\n")
-	if len(lines) != 4 || lines[3] != "... 2 more" {
+	if len(lines) != 7 || lines[6] != "... 2 more" {
 		t.Errorf("%d lines:\n%s", len(lines), &cut)
 	}
 	for _, line := range lines {
 		if len([]rune(line)) > 40 {
 			t.Errorf("too long: %q", line)
 		}
+	}
+}
+
+func TestWrite_KeepsWhatMattersOnANarrowScreen(t *testing.T) {
+	text := strings.ReplaceAll(figures(160), `stream="yard"`, `stream="site/building-7/north-entrance/loading-dock-camera-3"`)
+	v := top.Between(read(t, figures(100), 0), read(t, text, 2*time.Second))
+	var out strings.Builder
+	if err := v.Write(&out, 80, 24); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"refused 30.0/s", "audit record waits 0.5 s", "P95 ms", "…", "loading-dock-camera-3", "39.0"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	for line := range strings.Lines(out.String()) {
+		if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > 80 {
+			t.Errorf("%d wide: %q", n, line)
+		}
+	}
+}
+
+func TestBetween_WhatIsAwayStandsFirst(t *testing.T) {
+	text := strings.ReplaceAll(figures(160), `stream="yard",state="idle"`, `stream="yard",state="offline"`)
+	v := top.Between(read(t, figures(100), 0), read(t, text, 2*time.Second))
+	if v.Away != 1 || v.Streams[0].Name != "yard" || v.Streams[0].State != "offline" {
+		t.Errorf("got %+v", v)
 	}
 }
 

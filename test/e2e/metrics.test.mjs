@@ -1,7 +1,8 @@
 // What Prometheus finds, against what viewers counted of the real server.
 
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import http from "node:http";
 import { after, before, test } from "node:test";
 import { launch } from "./lib/browser.mjs";
@@ -149,6 +150,25 @@ test("top draws on a terminal, and leaves it as it was", async () => {
   assert.ok([0, 124].includes(code), `${code}: ${stderr}`);
   assert.ok(stdout.startsWith("\x1b[?1049h\x1b[?25l") && stdout.trimEnd().endsWith("\x1b[?25h\x1b[?1049l"), JSON.stringify(stdout.slice(0, 60) + stdout.slice(-60)));
   assert.ok(stdout.split("\x1b[H").length >= 3, "it was drawn once");
+});
+
+test("top says since when a server gives no figures, and q ends it", async () => {
+  const other = await Server.start({ config });
+  const [, figures] = await other.running.line(/figures for Prometheus.*address=(http:\S+)/);
+  const terminal = spawn("script", ["-qec", `${program("sightline")} top ${figures} --interval 500ms`, "/dev/null"], { env: { ...process.env, TERM: "xterm" } });
+  const ended = once(terminal, "exit");
+  let screen = "";
+  terminal.stdout.setEncoding("utf8").on("data", (text) => (screen += text));
+  try {
+    await eventually("the table", () => screen.includes("STREAM"));
+    await other.stop();
+    await eventually("that it is gone", () => /no figures since \d\d:\d\d:\d\d: nothing listens there\x1b\[J$/.test(screen));
+    terminal.stdin.write("q");
+    assert.deepEqual(await ended, [0, null]);
+    assert.ok(screen.trimEnd().endsWith("\x1b[?25h\x1b[?1049l"), JSON.stringify(screen.slice(-60)));
+  } finally {
+    terminal.kill("SIGKILL");
+  }
 });
 
 for (const [what, args, says] of [
