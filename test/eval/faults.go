@@ -5,10 +5,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // faultsFound is the last line of faults.mjs.
@@ -26,15 +24,8 @@ type fault struct {
 }
 
 func measureFaults(ctx context.Context, l *lab) (any, error) {
-	args := []string{"node", "test/eval/faults.mjs"}
-	if l.quick {
-		args = append(args, "--quick")
-	}
 	var found faultsFound
-	err := last(ctx, &found, nil, args...)
-	if len(found.Failures) > 0 {
-		err = errors.Join(err, errors.New(strings.Join(found.Failures, "; ")))
-	}
+	err := script(ctx, l, "faults.mjs", &found, &found.Failures)
 	return found, err
 }
 

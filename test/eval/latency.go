@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,15 +36,8 @@ type latencyRun struct {
 }
 
 func measureLatency(ctx context.Context, l *lab) (any, error) {
-	args := []string{"node", "test/eval/latency.mjs"}
-	if l.quick {
-		args = append(args, "--quick")
-	}
 	var found latencyFound
-	err := last(ctx, &found, nil, args...)
-	if len(found.Failures) > 0 {
-		err = errors.Join(err, errors.New(strings.Join(found.Failures, "; ")))
-	}
+	err := script(ctx, l, "latency.mjs", &found, &found.Failures)
 	return found, err
 }
 
@@ -176,9 +168,9 @@ func tellLatency(raw json.RawMessage) (*section, error) {
 	s.Rows = append(s.Rows, verdict{What: "The two readings of latency differ by, the worst median", Got: fmt.Sprintf("%.2f ms", off), HeldTo: fmt.Sprintf("%d ms", agree), Limit: "the error of the clocks, and whole milliseconds in Firefox", Holds: twice == len(f.Runs) && twice > 0 && off <= agree})
 	s.Blocks = append(s.Blocks, block{Table: t}, text("Medians of the stages need not add up to the median of the whole. `track` is a video element that the browser composes, `canvas` one that the player draws on."))
 	for _, key := range order {
-		s.Blocks = append(s.Blocks, plot("latency-"+key, "The part of all pictures that took no longer than so long: the whole way with H.264 and with MJPEG, and the stages of H.264.", *cdf[key]))
+		s.Blocks = append(s.Blocks, plot("latency-"+key, strings.TrimPrefix(cdf[key].Title, "Capture to paint, ")+": the part of all pictures that took no longer than so long, the whole way with H.264 and with MJPEG, and the stages of H.264.", *cdf[key]))
 	}
-	why := "They agree: what is left is the error of the clocks and the strip's unit of 0.1 ms."
+	why := "They agree: what is left is the error of the clocks, the strip's unit of 0.1 ms, and the whole milliseconds of Firefox."
 	if off > agree {
 		why = "They differ by more than 2 ms where the server's and the page's clocks were compared over a busy machine: the comparison takes half of a round trip as one way, and its error bound, beside it, is what it cannot know. " +
 			"The strip has no such error here, since one machine has one wall clock, but it cannot be read across machines."

@@ -179,6 +179,19 @@ func last(ctx context.Context, result any, env []string, args ...string) error {
 	return err
 }
 
+// script runs one of the scripts in this folder, the quick way if l asks for it, as last runs a program. failures, a part of result, are an error.
+func script(ctx context.Context, l *lab, name string, result any, failures *[]string) error {
+	args := []string{"node", filepath.Join("test", "eval", name)}
+	if l.quick {
+		args = append(args, "--quick")
+	}
+	err := last(ctx, result, nil, args...)
+	if len(*failures) > 0 {
+		err = errors.Join(err, errors.New(strings.Join(*failures, "; ")))
+	}
+	return err
+}
+
 // machine is what was measured on.
 func machine() map[string]string {
 	m := map[string]string{"processors": fmt.Sprint(runtime.NumCPU()), "system": runtime.GOOS + "/" + runtime.GOARCH}

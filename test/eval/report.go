@@ -214,7 +214,7 @@ func prose(s string) template.HTML {
 	return template.HTML(b.String()) // escaped above
 }
 
-const about = `Sightline shows cameras live in a browser. It grew from a system that was published with four claims: latency under 200 ms; 25 to 30 pictures a second with up to ten viewers; pictures with a PSNR above 30 dB and an SSIM above 0.95; all unauthorised attempts blocked. This report answers each with measurements that anyone can repeat with one command, ` + "`make eval`" + `, on one machine: server, cameras and viewers share its processors. Beside each figure stands what was claimed, or what this project holds it to where nothing was claimed, and the limit that physics or the machine sets, which no program can pass.
+const about = `Sightline shows cameras live in a browser. It grew from a system that was published with four claims, measured once on one laptop: latency under 200 ms; 25 to 30 pictures a second with up to ten viewers; pictures with a PSNR above 30 dB and an SSIM above 0.95; all unauthorised attempts blocked. This report answers each with measurements that anyone can repeat with one command, ` + "`make eval`" + `, on one machine: server, cameras and viewers share its processors. Beside each figure stands what was claimed, or what this project holds it to where nothing was claimed, and the limit that physics or the machine sets, which no program can pass.
 
 p50, p95 and p99 are the values that 50, 95 and 99 of 100 are no larger than; p50 is the median. Load is the mean number of programs that wanted a processor in the minute before a chapter began; what the chapter before left running down is in it.`
 
