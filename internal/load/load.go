@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -203,9 +204,13 @@ func around(mean time.Duration) time.Duration {
 // failed counts a session that ended for another reason than that it was to.
 func (g *group) failed(err error) {
 	var closed *transport.CloseError
+	var network *net.OpError
 	why := err.Error()
-	if errors.As(err, &closed) {
+	switch {
+	case errors.As(err, &closed):
 		why = fmt.Sprintf("%s (%d)", closed.Reason, closed.Code)
+	case errors.As(err, &network): // without its addresses, which differ for each viewer
+		why = fmt.Sprintf("%s %s: %v", network.Op, network.Net, network.Err)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

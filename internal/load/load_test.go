@@ -3,6 +3,8 @@ package load
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +65,16 @@ func TestParseTrace(t *testing.T) {
 		if _, err := ParseTrace(strings.NewReader(bad)); err == nil {
 			t.Errorf("%q is taken for a trace", bad)
 		}
+	}
+}
+
+func TestFailures_OfOneKindAreOne(t *testing.T) {
+	g := group{failures: map[string]uint64{}}
+	for port := range 3 {
+		g.failed(fmt.Errorf("websocket: %w", &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Err: errors.New("timeout")}))
+	}
+	if g.failures["read tcp: timeout"] != 3 || len(g.failures) != 1 {
+		t.Errorf("got %v", g.failures)
 	}
 }
 

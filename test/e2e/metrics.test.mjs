@@ -153,7 +153,7 @@ test("top draws on a terminal, and leaves it as it was", async () => {
 });
 
 test("top says since when a server gives no figures, and q ends it", async () => {
-  const other = await Server.start({ config });
+  let other = await Server.start({ config });
   const [, figures] = await other.running.line(/figures for Prometheus.*address=(http:\S+)/);
   const terminal = spawn("script", ["-qec", `${program("sightline")} top ${figures} --interval 500ms`, "/dev/null"], { env: { ...process.env, TERM: "xterm" } });
   const ended = once(terminal, "exit");
@@ -162,12 +162,14 @@ test("top says since when a server gives no figures, and q ends it", async () =>
   try {
     await eventually("the table", () => screen.includes("STREAM"));
     await other.stop();
+    other = undefined;
     await eventually("that it is gone", () => /no figures since \d\d:\d\d:\d\d: nothing listens there\x1b\[J$/.test(screen));
     terminal.stdin.write("q");
     assert.deepEqual(await ended, [0, null]);
     assert.ok(screen.trimEnd().endsWith("\x1b[?25h\x1b[?1049l"), JSON.stringify(screen.slice(-60)));
   } finally {
     terminal.kill("SIGKILL");
+    await other?.stop();
   }
 });
 
