@@ -27,6 +27,9 @@ const (
 // device is what a page may name of this machine: a video device, and nothing else that the server could open.
 var device = regexp.MustCompile(`^v4l2:(//)?/dev/(video[0-9]{1,3}|v4l/by-(id|path)/[A-Za-z0-9._:-]{1,200})(\?|$)`)
 
+// bareAddress is what people write who know a camera's address and no more: a host, maybe with a port.
+var bareAddress = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?$`)
+
 // cameras are what the administrator's page does with cameras. Safe for concurrent use.
 type cameras struct {
 	app  *App
@@ -41,7 +44,11 @@ type cameras struct {
 // pageSource reads a source that somebody named on the page. Cameras of the network and of this machine are taken, and the test
 // pattern; files, folders and screens of this machine are for its configuration file.
 func pageSource(text string) (config.Source, error) {
-	source, err := config.ParseSource(strings.TrimSpace(text))
+	text = strings.TrimSpace(text)
+	if bareAddress.MatchString(text) {
+		return config.Source{}, &httpd.InputError{Sentence: "An address alone does not say how to speak with the camera: write rtsp://" + text + "/ and the path from its manual, or look for it with Find cameras."}
+	}
+	source, err := config.ParseSource(text)
 	if err != nil {
 		return source, &httpd.InputError{Sentence: "This address cannot be used: " + err.Error() + "."}
 	}

@@ -17,8 +17,14 @@ func TestPageSource_WhatThePageMayName(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+	for _, text := range []string{"192.0.2.5", " cam.example ", "192.0.2.5:554"} {
+		_, err := pageSource(text)
+		if input := (*httpd.InputError)(nil); !errors.As(err, &input) || !strings.Contains(input.Sentence, "write rtsp://"+strings.TrimSpace(text)+"/ ") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 	for _, text := range []string{
-		"", "192.0.2.5", "file:/etc/passwd", "file:/var/lib/sightline/signing-key.pem", "images:/srv", "screen:", "pipe:", "exec:reboot", "concat:a|b", "ftp://x/",
+		"", "file:/etc/passwd", "file:/var/lib/sightline/signing-key.pem", "images:/srv", "screen:", "pipe:", "exec:reboot", "concat:a|b", "ftp://x/",
 		"v4l2:/etc/passwd", "v4l2:/dev/mem", "v4l2:/dev/video0/../mem", "v4l2:/dev/v4l/by-id/../../mem", "rtsp://", "http:///x", "rtsp:x", "http://192.0.2.5:99999/", "gopher://127.0.0.1/",
 	} {
 		_, err := pageSource(text)

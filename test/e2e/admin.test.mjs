@@ -353,6 +353,13 @@ for (const engine of engines) {
       }
       await tryIt("file:/etc/passwd");
       await problem(admin, /configuration file/);
+      await tryIt("192.0.2.5");
+      await problem(admin, /write rtsp:\/\/192\.0\.2\.5\/ and the path from its manual/);
+      await fill("[name=camera-name]", "OP 1");
+      await admin.evaluate(() => scrollTo(0, document.body.scrollHeight));
+      await press(admin, ".board", "Add it");
+      await problem(admin, /small letters/);
+      await eventually("it to be seen, below the bar", () => admin.evaluate(() => document.querySelector(".admin > .problem").getBoundingClientRect().top >= document.querySelector(".admin .bar").getBoundingClientRect().bottom));
       await tryIt(`http://${address}:${port}/snap.jpg`, "operator", "p@ss/word");
       await eventually("it works", async () => /^It works/.test(await verdict()), 20_000);
       const token = await server.token();

@@ -369,6 +369,7 @@ describe("a first start, chromium", () => {
     assert.equal(await page.$eval(".welcome a", (a) => a.pathname), "/admin/cameras");
     await page.$$eval(".welcome button", (all) => all[1].click());
     const link = await eventually("a link", () => page.$eval(".made input", (i) => i.value));
+    assert.match(await page.$eval(".made .problem", (p) => p.textContent), /names 127\.0\.0\.1, which works on this machine alone/);
     const elsewhere = await visit(server, browser, link);
     await elsewhere.waitForSelector(".welcome", { visible: true });
     await page.$$eval(".welcome button", (all) => all[0].click());

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { codeIn, nameProblem, publishPath, publishSocketPath, routeOf, setUpCodeIn, socketPath, watchPath } from "./route.ts";
+import { codeIn, isThisMachine, nameProblem, publishPath, publishSocketPath, routeOf, setUpCodeIn, socketPath, watchPath } from "./route.ts";
 
 test("addresses and streams belong to each other", () => {
   for (const stream of ["door", "site/door", "a.b_c-1/d"]) {
@@ -37,4 +37,9 @@ test("names outside of the grammar are refused in words", () => {
     assert.match(nameProblem(name), /^[A-Z].*\.$/, name);
   }
   assert.equal(nameProblem("a".repeat(64)), "");
+});
+
+test("names by which every machine calls itself", () => {
+  for (const host of ["localhost", "127.0.0.1", "[::1]"]) assert.ok(isThisMachine(host), host);
+  for (const host of ["localhost.example", "192.0.2.127", "cam", "[2001:db8::1]"]) assert.ok(!isThisMachine(host), host);
 });

@@ -37,6 +37,9 @@ export const publishPath = (stream: string): string => `/publish/${escaped(strea
 export const socketPath = (stream: string): string => `/ws/watch/${escaped(stream)}`;
 export const publishSocketPath = (stream: string): string => `/ws/publish/${escaped(stream)}`;
 
+/** Whether a host's name is one by which every machine calls itself, so that a link to it leads nowhere from another. */
+export const isThisMachine = (hostname: string): boolean => /^(localhost$|127\.|\[::1\])/.test(hostname);
+
 /** The code in what was pasted or stands in the address: bare, behind a #, or in a whole link. */
 export function codeIn(pasted: string): string {
   const trimmed = pasted.trim();

@@ -84,6 +84,7 @@ const en = {
     copied: "Copied",
     copyHint: "Copy it from here:",
   },
+  linkOfThisMachine: (host: string): string => `This link names ${host}, which works on this machine alone. Open this page by the server's own name and make another.`,
 
   watch: {
     label: (stream: string): string => `Live video of ${stream}`,
@@ -95,7 +96,7 @@ const en = {
     logIn: "Log in",
     haveLink: "I have a link or a code",
     code: "Link or code",
-    codeHint: "The one that the server printed when it started, or one that somebody with access made for you. Each works once.",
+    codeHint: "The one that the server printed when it started, or one that somebody with access made for you. Each works once. On the server's machine, sightline link makes another.",
     codePlace: "https://…/#code",
     codeMissing: "Paste the whole link, or the part of it after the # sign.",
     elsewhere: (name: string): string => `Log in with ${name}`,
@@ -223,6 +224,7 @@ const de: typeof en = {
     copied: "Kopiert",
     copyHint: "Von hier kopieren:",
   },
+  linkOfThisMachine: (host) => `Dieser Link nennt ${host} und geht nur auf diesem Rechner. Öffnen Sie diese Seite unter dem Namen des Servers und machen Sie einen anderen.`,
 
   watch: {
     label: (stream) => `Live-Video von ${stream}`,
@@ -234,7 +236,7 @@ const de: typeof en = {
     logIn: "Anmelden",
     haveLink: "Ich habe einen Link oder Code",
     code: "Link oder Code",
-    codeHint: "Den der Server beim Start ausgegeben hat, oder einen, den jemand mit Zugang für Sie gemacht hat. Jeder gilt einmal.",
+    codeHint: "Den der Server beim Start ausgegeben hat, oder einen, den jemand mit Zugang für Sie gemacht hat. Jeder gilt einmal. Auf dem Rechner des Servers macht sightline link einen neuen.",
     codePlace: "https://…/#code",
     codeMissing: "Fügen Sie den ganzen Link ein, oder seinen Teil nach dem Zeichen #.",
     elsewhere: (name) => `Anmelden mit ${name}`,

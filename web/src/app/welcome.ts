@@ -3,6 +3,7 @@
 import { APIError, code } from "./api.ts";
 import { button, el, link, setText } from "./dom.ts";
 import type { Navigation } from "./page.ts";
+import { isThisMachine } from "./route.ts";
 import { t } from "./strings.ts";
 
 /** publish asks for the name of this device's camera. */
@@ -24,6 +25,7 @@ export function welcome(navigation: Navigation, publish: () => void): HTMLElemen
         );
       }, t.welcome.copy);
       made.replaceChildren(field, copy);
+      if (isThisMachine(location.hostname)) made.append(el("p", "problem", t.linkOfThisMachine(location.hostname)));
     } catch (cause) {
       if (!(cause instanceof APIError)) throw cause;
       made.replaceChildren(el("p", "problem", cause.message));

@@ -1,7 +1,9 @@
 // What the administrator's page shows over itself: questions, and secrets that are shown once.
 
 import { el, setText } from "../dom.ts";
+import { isThisMachine } from "../route.ts";
 import { timeWords } from "../rows.ts";
+import { t } from "../strings.ts";
 import type { NewLink } from "./api.ts";
 import { words } from "./strings.ts";
 
@@ -68,7 +70,7 @@ export async function showLink(title: string, hint: string, l: NewLink): Promise
   image.alt = words.qrOf;
   const content: Node[] = [el("p", "hint", `${hint} ${words.shownOnce} ${words.goodUntil(timeWords(l.expires))}`), image, copyable(words.link, l.link)];
   const { hostname } = new URL(l.link);
-  if (/^(localhost|127\.|\[::1\])/.test(hostname)) content.push(el("p", "problem", words.linkOfThisMachine(hostname)));
+  if (isThisMachine(hostname)) content.push(el("p", "problem", t.linkOfThisMachine(hostname)));
   await show(title, content, [button("primary", words.done, "")]);
 }
 

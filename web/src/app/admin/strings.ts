@@ -110,7 +110,6 @@ const en = {
   qrOf: "The link as a QR code, for a phone's camera",
   shownOnce: "It is shown once.",
   goodUntil: (time: string) => `Good until ${time}.`,
-  linkOfThisMachine: (host: string) => `This link names ${host}, which works on this machine alone. Open this page by the server's own name and make another.`,
 
   accounts: "Accounts",
   accountsHint: "People who log in by name and password. A viewer may watch the streams named, an operator also publish to them, an admin also administer them.",
@@ -352,7 +351,6 @@ const de: typeof en = {
   qrOf: "Der Link als QR-Code, für die Kamera eines Telefons",
   shownOnce: "Er wird einmal gezeigt.",
   goodUntil: (time) => `Gilt bis ${time}.`,
-  linkOfThisMachine: (host) => `Dieser Link nennt ${host} und geht nur auf diesem Rechner. Öffnen Sie diese Seite unter dem Namen des Servers und machen Sie einen anderen.`,
 
   accounts: "Konten",
   accountsHint: "Personen, die sich mit Name und Passwort anmelden. Ein Zuschauer darf die genannten Streams sehen, ein Bediener auch dorthin senden, ein Verwalter sie auch verwalten.",
