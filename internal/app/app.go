@@ -80,6 +80,7 @@ type App struct {
 	streams  *streams
 	epoch    media.Epoch
 	httpd    *httpd.Server
+	exposed  exposure // how open it was before it runs
 
 	reloading sync.Mutex
 	live      config.Config // as taken up last; cfg is that of the start; guarded by reloading
@@ -122,6 +123,9 @@ func New(cfg config.Config, load func() (config.Config, error), log *slog.Logger
 	}
 	if err := a.listen(source, files, &cameras{app: a, load: load, finder: onvif.NewFinder(), asker: onvif.NewAsker(time.Now)}); err != nil {
 		return nil, errors.Join(err, a.audit.Close())
+	}
+	if a.exposed, err = a.exposedBefore(); err != nil {
+		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }

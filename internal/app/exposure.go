@@ -124,13 +124,24 @@ func readExposure(dir string) (exposure, error) {
 	return e, nil
 }
 
+// exposedBefore is what the first look compares with: how open the server was when it was last looked at, or is now where it never
+// was. It is known before the server runs: what is changed from then on is a change, however soon.
+func (a *App) exposedBefore() (exposure, error) {
+	before, err := readExposure(a.cfg.DataDir)
+	if before != nil || err != nil {
+		return before, err
+	}
+	now, err := a.exposure()
+	if err != nil {
+		return nil, err
+	}
+	return now, a.keepExposure(now)
+}
+
 // watchExposure has on record whatever makes the server more open than it was, whoever changed it: the configuration, accounts or
 // keys; also what was changed while it did not run. It returns when ctx is done.
 func (a *App) watchExposure(ctx context.Context) error {
-	before, err := readExposure(a.cfg.DataDir)
-	if err != nil {
-		return err
-	}
+	before := a.exposed
 	ticker := time.NewTicker(exposureEvery)
 	defer ticker.Stop()
 	for {
@@ -161,20 +172,23 @@ func (a *App) exposure() (exposure, error) {
 // tellExposure puts what is weaker on record and returns what to compare with the next time: what could not be recorded is
 // told then.
 func (a *App) tellExposure(ctx context.Context, before, now exposure) (exposure, error) {
-	if before != nil {
-		for _, what := range now.weaker(before) {
-			a.log.Warn("more is allowed than before", "what", what)
-			if err := a.audit.Append(context.WithoutCancel(ctx), audit.Record{Event: "weakened", Verdict: audit.Granted, Reason: what}); err != nil {
-				return before, err
-			}
+	for _, what := range now.weaker(before) {
+		a.log.Warn("more is allowed than before", "what", what)
+		if err := a.audit.Append(context.WithoutCancel(ctx), audit.Record{Event: "weakened", Verdict: audit.Granted, Reason: what}); err != nil {
+			return before, err
 		}
 	}
-	if before != nil && maps.Equal(before, now) {
+	if maps.Equal(before, now) {
 		return now, nil
 	}
-	data, err := json.Marshal(now)
+	return now, a.keepExposure(now)
+}
+
+// keepExposure writes e for the next start.
+func (a *App) keepExposure(e exposure) error {
+	data, err := json.Marshal(e)
 	if err != nil {
-		return before, fmt.Errorf("what is allowed: %w", err)
+		return fmt.Errorf("what is allowed: %w", err)
 	}
-	return now, datadir.Replace(a.cfg.DataDir, exposureFile, append(data, '\n'))
+	return datadir.Replace(a.cfg.DataDir, exposureFile, append(data, '\n'))
 }
