@@ -2,9 +2,13 @@ package ws
 
 import (
 	"errors"
+	"io"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -15,7 +19,7 @@ var errNotTaken = errors.New("the network takes nothing")
 
 // eagerConn is a TCP connection whose writes, once it is eager, never wait: what the kernel does not take at once is kept, and flush
 // waits for it to go. So a goroutine that writes to very many connections is held up by none of them, though TLS can neither write a
-// part of a record nor take one back.
+// part of a record nor take one back. Once a Poller watches it, reads never wait either: where nothing is here they fail with errNothing.
 type eagerConn struct {
 	*net.TCPConn
 	raw syscall.RawConn
@@ -27,6 +31,15 @@ type eagerConn struct {
 	err   error                 // of send; guarded by mu
 	once  func(fd uintptr) bool // send, and that is it; made once, so that writes allocate nothing
 	all   func(fd uintptr) bool // send, and again as long as there is something
+
+	poller atomic.Pointer[Poller] // that watches; nil for none; set while mu is held, which guards what follows
+	id     int32                  // by which it knows this
+	fd     int                    // the socket, while it does; -1 once closed
+	dry    bool                   // there was nothing left to read, and no word of more
+	hung   bool                   // the peer has said all that it will
+	readBy time.Time
+	sendBy time.Time
+	room   chan struct{} // signalled when flush may go on; nil while it does not wait
 }
 
 // newEager gives conn as one that can become eager, if it is a TCP connection.
@@ -39,7 +52,7 @@ func newEager(conn net.Conn) net.Conn {
 	if err != nil {
 		return conn
 	}
-	c := &eagerConn{TCPConn: tcp, raw: raw}
+	c := &eagerConn{TCPConn: tcp, raw: raw, fd: -1}
 	c.once = func(fd uintptr) bool { c.send(fd); return true }
 	c.all = func(fd uintptr) bool { c.send(fd); return len(c.in) == 0 || c.err != nil }
 	return c
@@ -51,7 +64,7 @@ func newEager(conn net.Conn) net.Conn {
 // last 20 µs, as a write over loopback may, and what that starts costs a quarter more of everything.
 func (c *eagerConn) send(fd uintptr) {
 	for len(c.in) > 0 {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(&c.in[0])), uintptr(len(c.in))) //nolint:gosec // the slice lives through the call, as unsafe.Pointer's rule 4 has it
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&c.in[0])), uintptr(len(c.in)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0) //nolint:gosec // the slice lives through the call, as unsafe.Pointer's rule 4 has it
 		switch errno {
 		case 0:
 			c.in = c.in[n:]
@@ -59,10 +72,27 @@ func (c *eagerConn) send(fd uintptr) {
 		case syscall.EAGAIN:
 			return
 		default:
-			c.err = &net.OpError{Op: "write", Net: "tcp", Err: errno}
+			c.err = failed("write", errno)
 			return
 		}
 	}
+}
+
+func failed(op string, err error) error { return &net.OpError{Op: op, Net: "tcp", Err: err} }
+
+// put sends as much of p as the kernel takes at once, and gives what is left. c.mu is held.
+func (c *eagerConn) put(p []byte) (rest []byte, err error) {
+	c.in, c.err = p, nil
+	switch {
+	case c.poller.Load() == nil:
+		err = c.raw.Write(c.once)
+	case c.fd < 0:
+		err = failed("write", net.ErrClosed)
+	default:
+		c.send(uintptr(c.fd))
+	}
+	rest, c.in = c.in, nil
+	return rest, errors.Join(err, c.err)
 }
 
 // Write implements net.Conn.
@@ -74,15 +104,13 @@ func (c *eagerConn) Write(p []byte) (int, error) {
 	}
 	rest := p
 	if len(c.rest) == 0 {
-		c.in, c.err = p, nil
-		err := c.raw.Write(c.once)
-		rest, c.in = c.in, nil
-		if err = errors.Join(err, c.err); err != nil {
+		var err error
+		if rest, err = c.put(p); err != nil {
 			return 0, err
 		}
 	}
 	if len(c.rest)+len(rest) > maxRest {
-		return 0, &net.OpError{Op: "write", Net: "tcp", Err: errNotTaken}
+		return 0, failed("write", errNotTaken)
 	}
 	c.rest = append(c.rest, rest...)
 	return len(p), nil
@@ -92,6 +120,9 @@ func (c *eagerConn) Write(p []byte) (int, error) {
 func (c *eagerConn) flush() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.poller.Load() != nil {
+		return c.flushWatched()
+	}
 	if len(c.rest) == 0 {
 		return nil
 	}
@@ -99,6 +130,136 @@ func (c *eagerConn) flush() error {
 	err := c.raw.Write(c.all)
 	c.in, c.rest = nil, nil
 	return errors.Join(err, c.err)
+}
+
+// flushWatched is flush where a Poller watches. It gives c.mu away while it waits, and more may be kept meanwhile.
+func (c *eagerConn) flushWatched() (err error) {
+	for len(c.rest) > 0 {
+		if c.rest, err = c.put(c.rest); err != nil {
+			break
+		}
+		if len(c.rest) == 0 {
+			break
+		}
+		if late(c.sendBy) {
+			err = failed("write", os.ErrDeadlineExceeded)
+			break
+		}
+		c.wait()
+	}
+	c.rest = nil
+	return err
+}
+
+// wait waits for a signal of c.room, or for c.sendBy. c.mu is held, but not meanwhile.
+func (c *eagerConn) wait() {
+	room, by := make(chan struct{}, 1), c.sendBy
+	c.room = room
+	c.mu.Unlock()
+	var out <-chan time.Time
+	if !by.IsZero() {
+		timer := time.NewTimer(time.Until(by))
+		defer timer.Stop()
+		out = timer.C
+	}
+	select {
+	case <-room:
+	case <-out:
+	}
+	c.mu.Lock()
+	c.room = nil
+}
+
+// signal has flush look again. c.mu is held.
+func (c *eagerConn) signal() {
+	select {
+	case c.room <- struct{}{}:
+	default: // nobody waits, or has been told
+	}
+}
+
+func late(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
+
+// Read implements net.Conn.
+func (c *eagerConn) Read(p []byte) (int, error) {
+	if c.poller.Load() == nil {
+		return c.TCPConn.Read(p)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fd < 0 {
+		return 0, failed("read", net.ErrClosed)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for !c.dry {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_DONTWAIT, 0, 0) //nolint:gosec // as in send
+		switch errno {
+		case 0:
+			if n == 0 {
+				return 0, io.EOF
+			}
+			c.dry = int(n) < len(p) && !c.hung // epoll(7): all of a stream was read
+			return int(n), nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			c.dry = true
+		default:
+			return 0, failed("read", errno)
+		}
+	}
+	if late(c.readBy) {
+		return 0, failed("read", os.ErrDeadlineExceeded)
+	}
+	return 0, errNothing
+}
+
+// Close implements net.Conn.
+func (c *eagerConn) Close() error {
+	err := c.TCPConn.Close() // also ends a flush that has c.mu
+	c.mu.Lock()
+	p, fd := c.poller.Load(), c.fd
+	c.fd = -1
+	c.signal()
+	c.mu.Unlock()
+	switch {
+	case p == nil:
+		return err
+	case fd < 0:
+		return failed("close", net.ErrClosed)
+	}
+	err = syscall.Close(fd)
+	p.look(c.id) // for who reads to meet the end
+	return err
+}
+
+// SetDeadline implements net.Conn.
+func (c *eagerConn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// SetReadDeadline implements net.Conn. A Poller that watches looks after it each second.
+func (c *eagerConn) SetReadDeadline(t time.Time) error {
+	if c.poller.Load() == nil {
+		return c.TCPConn.SetReadDeadline(t)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.readBy = t
+	return nil
+}
+
+// SetWriteDeadline implements net.Conn.
+func (c *eagerConn) SetWriteDeadline(t time.Time) error {
+	if c.poller.Load() == nil {
+		return c.TCPConn.SetWriteDeadline(t)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sendBy = t
+	c.signal()
+	return nil
 }
 
 // kept tells whether there is something to flush.

@@ -2,7 +2,11 @@
 
 package ws
 
-import "net"
+import (
+	"context"
+	"errors"
+	"net"
+)
 
 // eagerConn exists on Linux alone: here every write waits for the network.
 type eagerConn struct{}
@@ -14,3 +18,16 @@ func eagerBelow(net.Conn) *eagerConn { return nil }
 func (*eagerConn) setEager()    {}
 func (*eagerConn) flush() error { return nil }
 func (*eagerConn) kept() bool   { return false }
+
+// polling exists on Linux alone.
+type polling struct {
+	begun chan struct{} // never closed
+}
+
+func newPolling() polling { return polling{} }
+
+func (*polling) poke() bool { return false }
+
+func (*polling) poll(context.Context, func()) error { return errors.ErrUnsupported }
+
+func (*polling) watch(*eagerConn, func() bool) error { return errors.ErrUnsupported }

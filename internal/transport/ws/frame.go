@@ -12,8 +12,10 @@ func AppendFrameHeader(b []byte, n int) []byte { return appendHeader(b, opBinary
 const (
 	opBinary = 0x2
 	opClose  = 0x8
+	opPing   = 0x9
 	opPong   = 0xA
 	finalBit = 0x80
+	maskBit  = 0x80
 )
 
 func appendHeader(b []byte, opcode byte, n int) []byte {

@@ -3,8 +3,10 @@ package ws
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"sightline/internal/transport"
@@ -15,65 +17,173 @@ const (
 	maxFragments = 64
 	// maxControl is how many control frames may come in a second: a peer that pings more often is after something else.
 	maxControl = 50
+	// heldMost is how many bytes a connection keeps room for that has nothing to give.
+	heldMost = 16 << 10
 )
 
-// strictConn is a connection whose reads look at the frames that pass, and fail where RFC 6455 section 5 is broken in ways that the
-// library lets pass: lengths that are written longer than they need to be, and a close frame with half a code. They also fail where
-// frames cost this side more than they cost the peer: messages in very many pieces, and floods of control frames. One goroutine reads.
+// strictConn is a connection as the library reads it. It fails where RFC 6455 section 5 is broken in ways that the library lets
+// pass: lengths that are written longer than they need to be, and a close frame with half a code; and where
+// frames cost this side more than they cost the peer: messages in very many pieces, and floods of control frames. A client's pings and pongs it takes
+// for itself. Once it is gated, it gives the library whole messages alone. One goroutine reads.
 type strictConn struct {
 	net.Conn
-	now func() time.Time
+	now   func() time.Time
+	limit int64                             // of a message, in bytes; 0: none
+	take  func(opcode byte, payload []byte) // is given each ping and pong of a client; payload is valid until it returns
+	gated bool
+
+	greeting greeting // of a client's
 
 	err       error
-	header    [10]byte // of the frame that begins, as far as it is here, without the mask
+	header    [14]byte // of the frame that begins, as far as it is here
 	have      int
-	skip      uint64 // bytes of mask and payload still to come
+	skip      uint64 // bytes of payload still to come
+	taken     []byte // payload of the ping or pong that is on its way
+	taking    bool
+	last      bool   // the frame on its way ends a message, or everything
+	length    uint64 // of the message on its way
 	fragments int
 	window    time.Time
 	control   int // control frames since window
+
+	held     []byte // for the library
+	given    int    // of held, what it has
+	whole    int    // of held, up to the end of the last whole message
+	messages int    // that are whole and were not counted off
+}
+
+// greeting is where a client's connection is before there are frames: in the answer to its handshake.
+type greeting struct {
+	on    bool
+	begin []byte // of the answer, its status
+	end   int    // so many bytes of what ends the answer are here
+}
+
+// pass gives what of p follows the answer, if that is a WebSocket's.
+func (g *greeting) pass(p []byte) (frames []byte) {
+	const status, end = "HTTP/1.1 101", "\r\n\r\n"
+	for i, b := range p {
+		if len(g.begin) < len(status) {
+			g.begin = append(g.begin, b)
+		}
+		switch {
+		case b == end[g.end]:
+			g.end++
+		case b == end[0]:
+			g.end = 1
+		default:
+			g.end = 0
+		}
+		if g.end == len(end) {
+			if g.end = 0; string(g.begin) == status {
+				*g = greeting{}
+				return p[i+1:]
+			}
+		}
+	}
+	return nil
 }
 
 // strictWriter gives its connection as a strictConn to whoever hijacks it.
-type strictWriter struct{ http.ResponseWriter }
+type strictWriter struct {
+	http.ResponseWriter
+	conn *strictConn
+}
 
 // Hijack implements http.Hijacker.
-func (w strictWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+func (w *strictWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
-	return &strictConn{Conn: conn, now: time.Now}, rw, nil
+	w.conn.Conn = conn
+	return w.conn, rw, nil
 }
 
-// Read implements net.Conn. After an error of its own it lets everything pass: what follows is thrown away.
+// Read implements net.Conn.
 func (c *strictConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if c.err == nil {
-		if c.err = c.pass(p[:n]); c.err != nil {
-			return 0, c.err
+	for {
+		ready := c.held
+		if c.gated && c.err == nil {
+			ready = c.held[:c.whole]
+		}
+		if n := copy(p, ready[c.given:]); n > 0 {
+			c.given += n
+			c.forget()
+			return n, nil
+		}
+		if err := c.fill(); err != nil {
+			return 0, err
 		}
 	}
-	return n, err
+}
+
+// forget makes room once the library has everything.
+func (c *strictConn) forget() {
+	if c.given < len(c.held) {
+		return
+	}
+	c.held, c.given, c.whole = c.held[:0], 0, 0
+	if cap(c.held) > heldMost {
+		c.held = nil
+	}
+}
+
+// scratch is what is read into: what comes is short, and mostly nobody reads.
+var scratch = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+
+// fill reads once and looks at what comes. After an error of its own it lets everything pass: what follows is thrown away.
+func (c *strictConn) fill() error {
+	buf, ok := scratch.Get().(*[16 << 10]byte)
+	if !ok {
+		return io.ErrShortBuffer // never: nothing else is put there
+	}
+	defer scratch.Put(buf)
+	n, err := c.Conn.Read(buf[:])
+	if c.err != nil {
+		c.held = append(c.held, buf[:n]...)
+	} else if c.err = c.pass(buf[:n]); c.err != nil {
+		return c.err
+	}
+	if n > 0 {
+		return nil // the error comes again
+	}
+	return err
 }
 
 // pass looks at bytes on their way to the library.
 func (c *strictConn) pass(p []byte) error {
+	if c.greeting.on {
+		frames := c.greeting.pass(p)
+		c.held = append(c.held, p[:len(p)-len(frames)]...)
+		p = frames
+	}
 	for len(p) > 0 {
 		if c.skip > 0 {
 			n := min(c.skip, uint64(len(p)))
+			if c.taking {
+				c.taken = append(c.taken, p[:n]...)
+			} else {
+				c.held = append(c.held, p[:n]...)
+			}
 			p, c.skip = p[n:], c.skip-n
+			if c.skip == 0 {
+				c.ends()
+			}
 			continue
 		}
 		c.header[c.have] = p[0]
 		c.have++
 		p = p[1:]
-		if c.have < 2 || c.have < headerLen(c.header[1]) {
+		if c.have < 2 || c.have < headerLen(c.header[1])+maskLen(c.header[1]) {
 			continue
 		}
 		if err := c.judge(); err != nil {
 			return err
 		}
-		c.have = 0
+		if c.have = 0; c.skip == 0 {
+			c.ends()
+		}
 	}
 	return nil
 }
@@ -89,25 +199,36 @@ func headerLen(second byte) int {
 	return 2
 }
 
+// maskLen is how long the mask is behind it.
+func maskLen(second byte) int {
+	if second&maskBit == 0 {
+		return 0
+	}
+	return 4
+}
+
 // judge is called with a whole header.
 func (c *strictConn) judge() error {
+	n := headerLen(c.header[1])
 	var length uint64
-	switch h := c.header[:c.have]; len(h) {
+	switch n {
 	case 2:
-		length = uint64(h[1] & 0x7f)
+		length = uint64(c.header[1] & 0x7f)
 	default:
-		for _, b := range h[2:] {
+		for _, b := range c.header[2:n] {
 			length = length<<8 | uint64(b)
 		}
 	}
-	if c.have == 4 && length < 126 || c.have == 10 && length < 1<<16 {
+	if n == 4 && length < 126 || n == 10 && length < 1<<16 {
 		return &transport.CloseError{Code: transport.CodeProtocol, Reason: "a length is written longer than it needs to be"}
 	}
-	c.skip = length
-	if c.header[1]&0x80 != 0 {
-		c.skip += 4 // wraps only for lengths that the library refuses
+	final, opcode := c.header[0]&finalBit != 0, c.header[0]&0x0f
+	c.skip, c.last = length, final
+	c.taking = (c.header[0] == finalBit|opPing || c.header[0] == finalBit|opPong) && c.header[1]&maskBit != 0 && n == 2
+	if !c.taking { // also what is wrong with it is for the library to say
+		c.held = append(c.held, c.header[:c.have]...)
 	}
-	switch final, opcode := c.header[0]&finalBit != 0, c.header[0]&0x0f; {
+	switch {
 	case opcode == opClose && length == 1:
 		return &transport.CloseError{Code: transport.CodeProtocol, Reason: "half a close code"}
 	case opcode >= opClose:
@@ -118,6 +239,7 @@ func (c *strictConn) judge() error {
 		if c.control++; c.control > maxControl {
 			return &transport.CloseError{Code: transport.CodePolicy, Reason: fmt.Sprintf("more than %d control frames a second", maxControl)}
 		}
+		return nil
 	case final:
 		c.fragments = 0
 	default:
@@ -125,5 +247,27 @@ func (c *strictConn) judge() error {
 			return &transport.CloseError{Code: transport.CodePolicy, Reason: fmt.Sprintf("a message in more than %d pieces", maxFragments)}
 		}
 	}
+	if most := uint64(c.limit); most > 0 && (length > most || c.length+length > most) { // the library refuses it by its header
+		c.messages, c.whole = c.messages+1, len(c.held)
+	}
+	c.length += length
+	if final {
+		c.length = 0
+	}
 	return nil
+}
+
+// ends is called behind each frame.
+func (c *strictConn) ends() {
+	switch {
+	case c.taking:
+		mask := c.header[2:6]
+		for i := range c.taken {
+			c.taken[i] ^= mask[i%len(mask)]
+		}
+		c.take(c.header[0]&0x0f, c.taken)
+		c.taken, c.taking = c.taken[:0], false
+	case c.last && c.header[0]&0x0f != opPing && c.header[0]&0x0f != opPong: // with those the library would go on to read
+		c.messages, c.whole = c.messages+1, len(c.held)
+	}
 }

@@ -3,6 +3,7 @@ package ws
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -26,6 +27,13 @@ func (t *tape) Read(p []byte) (int, error) {
 	n := copy(p[:min(len(p), t.size)], t.rest)
 	t.rest = t.rest[n:]
 	return n, nil
+}
+
+// strict reads b in pieces of size, at a time that stands still.
+func strict(b []byte, size int) *strictConn {
+	return &strictConn{
+		Conn: &tape{rest: b, size: size}, now: func() time.Time { return time.Unix(1, 0) }, take: func(byte, []byte) {},
+	}
 }
 
 func TestStrictConn(t *testing.T) {
@@ -58,12 +66,13 @@ func TestStrictConn(t *testing.T) {
 		{"pings between pieces do not make a new message", slices.Concat(begin, slices.Repeat(slices.Concat(piece, piece, ping), maxFragments/2)), transport.CodePolicy},
 	} {
 		for _, size := range []int{1, 3, 1 << 20} {
-			s := &strictConn{Conn: &tape{rest: c.send, size: size}, now: func() time.Time { return time.Unix(1, 0) }}
+			s := strict(c.send, size)
 			passed, err := io.ReadAll(s)
 			var closed *transport.CloseError
+			want := bytes.ReplaceAll(c.send, ping, nil) // those are taken on the way
 			switch {
-			case c.code == 0 && (err != nil || !bytes.Equal(passed, c.send)):
-				t.Errorf("%s, %d bytes at a time: %d of %d bytes, error %v", c.name, size, len(passed), len(c.send), err)
+			case c.code == 0 && (err != nil || !bytes.Equal(passed, want)):
+				t.Errorf("%s, %d bytes at a time: %d of %d bytes, error %v", c.name, size, len(passed), len(want), err)
 			case c.code != 0 && (!errors.As(err, &closed) || closed.Code != c.code):
 				t.Errorf("%s, %d bytes at a time: error %v, want code %d", c.name, size, err, c.code)
 			}
@@ -74,7 +83,7 @@ func TestStrictConn(t *testing.T) {
 func TestStrictConn_AnotherSecondHasRoomForPings(t *testing.T) {
 	now := time.Unix(1, 0)
 	ping := []byte{0x89, 0x80, 1, 2, 3, 4}
-	s := &strictConn{now: func() time.Time { return now }}
+	s := &strictConn{now: func() time.Time { return now }, take: func(byte, []byte) {}}
 	for range 3 {
 		if err := s.pass(slices.Repeat(ping, maxControl)); err != nil {
 			t.Fatal(err)
@@ -83,21 +92,89 @@ func TestStrictConn_AnotherSecondHasRoomForPings(t *testing.T) {
 	}
 }
 
-// FuzzStrictConn holds that the bytes that come do not depend on the pieces they come in, and neither does the verdict.
+func TestStrictConn_TakesPingsAndPongs(t *testing.T) {
+	for _, size := range []int{1, 4, 1 << 20} {
+		var got []string
+		s := strict([]byte("\x02\x81\x00\x00\x00\x00a"+"\x89\x82\x01\x02\x03\x04ik"+"\x80\x81\x00\x00\x00\x00b"+"\x8a\x80\x01\x02\x03\x04"+"\x8a\x00"), size)
+		s.take = func(opcode byte, payload []byte) { got = append(got, fmt.Sprintf("%x %s", opcode, payload)) }
+		passed, err := io.ReadAll(s)
+		if want := "\x02\x81\x00\x00\x00\x00a" + "\x80\x81\x00\x00\x00\x00b" + "\x8a\x00"; err != nil || string(passed) != want {
+			t.Errorf("%d bytes at a time: %q passed, error %v", size, passed, err)
+		}
+		if !slices.Equal(got, []string{"9 hi", "a "}) {
+			t.Errorf("%d bytes at a time: took %q", size, got)
+		}
+	}
+}
+
+func TestStrictConn_GivesWholeMessagesWhileGated(t *testing.T) {
+	const limit = 200
+	first := append([]byte{0x02, 0x83, 0, 0, 0, 0}, "abc"...) // of two pieces
+	rest := append([]byte{0x80, 0x81, 0, 0, 0, 0}, 'd')
+	for _, c := range []struct {
+		name  string
+		send  []byte
+		whole int // bytes given
+	}{
+		{"a header", []byte{0x82, 0x83}, 0},
+		{"all but a byte", []byte{0x82, 0x83, 0, 0, 0, 0, 1, 2}, 0},
+		{"a message and a part", slices.Concat([]byte{0x82, 0x81, 0, 0, 0, 0, 1}, first), 7},
+		{"the first piece", first, 0},
+		{"both pieces", slices.Concat(first, rest), len(first) + len(rest)},
+		{"a close frame", []byte{0x88, 0x80, 0, 0, 0, 0}, 6},
+		{"a close frame between pieces", slices.Concat(first, []byte{0x88, 0x80, 0, 0, 0, 0}), len(first) + 6},
+		{"no mask", []byte{0x82, 0x01, 1}, 3},
+		{"a header that says too much", []byte{0x82, 0xfe, 0, 201, 0, 0, 0, 0}, 8},
+		{"as much as may be", []byte{0x82, 0xfe, 0, 200, 0, 0, 0, 0}, 0},
+		{"a piece too much", slices.Concat(first, []byte{0x80, 0xfe, 0, 198, 0, 0, 0, 0}), len(first) + 8},
+		{"the last piece that may be", slices.Concat(first, []byte{0x80, 0xfe, 0, 197, 0, 0, 0, 0}), 0},
+		{"the most that can be written", []byte{0x82, 0xff, 255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0}, 14},
+	} {
+		s := strict(c.send, 3)
+		s.limit, s.gated = limit, true
+		passed, err := io.ReadAll(s)
+		if err != nil || !bytes.Equal(passed, c.send[:c.whole]) {
+			t.Errorf("%s: %d bytes passed, want %d; error %v", c.name, len(passed), c.whole, err)
+		}
+		if (s.messages > 0) != (c.whole > 0) {
+			t.Errorf("%s: %d messages", c.name, s.messages)
+		}
+	}
+}
+
+// FuzzStrictConn holds that the bytes that come do not depend on the pieces they come in, and neither does the verdict; and that what is held back
+// while gated is bounded.
 func FuzzStrictConn(f *testing.F) {
 	f.Add([]byte{0x82, 0x83, 1, 2, 3, 4, 5, 6, 7}, 2)
 	f.Add([]byte{0x89, 0x80, 1, 2, 3, 4, 0x82, 0xfe, 0, 5}, 1)
 	f.Add([]byte{0x82, 0xff, 255, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4}, 3)
+	f.Add([]byte{0x02, 0x83, 1, 2, 3, 4, 5, 6, 7, 0x8a, 0x82, 1, 2, 3, 4, 9, 9, 0x80, 0x80, 1, 2, 3, 4}, 5)
 	f.Fuzz(func(t *testing.T, b []byte, size int) {
+		const limit = 1000
 		size = max(1, size&0xff)
-		frozen := func() time.Time { return time.Unix(1, 0) }
-		_, err1 := io.ReadAll(&strictConn{Conn: &tape{rest: b, size: len(b) + 1}, now: frozen})
-		passed, err2 := io.ReadAll(&strictConn{Conn: &tape{rest: b, size: size}, now: frozen})
+		read := func(s *strictConn) (passed []byte, taken string, err error) {
+			s.limit = limit
+			s.take = func(opcode byte, payload []byte) { taken += fmt.Sprintf("%x %x,", opcode, payload) }
+			passed, err = io.ReadAll(s)
+			return passed, taken, err
+		}
+		all, taken1, err1 := read(strict(b, len(b)+1))
+		passed, taken2, err2 := read(strict(b, size))
 		if (err1 == nil) != (err2 == nil) || err1 != nil && err1.Error() != err2.Error() {
 			t.Fatalf("at once: %v; %d at a time: %v", err1, size, err2)
 		}
-		if err2 == nil && !bytes.Equal(passed, b) {
-			t.Fatal("bytes were changed")
+		if err2 == nil && (!bytes.Equal(passed, all) || taken1 != taken2) {
+			t.Fatal("what is passed depends on the pieces")
+		}
+		gated := strict(b, size)
+		gated.gated = true
+		if passed, _, err := read(gated); err == nil {
+			if !bytes.HasPrefix(all, passed) {
+				t.Fatal("what is passed depends on the gate")
+			}
+			if n := len(gated.held) - gated.given; n > limit+(maxFragments+1)*len(gated.header) && gated.messages == 0 {
+				t.Fatalf("%d bytes are held back", n)
+			}
 		}
 	})
 }

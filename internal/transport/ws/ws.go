@@ -4,6 +4,7 @@
 package ws
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -53,16 +54,18 @@ type Options struct {
 
 // Conn is a transport.Conn over WebSocket.
 type Conn struct {
-	ws     *websocket.Conn
-	net    net.Conn
-	opts   Options
-	server bool
+	ws   *websocket.Conn
+	net  net.Conn // below strict: of TLS
+	opts Options
 
-	eager *eagerConn // below net, where writes need not wait; nil where they must; of a server
+	eager  *eagerConn  // below net, where writes need not wait; nil where they must
+	strict *strictConn // what ws reads from
+	server bool
 
 	rbuf    []byte    // owned by the reader
 	touched time.Time // when the reading deadline was set; owned by the reader
 	readErr error
+	drained int64 // bytes thrown away after it; owned by the reader
 
 	wmu     sync.Mutex
 	wbuf    []byte
@@ -83,15 +86,16 @@ func Upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, opts Op
 		ReadBufferSize:   readBuffer,                               // its own, on top of the strictConn
 		WriteBufferPool:  noWriteBuffers{},                         // a server's writes are our own
 	}
-	conn, err := up.Upgrade(strictWriter{w}, r, nil)
+	strict := &strictConn{now: time.Now, limit: opts.ReadLimit}
+	conn, err := up.Upgrade(&strictWriter{w, strict}, r, nil)
 	if err != nil {
 		return nil, fmt.Errorf("websocket handshake: %w", err)
 	}
-	c := newConn(conn, opts, true)
-	if c.eager = eagerBelow(c.net); c.eager != nil {
+	c := newConn(conn, strict, opts)
+	c.server = true
+	if c.eager != nil {
 		c.eager.setEager()
 	}
-	conn.SetPingHandler(func(data string) error { c.touch(); c.answer([]byte(data)); return nil })
 	return c, nil
 }
 
@@ -123,11 +127,16 @@ func (e *RefusedError) Error() string {
 // Dial opens a connection to url (wss only) with subprotocols offered in order and header added to the request. A server that answers
 // but refuses gives a *RefusedError.
 func Dial(ctx context.Context, url string, header http.Header, subprotocols []string, tlsConfig *tls.Config, opts Options) (*Conn, error) {
+	strict := &strictConn{now: time.Now, limit: opts.ReadLimit, greeting: greeting{on: true}}
 	dialer := websocket.Dialer{
-		NetDialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dialTuned(ctx, network, addr)
+		NetDialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dialTuned(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			strict.Conn, err = shakeHands(ctx, newEager(conn), addr, tlsConfig)
+			return strict, err
 		},
-		TLSClientConfig:  tlsConfig,
 		HandshakeTimeout: 10 * time.Second,
 		Subprotocols:     subprotocols,
 	}
@@ -140,15 +149,43 @@ func Dial(ctx context.Context, url string, header http.Header, subprotocols []st
 		}
 		return nil, fmt.Errorf("websocket: %w", err)
 	}
-	return newConn(conn, opts, false), nil
+	c := newConn(conn, strict, opts)
+	conn.SetPongHandler(func(string) error { c.touch(); return nil })
+	return c, nil
 }
 
-func newConn(conn *websocket.Conn, opts Options, server bool) *Conn {
-	c := &Conn{ws: conn, net: conn.NetConn(), opts: opts, server: server}
+// shakeHands makes a TLS connection of conn to addr, or closes it.
+func shakeHands(ctx context.Context, conn net.Conn, addr string, config *tls.Config) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	if config = config.Clone(); config.ServerName == "" {
+		config.ServerName = host
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secured, nil
+}
+
+func newConn(conn *websocket.Conn, strict *strictConn, opts Options) *Conn {
+	c := &Conn{ws: conn, net: strict.Conn, opts: opts, strict: strict, eager: eagerBelow(strict)}
+	strict.take = c.control
 	conn.SetReadLimit(opts.ReadLimit)
 	conn.SetCloseHandler(func(int, string) error { return nil }) // answered in explain
-	conn.SetPongHandler(func(string) error { c.touch(); return nil })
 	return c
+}
+
+// control takes a client's ping or pong.
+func (c *Conn) control(opcode byte, payload []byte) {
+	c.touch()
+	if opcode == opPing {
+		c.answer(bytes.Clone(payload))
+	}
 }
 
 func (c *Conn) touch() {
@@ -172,14 +209,101 @@ func (c *Conn) ReadMessage() ([]byte, error) {
 	}
 	if err != nil {
 		c.readErr = c.explain(err)
-		if fault := (*transport.CloseError)(nil); errors.As(c.readErr, &fault) && !fault.Remote {
-			_, _ = io.CopyN(io.Discard, c.net, drainLimit) // so that the peer gets to read why
+		if c.atFault() {
+			_, _ = io.CopyN(io.Discard, c.strict, drainLimit) // so that the peer gets to read why
 		}
 		c.disconnect()
 		return nil, c.readErr
 	}
 	return p, nil
 }
+
+// Watch has p read from now on, instead of ReadMessage: heard is called, in p's one goroutine, which it must not hold up, with each message, valid until it
+// returns, and at the end, once, with ReadMessage's error. It reports whether that can be done here, and the connection is one from Dial, or from Upgrade through a Listener;
+// if not, nothing has changed. Nobody reads meanwhile.
+func (c *Conn) Watch(p *Poller, heard func(message []byte, err error)) bool {
+	if c.eager == nil || c.strict.greeting.on {
+		return false
+	}
+	c.wmu.Lock()
+	defer c.wmu.Unlock()
+	c.eager.setEager()
+	c.strict.gated = true
+	c.limited, c.touched = time.Time{}, time.Time{} // deadlines stay behind
+	if err := p.watch(c.eager, func() bool { return c.hear(heard) }); err != nil {
+		c.strict.gated = false
+	}
+	return c.strict.gated
+}
+
+// hear takes all that is here, and reports whether nothing will follow.
+func (c *Conn) hear(heard func([]byte, error)) (over bool) {
+	if c.readErr != nil {
+		return c.drain()
+	}
+	if c.touched.IsZero() {
+		c.touch()
+	}
+	for {
+		for c.strict.messages == 0 {
+			err := c.strict.fill()
+			if errors.Is(err, errNothing) {
+				return false
+			}
+			if err != nil {
+				return c.deaf(err, heard)
+			}
+		}
+		c.strict.messages--
+		message, err := c.read()
+		if err != nil {
+			return c.deaf(err, heard)
+		}
+		if !c.closed.Load() { // else the peer has not seen our goodbye yet
+			heard(message, nil)
+		}
+	}
+}
+
+// deaf ends hearing.
+func (c *Conn) deaf(err error, heard func([]byte, error)) (over bool) {
+	c.readErr = c.explain(err)
+	c.strict.gated = false
+	heard(nil, c.readErr)
+	return c.drain()
+}
+
+// drain throws away what a peer at fault says while it reads why it is cut, and reports whether that is over.
+func (c *Conn) drain() (over bool) {
+	if c.atFault() {
+		n, err := io.CopyN(io.Discard, c.strict, drainLimit-c.drained)
+		if c.drained += n; errors.Is(err, errNothing) {
+			return false
+		}
+	}
+	c.disconnect()
+	return true
+}
+
+// atFault tells whether the peer did what it was cut for.
+func (c *Conn) atFault() bool {
+	var fault *transport.CloseError
+	return errors.As(c.readErr, &fault) && !fault.Remote
+}
+
+// errNothing is what a connection that never waits has to give when there is nothing.
+var errNothing error = nothingError{}
+
+type nothingError struct{}
+
+// Error implements error.
+func (nothingError) Error() string { return "nothing to read now" }
+
+// Timeout implements net.Error.
+func (nothingError) Timeout() bool { return false }
+
+// Temporary implements net.Error: TLS goes on after it.
+func (nothingError) Temporary() bool { return true }
 
 func (c *Conn) read() ([]byte, error) {
 	c.touch()
@@ -271,7 +395,11 @@ func (c *Conn) WriteMessage(p []byte) error {
 	defer c.unlock()
 	if !c.server {
 		c.limitWrite()
-		return c.writeError(c.ws.WriteMessage(websocket.BinaryMessage, p))
+		err := c.ws.WriteMessage(websocket.BinaryMessage, p)
+		if err == nil && c.eager != nil {
+			err = c.eager.flush()
+		}
+		return c.writeError(err)
 	}
 	c.wbuf = append(AppendFrameHeader(c.wbuf[:0], len(p)), p...)
 	return c.write(c.wbuf)
@@ -316,7 +444,9 @@ func (c *Conn) TryWriteFramed(p []byte) (sent, whole bool) {
 		return false, false
 	}
 	if !c.closed.Load() && !c.eager.kept() {
-		c.limitWrite()
+		if !c.strict.gated { // else deadlines are for who waits
+			c.limitWrite()
+		}
 		_, err := c.net.Write(p)
 		sent = err == nil
 	}
