@@ -48,10 +48,9 @@ const (
 type Path struct {
 	sent, acked uint32 // bytes of messages, wrapping as FEEDBACK's do
 
-	units    ring[unit]    // sent last
-	nAcked   int           // of which so many were acknowledged
-	largest  int           // bytes of the largest on the way
-	interval time.Duration // between the last few, the middle one of them; 0: not known
+	units    ring[unit] // sent last
+	nAcked   int        // of which so many were acknowledged
+	largest  int        // bytes of the largest on the way
 	lastSent media.Timestamp
 	lastAck  media.Timestamp
 
@@ -61,6 +60,11 @@ type Path struct {
 	empty    time.Duration // what the way's time should be at its least, by the viewer's clock; 0: not known
 	rebased  bool          // the viewer's clock was found to be no help
 	rtt      least
+
+	measured struct { // Goodput, as it was when the viewer last spoke
+		done, busy bool
+		bps        int
+	}
 }
 
 // unit is an access unit that was sent.
@@ -115,20 +119,26 @@ func (p *Path) Sent(n int) { p.sent += uint32(n) }
 
 // SentUnit takes in that an access unit was handed over whole, its n bytes by Sent already.
 func (p *Path) SentUnit(id media.RenditionID, seq uint32, n int, began, now media.Timestamp) {
-	const few = 5
 	keep := min(max(p.units.n-p.nAcked, few)+1, unitsMost)
 	p.units.put(unit{rendition: id, seq: seq, began: began, end: p.sent, bytes: uint32(n), alone: p.Empty()}, keep)
 	p.largest = max(p.largest, n)
 	p.lastSent = now
+}
+
+// few is over how many access units the interval is taken.
+const few = 5
+
+// interval is the time between the last few access units, the middle one of them; 0 if not known.
+func (p *Path) interval() time.Duration {
 	if p.units.n <= few {
-		return
+		return 0
 	}
 	var gaps [few]time.Duration
 	for i := range gaps {
 		gaps[i] = p.units.at(p.units.n - 1 - i).began.Sub(p.units.at(p.units.n - 2 - i).began)
 	}
 	slices.Sort(gaps[:])
-	p.interval = gaps[few/2]
+	return gaps[few/2]
 }
 
 // Ack is what a FEEDBACK message says of arrivals.
@@ -143,7 +153,7 @@ type Ack struct {
 // Acked takes in an acknowledgement that came now. One for something that was not sent, or was acknowledged before, counts
 // as a sign of life and no more.
 func (p *Path) Acked(a Ack, now media.Timestamp) {
-	p.lastAck = now
+	p.lastAck, p.measured.done = now, false
 	if int32(a.Received-p.acked) > 0 && int32(p.sent-a.Received) >= 0 {
 		p.acked = a.Received
 	}
@@ -195,7 +205,7 @@ func (p *Path) queue(a arrival) time.Duration { return a.way() - p.least() }
 // path that never was without one.
 func (p *Path) least() time.Duration {
 	if p.empty > 0 {
-		return min(p.base.value(), p.empty+max(boundSlack, p.interval))
+		return min(p.base.value(), p.empty+max(boundSlack, p.interval()))
 	}
 	return p.base.value()
 }
@@ -232,6 +242,14 @@ func (p *Path) WorstSince(t media.Timestamp) (worst time.Duration, ok bool) {
 // Goodput is what arrived lately, bit/s; busy tells that the link had more to carry all the time, so that this is all it
 // carries. 0 when there is too little to tell.
 func (p *Path) Goodput() (bps int, busy bool) {
+	if !p.measured.done {
+		p.measured.done = true
+		p.measured.bps, p.measured.busy = p.measure()
+	}
+	return p.measured.bps, p.measured.busy
+}
+
+func (p *Path) measure() (bps int, busy bool) {
 	shortest := min(goodputLeast+2*p.RTT(), goodputOver*4/5)
 	if bps := p.rate(shortest, goodputOver, true); bps > 0 {
 		return bps, true
@@ -313,7 +331,7 @@ func (p *Path) Empty() bool { return p.nAcked == p.units.n }
 // Rebase takes the way's present time for the least it can be: what looked like a queue does not drain, so it is none.
 func (p *Path) Rebase(now media.Timestamp) {
 	way := p.least() + p.Standing()
-	p.base, p.empty, p.rebased = least{}, 0, true
+	p.base, p.empty, p.rebased, p.measured.done = least{}, 0, true, false
 	p.base.add(way, now)
 }
 

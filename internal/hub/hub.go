@@ -335,7 +335,7 @@ func (s *stream) setStatus(state media.State, cause media.Cause, detail string) 
 func (s *stream) changed() {
 	s.version.Add(1)
 	for sub := range s.subs {
-		sub.wake()
+		sub.wake(false)
 	}
 }
 

@@ -149,10 +149,21 @@ func (p *Publisher) Publish(au *AccessUnit) {
 		}
 	}
 	ask := false
+	var ready *Subscription // to be woken, the last one when all have the picture
 	for i := 0; i < len(r.subs); i++ { // a viewer that goes over to this rendition leaves another's list
-		if r.subs[i].push(r, au) {
-			ask = true
+		sub := r.subs[i]
+		queued, key := sub.push(r, au)
+		ask = ask || key
+		if !queued {
+			continue
 		}
+		if ready != nil {
+			ready.wake(true)
+		}
+		ready = sub
+	}
+	if ready != nil {
+		ready.wake(false)
 	}
 	if ask {
 		r.keyWanted = true

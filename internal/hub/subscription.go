@@ -33,7 +33,7 @@ func DropReasons() []DropReason {
 type Subscription struct {
 	s      *stream
 	ready  chan struct{}
-	notify func() // instead of ready, if not nil
+	notify func(more bool) // instead of ready, if not nil
 
 	// Guarded by s.mu.
 	rendition *rendition // the one this subscription is attached to
@@ -69,9 +69,9 @@ type queued struct {
 	since media.Timestamp
 }
 
-// Notify has f called when Ready would be signalled, and Ready not signalled any more. f is called with locks of the hub held, so that it must be quick,
-// must not wait and must not call the hub. Call it once, before anything else.
-func (sub *Subscription) Notify(f func()) {
+// Notify has f called when Ready would be signalled, and Ready not signalled any more; more tells that another subscription's f is called right after for
+// the same picture. f is called with locks of the hub held, so that it must be quick, must not wait and must not call the hub. Call it once, before anything else.
+func (sub *Subscription) Notify(f func(more bool)) {
 	sub.s.mu.Lock()
 	defer sub.s.mu.Unlock()
 	sub.mu.Lock()
@@ -82,9 +82,9 @@ func (sub *Subscription) Notify(f func()) {
 // Ready is signalled when Next may have something, or when Status or Renditions changed.
 func (sub *Subscription) Ready() <-chan struct{} { return sub.ready }
 
-func (sub *Subscription) wake() {
+func (sub *Subscription) wake(more bool) {
 	if sub.notify != nil {
-		sub.notify()
+		sub.notify(more)
 		return
 	}
 	select {
@@ -123,20 +123,20 @@ func (sub *Subscription) enqueue(au *AccessUnit, since media.Timestamp) {
 	sub.bytes += au.Bytes
 }
 
-// push queues an access unit of rendition r and reports whether a keyframe must be asked for. s.mu is held.
-func (sub *Subscription) push(r *rendition, au *AccessUnit) (askKey bool) {
+// push queues an access unit of rendition r, if the viewer can be sent it, and reports whether a keyframe must be asked for. s.mu is held.
+func (sub *Subscription) push(r *rendition, au *AccessUnit) (queued, askKey bool) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	if sub.paused {
-		return false
+		return false, false
 	}
 	if au.Config.Rendition.Codec == media.CodecJPEG && !sub.isDue(au.Capture) {
 		sub.dropped[DropThinned]++
-		return false
+		return false, false
 	}
 	if sub.next == r {
 		if !au.Key {
-			return !sub.held
+			return false, !sub.held
 		}
 		sub.dropAll(DropReplaced)
 		sub.goOver()
@@ -144,11 +144,11 @@ func (sub *Subscription) push(r *rendition, au *AccessUnit) (askKey bool) {
 	if sub.stills && !au.Key {
 		sub.dropped[DropStills]++
 		sub.needKey = true
-		return false
+		return false, false
 	}
 	if sub.needKey && !au.Key {
 		sub.dropped[DropReference]++
-		return !sub.held
+		return false, !sub.held
 	}
 	opts := sub.s.hub.opts
 	switch {
@@ -160,13 +160,12 @@ func (sub *Subscription) push(r *rendition, au *AccessUnit) (askKey bool) {
 		if !au.Key {
 			sub.dropped[DropReference]++
 			sub.needKey = true
-			return !sub.held
+			return false, !sub.held
 		}
 	}
 	sub.needKey = false
 	sub.enqueue(au, au.Received)
-	sub.wake()
-	return false
+	return true, false
 }
 
 // isDue tells whether the viewer needs a picture that was captured then, and counts on its being sent. s.mu is held.
@@ -319,7 +318,7 @@ func (sub *Subscription) startFrom(r *rendition) {
 			sub.enqueue(au, now)
 		}
 		sub.needKey = false
-		sub.wake()
+		sub.wake(false)
 		return
 	}
 	r.keyWanted = true
@@ -451,6 +450,16 @@ func (sub *Subscription) Dropped() map[DropReason]uint64 {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	return maps.Clone(sub.dropped)
+}
+
+// Drops is how many they are in all.
+func (sub *Subscription) Drops() (n uint64) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	for _, d := range sub.dropped {
+		n += d
+	}
+	return n
 }
 
 // Close ends the subscription.

@@ -55,6 +55,8 @@ func (s *sink) ReadMessage() ([]byte, error) {
 	}
 }
 
+func (s *sink) Watch(*ws.Poller, func([]byte, error)) bool { return false }
+
 func (s *sink) WriteMessage(p []byte) error {
 	s.received.Add(uint32(len(p)))
 	return nil

@@ -23,6 +23,9 @@ import (
 // Conn is what a session needs of a connection: transport.Conn, and writes of bytes framed once for everybody.
 type Conn interface {
 	transport.Conn
+	// Watch has p read from now on, instead of ReadMessage, if that can be done: heard is called with each message, and at the end, once, with
+	// an error. It must not hold p up.
+	Watch(p *ws.Poller, heard func(message []byte, err error)) bool
 	// WriteFramed writes whole messages that carry their frame headers already. It neither changes nor keeps p.
 	WriteFramed(p []byte) error
 	// TryWriteFramed does the same for one message if it need not wait for that, or else nothing: sent is false then. Where whole is false a part
@@ -51,7 +54,7 @@ const (
 // Options describe a session.
 type Options struct {
 	Epoch media.Epoch
-	// Fan sends pictures ahead of the session's own goroutine where that need not wait. Nil: none does.
+	// Fan sends pictures ahead of the session's own goroutine where that need not wait, and looks after the session. It runs for as long.
 	Fan *Fan
 	// Until is when the viewer's leave ends, for the viewer to know; 0 where it does not. Whoever gave it ends the session.
 	Until media.Timestamp
@@ -77,10 +80,19 @@ type Figures struct {
 	Stages     *wire.ViewerStages // medians; nil where it does not say
 }
 
-// session is one viewer of one stream.
+// session is one viewer of one stream. What each picture needs stands together.
 type session struct {
-	conn Conn
-	sub  *hub.Subscription
+	conn  Conn
+	sub   *hub.Subscription
+	epoch media.Epoch
+
+	mu     sync.Mutex
+	path   adapt.Path      // guarded by mu
+	wishes adapt.Wishes    // guarded by mu
+	until  media.Timestamp // the end of the viewer's leave; guarded by mu
+	limit  wire.Limit      // as the viewer was told last; guarded by mu
+	stills bool            // the same; guarded by mu
+
 	id   media.StreamID
 	opts Options
 	log  *slog.Logger
@@ -90,15 +102,13 @@ type session struct {
 	rethink chan struct{} // the wishes changed
 	acked   chan struct{} // path took in an acknowledgement that matters
 	ready   chan struct{} // there is something to send, or the stream is another
+	news    chan struct{} // there may be something to tell
 
-	mu     sync.Mutex
-	wishes adapt.Wishes    // guarded by mu
-	path   adapt.Path      // guarded by mu
-	until  media.Timestamp // the end of the viewer's leave; guarded by mu
-	limit  wire.Limit      // as the viewer was told last; guarded by mu
-	stills bool            // the same; guarded by mu
-
-	renewed time.Time // when leave was last to be renewed; owned by the reader
+	// Owned by the reader.
+	renewed  time.Time      // when leave was last to be renewed
+	window   time.Time      // when messages began to be counted
+	messages int            // since then
+	renewing sync.WaitGroup // looks at tickets, which may take a while
 
 	writer *writer
 }
@@ -119,18 +129,17 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 	}
 	defer sub.Close()
 	s := &session{
-		conn: conn, sub: sub, id: id, opts: opts, log: log, until: opts.Until,
+		conn: conn, sub: sub, epoch: opts.Epoch, id: id, opts: opts, log: log, until: opts.Until,
 		hello: make(chan struct{}), control: make(chan []byte, 8), rethink: make(chan struct{}, 1),
-		acked: make(chan struct{}, 1), ready: make(chan struct{}, 1),
+		acked: make(chan struct{}, 1), ready: make(chan struct{}, 1), news: make(chan struct{}, 1), window: time.Now(),
 	}
 	s.writer = &writer{session: s}
-	if opts.Fan != nil {
-		b := opts.Fan.blade()
-		sub.Notify(func() { b.add(s.writer) })
-	} else {
-		sub.Notify(func() { wake(s.ready) })
-	}
-	return fmt.Errorf("watch %s: %w", id, transport.Converse(ctx, conn, goodbye, s.read, s.write))
+	defer s.renewing.Wait()
+	b, leave := opts.Fan.join(s.writer)
+	defer leave()
+	sub.Notify(func(more bool) { opts.Fan.add(b, s.writer, more) })
+	read := func() error { return s.read(b.poller) }
+	return fmt.Errorf("watch %s: %w", id, transport.Converse(ctx, conn, goodbye, read, s.write))
 }
 
 // goodbye is what the viewer is told when the session ends by cause.
@@ -138,21 +147,27 @@ func goodbye(cause error) (transport.Code, string) {
 	return wire.Goodbye(cause, "the server ends this session")
 }
 
-// read takes the viewer's messages.
-func (s *session) read() error {
-	window, count := time.Now(), 0
+// read takes the viewer's messages, or has p do that where it can.
+func (s *session) read(p *ws.Poller) error {
+	end := make(chan error, 1)
+	over := false
+	if s.conn.Watch(p, func(b []byte, err error) {
+		if over {
+			return // the connection lives on to tell the viewer why
+		}
+		if err == nil {
+			err = s.take(b)
+		}
+		if over = err != nil; over {
+			end <- err
+		}
+	}) {
+		return <-end
+	}
 	for {
 		b, err := s.conn.ReadMessage()
 		if err != nil {
 			return err
-		}
-		if count++; count > maxMessages {
-			if elapsed := time.Since(window); elapsed < time.Second {
-				return &transport.CloseError{
-					Code: transport.CodePolicy, Reason: fmt.Sprintf("more than %d messages a second", maxMessages),
-				}
-			}
-			window, count = time.Now(), 1
 		}
 		if err := s.take(b); err != nil {
 			return err
@@ -160,7 +175,16 @@ func (s *session) read() error {
 	}
 }
 
+// take takes one message of the viewer's. It does not wait.
 func (s *session) take(b []byte) error {
+	if s.messages++; s.messages > maxMessages {
+		if time.Since(s.window) < time.Second {
+			return &transport.CloseError{
+				Code: transport.CodePolicy, Reason: fmt.Sprintf("more than %d messages a second", maxMessages),
+			}
+		}
+		s.window, s.messages = time.Now(), 1
+	}
 	switch wire.Type(b[0]) {
 	case wire.TypeHello:
 		return s.takeHello(b)
@@ -169,8 +193,7 @@ func (s *session) take(b []byte) error {
 		if err != nil {
 			return err
 		}
-		t2 := s.opts.Epoch.Now()
-		s.send(wire.AppendTimeResp(nil, wire.TimeResp{ID: r.ID, T1: r.T1, T2: t2}))
+		s.writer.tellTime(wire.TimeResp{ID: r.ID, T1: r.T1, T2: s.epoch.Now()})
 	case wire.TypeFeedback:
 		f, err := wire.ParseFeedback(b)
 		if err != nil {
@@ -232,15 +255,17 @@ func (s *session) renew(ticket string) error {
 	if s.opts.Renew == nil {
 		return nil
 	}
-	until, err := s.opts.Renew(ticket)
-	if err != nil {
-		s.log.Info("leave not renewed", "error", err)
-		return nil
-	}
-	s.mu.Lock()
-	s.until = until
-	s.mu.Unlock()
-	wake(s.rethink)
+	s.renewing.Go(func() {
+		until, err := s.opts.Renew(ticket)
+		if err != nil {
+			s.log.Info("leave not renewed", "error", err)
+			return
+		}
+		s.mu.Lock()
+		s.until = until
+		s.mu.Unlock()
+		wake(s.rethink)
+	})
 	return nil
 }
 
@@ -305,7 +330,7 @@ func limit(l adapt.Limit) wire.Limit {
 
 // acknowledged takes in what a viewer says of arrivals.
 func (s *session) acknowledged(f wire.Feedback) {
-	now := s.opts.Epoch.Now()
+	now := s.epoch.Now()
 	s.mu.Lock()
 	s.path.Acked(adapt.Ack{
 		Rendition: f.Rendition, Seq: f.Seq, Arrival: f.Arrival, Error: time.Duration(f.ClockError) * time.Microsecond,
@@ -372,8 +397,6 @@ func (s *session) write(ctx context.Context) error {
 			waiting = false
 		}
 	}
-	status := time.NewTicker(time.Second)
-	defer status.Stop()
 	again := time.NewTimer(0) // to look at the window again, or to send padding
 	defer again.Stop()
 	w := s.writer
@@ -394,8 +417,8 @@ func (s *session) write(ctx context.Context) error {
 			err = w.take(func() error { return w.writeControl(b) })
 		case <-s.rethink:
 			err = w.take(func() error { return w.look(true) })
-		case <-status.C:
-			err = w.take(w.news)
+		case <-s.news:
+			err = w.take(w.inform)
 		case <-s.acked:
 			more = always
 			err = w.take(func() error { return w.ponder(again) })
@@ -435,11 +458,13 @@ func (w *writer) end() {
 	w.live = false
 }
 
-// news tells the viewer what is new each second, whatever comes from it.
-func (w *writer) news() error {
+// inform tells the viewer what is new, and draws the conclusions, about once a second whatever comes from it.
+func (w *writer) inform() error {
 	w.view.Shared = w.sub.Look().Shared // others come and go, and their networks change
-	if err := w.tellNews(); err != nil {
-		return err
+	if w.hasNews() {
+		if err := w.tell(); err != nil {
+			return err
+		}
 	}
 	return w.adjust()
 }
@@ -476,7 +501,7 @@ func (w *writer) leftovers() error {
 		return nil
 	}
 	w.left = nil
-	return w.media(au)
+	return w.media(au, w.leftFrom)
 }
 
 // one sends one access unit, if there is one and room for it; if there is no room, again is set for another look.
@@ -484,7 +509,7 @@ func (w *writer) one(again *time.Timer) (sent bool, err error) {
 	if err := w.leftovers(); err != nil {
 		return false, err
 	}
-	if !w.room() {
+	if !w.room(w.epoch.Now()) {
 		again.Reset(roomAgain)
 		return false, nil
 	}
@@ -492,13 +517,13 @@ func (w *writer) one(again *time.Timer) (sent bool, err error) {
 	if au == nil {
 		return false, nil
 	}
-	return true, w.media(au)
+	return true, w.media(au, 0)
 }
 
 // writeControl sends b; a TIME_RESP gets its departure time now.
 func (s *session) writeControl(b []byte) error {
 	if wire.Type(b[0]) == wire.TypeTimeResp {
-		wire.SetT3(b, s.opts.Epoch.Now())
+		wire.SetT3(b, s.epoch.Now())
 	}
 	return s.writeMessage(b)
 }
@@ -526,19 +551,20 @@ type writer struct {
 	// The rest belongs to who holds turn, and so does the right to send pictures.
 	turn      sync.Mutex
 	live      bool            // the fan may send
+	unflushed bool            // the fan's last message is not on its way in whole
+	held      bool            // the window was full when last looked at
 	left      *hub.AccessUnit // taken from the queue by the fan, which could not send it
-	unflushed bool            // the fan's last picture is not on its way in whole
+	leftFrom  int             // of left, the first chunk that was not sent
+	config    *hub.Config     // the last one sent
+	rate      adapt.Rate
+	view      hub.View
 
-	view    hub.View
-	config  *hub.Config // the last one sent
 	told    told
-	rate    adapt.Rate
 	chooser adapt.Chooser
 	choice  adapt.Choice
 	most    int             // bit/s that the viewer could use at best
 	needs   adapt.Needs     // as the hub knows them
 	asked   media.Timestamp // when the last still was asked for
-	held    bool            // the window was full when last looked at
 	padding []byte
 }
 
@@ -559,7 +585,7 @@ func (w *writer) look(force bool) error {
 	cause, detail := view.Status.Cause, view.Status.Detail
 	w.view = view
 	ladder, wishes := offers(view), w.wished()
-	choice, ok := w.chooser.Choose(wishes, w.rate.Carries(), ladder, w.opts.Epoch.Now())
+	choice, ok := w.chooser.Choose(wishes, w.rate.Carries(), ladder, w.epoch.Now())
 	w.most = adapt.Best(wishes, ladder)
 	if ok && choice.Stills != w.choice.Stills {
 		w.sub.Stills(choice.Stills)
@@ -622,7 +648,7 @@ func (w *writer) adjust() error {
 	if !adaptive {
 		return nil
 	}
-	now := w.opts.Epoch.Now()
+	now := w.epoch.Now()
 	before := w.rate.Carries()
 	w.mu.Lock()
 	if w.choice.Stills {
@@ -655,7 +681,7 @@ func (w *writer) stillEvery() time.Duration {
 
 // room reports whether the window has room for one access unit more. While it has none, no keyframe is asked for that
 // could not go out.
-func (w *writer) room() bool {
+func (w *writer) room(now media.Timestamp) bool {
 	if !windowed {
 		return true
 	}
@@ -664,7 +690,7 @@ func (w *writer) room() bool {
 		carries = w.most
 	}
 	w.mu.Lock()
-	room := w.path.Room(carries, w.opts.Epoch.Now())
+	room := w.path.Room(carries, now)
 	w.mu.Unlock()
 	if room == w.held {
 		w.held = !room
@@ -678,7 +704,7 @@ func (w *writer) pad(again *time.Timer) error {
 	if w.choice.Stills {
 		return nil
 	}
-	now := w.opts.Epoch.Now()
+	now := w.epoch.Now()
 	w.mu.Lock()
 	n := w.rate.Padding(&w.path, w.most, now)
 	w.mu.Unlock()
@@ -744,24 +770,17 @@ func (w *writer) selectable() []media.Rendition {
 	return list
 }
 
-// tellNews tells the viewer what it was not sent and what limits it, when that is news.
-func (w *writer) tellNews() error {
-	var drops uint64
-	for _, n := range w.sub.Dropped() {
-		drops += n
-	}
+// hasNews tells whether the viewer is to be told what it was not sent, or what limits it.
+func (w *writer) hasNews() bool {
 	limit, carries := w.limits()
 	const notable = 5 // one part in so many
 	same := max(carries-w.told.carries, w.told.carries-carries) <= w.told.carries/notable
-	if drops == w.told.drops && limit == w.told.limit && same {
-		return nil
-	}
-	return w.tell()
+	return w.sub.Drops() != w.told.drops || limit != w.told.limit || !same
 }
 
-// media sends au, behind its configuration where that is new to the viewer. Control goes out ahead of each chunk, and the
+// media sends au from its chunk from on, behind its configuration where that is new to the viewer. Control goes out ahead of each chunk, and the
 // rest of a delta that got too old is abandoned.
-func (w *writer) media(au *hub.AccessUnit) error {
+func (w *writer) media(au *hub.AccessUnit, from int) error {
 	first := w.config == nil
 	if au.Config != w.config {
 		if err := w.writeFramed(au.Config.Framed); err != nil {
@@ -769,20 +788,20 @@ func (w *writer) media(au *hub.AccessUnit) error {
 		}
 		w.config = au.Config
 	}
-	began := w.opts.Epoch.Now()
-	for i, chunk := range au.Chunks {
+	began := w.epoch.Now()
+	for i := from; i < len(au.Chunks); i++ {
 		if err := w.drainControl(); err != nil {
 			return err
 		}
-		if i > 0 && !au.Key && w.opts.Epoch.Now().Sub(au.Received) > staleAfter {
+		if i > 0 && !au.Key && w.epoch.Now().Sub(au.Received) > staleAfter {
 			return w.abandon(au)
 		}
-		if err := w.writeFramed(chunk); err != nil {
+		if err := w.writeFramed(au.Chunks[i]); err != nil {
 			return err
 		}
 	}
 	w.mu.Lock()
-	w.path.SentUnit(au.Config.Rendition.ID, au.Seq, au.Bytes, began, w.opts.Epoch.Now())
+	w.path.SentUnit(au.Config.Rendition.ID, au.Seq, au.Bytes, began, w.epoch.Now())
 	w.mu.Unlock()
 	if first && w.opts.Began != nil {
 		w.opts.Began()

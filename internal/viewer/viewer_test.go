@@ -58,6 +58,8 @@ func (p *player) ReadMessage() ([]byte, error) {
 	}
 }
 
+func (p *player) Watch(*ws.Poller, func([]byte, error)) bool { return false }
+
 func (p *player) WriteMessage(b []byte) error {
 	p.mu.Lock()
 	before := p.before
@@ -737,7 +739,7 @@ func TestServe_CannotJoin(t *testing.T) {
 		synctest.Wait()
 		join := func(id media.StreamID) (*player, error) {
 			q := &player{t: t, done: make(chan struct{})}
-			return q, viewer.Serve(t.Context(), id, q, p.hub, viewer.Options{Epoch: p.epoch}, slog.New(slog.DiscardHandler))
+			return q, viewer.Serve(t.Context(), id, q, p.hub, viewer.Options{Epoch: p.epoch, Fan: viewer.NewFan()}, slog.New(slog.DiscardHandler))
 		}
 		if q, err := join("nowhere"); !errors.Is(err, hub.ErrNoStream) || q.code != transport.CodeNoStream {
 			t.Errorf("no stream: %v, code %d", err, q.code)
