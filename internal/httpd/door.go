@@ -41,21 +41,21 @@ type door struct {
 // guest is a connection that came through a door.
 type guest struct {
 	net.Conn
+
+	// What each write looks at stands together.
+	mu     sync.Mutex
+	holds  bool         // a handshake token; guarded by mu
+	closed bool         // guarded by mu
+	phase  atomic.Int32 // one of the phases below
+	moved  atomic.Int64 // bytes in and out since the phase began, if it is asking or idle
+	spoke  atomic.Bool  // something came from it
+	out    atomic.Bool  // closed for others' sake
+
 	door   *door
 	source netip.Prefix
 	since  time.Time
 
 	all, own *list.Element // in the door's lists while a stranger, else nil; guarded by door.mu
-
-	out   atomic.Bool // closed for others' sake
-	spoke atomic.Bool // something came from it
-
-	phase atomic.Int32 // one of the phases below
-	moved atomic.Int64 // bytes in and out since the phase began, if it is asking or idle
-
-	mu     sync.Mutex
-	holds  bool // a handshake token; guarded by mu
-	closed bool // guarded by mu
 }
 
 // What net/http does with a connection.

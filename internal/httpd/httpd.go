@@ -158,6 +158,9 @@ func New(opts Options, log *slog.Logger) (*Server, error) {
 // concurrent use.
 func (s *Server) SetAccess(a Access) { s.access.Store(&a) }
 
+// servingKey is where the context of all requests has itself.
+type servingKey struct{}
+
 // errStopping is why requests end with their server.
 var errStopping = errors.New("the server stops")
 
@@ -175,7 +178,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.With("from", "http").Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return base },
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(base, servingKey{}, base) },
 		ConnContext:       withGuest,
 		Protocols:         new(http.Protocols), // by default net/http offers HTTP/2, and then speaks it past every limit set here
 	}
@@ -259,17 +262,26 @@ func (s *Server) countRequests(next http.Handler) http.Handler {
 
 func (s *Server) recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			if v := recover(); v != nil {
-				if v == http.ErrAbortHandler { //nolint:errorlint // the value itself is the signal, see net/http
-					panic(v)
-				}
-				s.log.Error("panic in a handler", "panic", fmt.Sprint(v), "path", r.URL.Path)
-				s.fail(w, http.StatusInternalServerError, "internal", "The server made a mistake; its log says more.")
-			}
-		}()
+		defer s.recovered(r.URL.Path, func() {
+			s.fail(w, http.StatusInternalServerError, "internal", "The server made a mistake; its log says more.")
+		})
 		next.ServeHTTP(w, r)
 	})
+}
+
+// recovered is deferred where a panic must cost no more than one request for path; answer, if not nil, says so to whoever asked.
+func (s *Server) recovered(path string, answer func()) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler { //nolint:errorlint // the value itself is the signal, see net/http
+		panic(v)
+	}
+	s.log.Error("panic in a handler", "panic", fmt.Sprint(v), "path", path)
+	if answer != nil {
+		answer()
+	}
 }
 
 const contentPolicy = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' data: blob:; " +

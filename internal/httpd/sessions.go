@@ -42,6 +42,31 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, c caller) {
 		s.ended(r, c, "watch", err)
 		return
 	}
+	s.requests.Add(1) // the session's, beside the handler's own
+	go func() {
+		defer s.requests.Done()
+		defer s.recovered(r.URL.Path, nil)
+		r, done := outlast(r)
+		defer done()
+		s.view(r, c, conn)
+	}()
+}
+
+// outlast gives r with a context that ends with the server, and not with its handler: what net/http keeps for that takes more memory than a session. Call
+// done at the end.
+func outlast(r *http.Request) (lasting *http.Request, done func()) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	stop := func() bool { return true }
+	if serving, ok := r.Context().Value(servingKey{}).(context.Context); ok {
+		stop = context.AfterFunc(serving, func() { cancel(context.Cause(serving)) })
+	}
+	lasting = r.WithContext(ctx)
+	lasting.Body = nil // it has the connection as net/http reads it, with its buffers
+	return lasting, func() { stop(); cancel(nil) }
+}
+
+// view runs a viewer's session.
+func (s *Server) view(r *http.Request, c caller, conn *ws.Conn) {
 	ctx, id, done, err := s.leave(r, c, "watch")
 	if err != nil {
 		code, sentence := farewell(err)
