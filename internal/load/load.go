@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"sightline/internal/media"
 	"sightline/internal/transport"
+	"sightline/internal/transport/ws"
 	"sightline/internal/watch"
 )
 
@@ -58,7 +60,10 @@ type Crowd struct {
 	tokens chan struct{} // one for each that connects
 	groups map[Kind]*group
 	change chan struct{} // the numbers wanted changed
-	stall  chan struct{} // closed by Stall
+
+	pollers []*ws.Poller  // read from plain connections
+	next    atomic.Uint32 // of pollers, for the next connection
+	stall   chan struct{} // closed by Stall
 
 	mu     sync.Mutex
 	wanted map[Kind]int // guarded by mu
@@ -109,6 +114,10 @@ func New(opts Options) *Crowd {
 		opts: opts, tokens: make(chan struct{}, opts.AtOnce), groups: map[Kind]*group{},
 		change: make(chan struct{}, 1), stall: make(chan struct{}), wanted: map[Kind]int{},
 	}
+	for range runtime.GOMAXPROCS(0) {
+		c.pollers = append(c.pollers, ws.NewPoller(0))
+	}
+	c.opts.Watch.Watch = c.watch
 	for _, k := range kinds() {
 		c.groups[k] = &group{kind: k, failures: map[string]uint64{}}
 	}
@@ -131,6 +140,13 @@ func (c *Crowd) Stall() { close(c.stall) }
 
 // Run has as many viewers watch as are wanted until ctx is done, and waits for all of them to have left.
 func (c *Crowd) Run(ctx context.Context) {
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	polling, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop() // once all have left
+	for _, p := range c.pollers {
+		reading.Go(func() { _ = p.Run(polling, func() {}) }) // ends with polling alone
+	}
 	var all sync.WaitGroup
 	defer all.Wait()
 	for {
@@ -147,6 +163,13 @@ func (c *Crowd) Run(ctx context.Context) {
 		case <-c.change:
 		}
 	}
+}
+
+// watch has one of the pollers read from conn: thousands of goroutines that are woken for each picture would cost more than the server. Connections that
+// are made bad read for themselves.
+func (c *Crowd) watch(conn transport.Conn, heard func([]byte, error)) bool {
+	plain, ok := conn.(*ws.Conn)
+	return ok && plain.Watch(c.pollers[int(c.next.Add(1))%len(c.pollers)], heard)
 }
 
 // resize makes n members of the group, and starts those that are new.

@@ -15,7 +15,7 @@ const (
 	firstExchanges = 5
 	firstSpacing   = 150 * time.Millisecond
 	laterSpacing   = 2 * time.Second
-	overdueEvery   = 100 * time.Millisecond // looked for
+	overdueEvery   = 100 * time.Millisecond // looked for, once nothing arrives
 	// dialTrips is how many round trips it takes until a dial is known to be answered, by TCP; dialTakes is the most time that
 	// all of it may take.
 	dialTrips, dialTakes = 1, 5 * time.Second
@@ -94,8 +94,8 @@ func (l *link) talk(ctx context.Context) error {
 	}
 	clockTimer := time.NewTimer(firstSpacing)
 	defer clockTimer.Stop()
-	overdue := time.NewTicker(overdueEvery)
-	defer overdue.Stop()
+	silence := time.NewTimer(overdue)
+	defer silence.Stop()
 	for {
 		var err error
 		select {
@@ -112,10 +112,12 @@ func (l *link) talk(ctx context.Context) error {
 			err = ask()
 		case <-l.due:
 			err = l.acknowledge()
-		case <-overdue.C:
+			silence.Reset(overdue)
+		case <-silence.C:
 			if l.overdue() {
 				err = l.acknowledge()
 			}
+			silence.Reset(overdueEvery)
 		}
 		if err != nil {
 			return err
@@ -143,16 +145,26 @@ func (l *link) overdue() bool {
 }
 
 func (l *link) read() error {
-	for {
-		b, err := l.conn.ReadMessage()
-		if err != nil {
-			return err
+	end, over := make(chan error, 1), false
+	heard := func(b []byte, err error) {
+		if over {
+			return
 		}
-		if err := l.take(b); err != nil {
-			_ = l.conn.Close(transport.CodeMalformed, err.Error())
-			return err
+		if err == nil {
+			if err = l.take(b); err != nil {
+				_ = l.conn.Close(transport.CodeMalformed, err.Error())
+			}
+		}
+		if over = err != nil; over {
+			end <- err
 		}
 	}
+	if l.opts.Watch == nil || !l.opts.Watch(l.conn, heard) {
+		for !over {
+			heard(l.conn.ReadMessage())
+		}
+	}
+	return <-end
 }
 
 func (l *link) take(b []byte) error {

@@ -24,6 +24,8 @@ type Options struct {
 	Sink func(wire.Config, wire.MediaHeader, []byte) error
 	// Observe, if not nil, is told of each picture that can be decoded. It is called by the goroutine that reads.
 	Observe func(Picture)
+	// Watch, if not nil, has somebody read from conn and call heard with each message, and at the end with an error, and reports whether it does.
+	Watch func(conn transport.Conn, heard func(message []byte, err error)) bool
 	// Dial, if not nil, opens a second connection beside one that has fallen silent, and calls answered as soon as anything
 	// of the server's is here.
 	Dial func(ctx context.Context, answered func()) (transport.Conn, error)
