@@ -148,8 +148,8 @@ func (p *Publisher) Publish(au *AccessUnit) {
 			r.clearGOP()
 		}
 	}
-	ask := false
 	var ready *Subscription // to be woken, the last one when all have the picture
+	ask := false
 	for i := 0; i < len(r.subs); i++ { // a viewer that goes over to this rendition leaves another's list
 		sub := r.subs[i]
 		queued, key := sub.push(r, au)

@@ -66,10 +66,10 @@ func (g *greeting) pass(p []byte) (frames []byte) {
 		if len(g.begin) < len(status) {
 			g.begin = append(g.begin, b)
 		}
-		switch {
-		case b == end[g.end]:
+		switch b {
+		case end[g.end]:
 			g.end++
-		case b == end[0]:
+		case end[0]:
 			g.end = 1
 		default:
 			g.end = 0
@@ -130,7 +130,7 @@ func (c *strictConn) forget() {
 }
 
 // scratch is what is read into: what comes is short, and mostly nobody reads.
-var scratch = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+var scratch = sync.Pool{New: func() any { return new([16 << 10]byte) }} //nolint:gochecknoglobals // buffers that are nobody's
 
 // fill reads once and looks at what comes. After an error of its own it lets everything pass: what follows is thrown away.
 func (c *strictConn) fill() error {

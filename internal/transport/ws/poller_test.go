@@ -1,0 +1,319 @@
+//go:build linux
+
+package ws_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"sightline/internal/transport"
+	"sightline/internal/transport/transporttest"
+	"sightline/internal/transport/ws"
+)
+
+// poller runs one for as long as the test.
+func poller(t *testing.T) *ws.Poller {
+	t.Helper()
+	p := ws.NewPoller(time.Millisecond)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = p.Run(ctx, func() {}) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return p
+}
+
+// watched reads what a poller heard.
+type watched struct {
+	*ws.Conn
+	heard chan heard
+	err   error
+}
+
+type heard struct {
+	message []byte
+	err     error
+}
+
+func watch(t *testing.T, p *ws.Poller, c *ws.Conn) *watched {
+	t.Helper()
+	w := &watched{Conn: c, heard: make(chan heard, 1000)}
+	if !c.Watch(p, func(message []byte, err error) { w.heard <- heard{bytes.Clone(message), err} }) {
+		t.Fatal("the connection cannot be watched")
+	}
+	return w
+}
+
+func (w *watched) ReadMessage() ([]byte, error) {
+	if w.err != nil {
+		return nil, w.err
+	}
+	h := <-w.heard
+	w.err = h.err
+	return h.message, h.err
+}
+
+// tuned is server, with connections that can be watched.
+func tuned(t *testing.T, opts ws.Options) (*httptest.Server, <-chan *ws.Conn) {
+	t.Helper()
+	conns := make(chan *ws.Conn, 1)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := ws.Upgrade(w, r, protocol, opts)
+		if err != nil {
+			t.Errorf("upgrade: %v", err)
+			return
+		}
+		conns <- c
+	}))
+	s.Listener = ws.Listener{Listener: s.Listener}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s, conns
+}
+
+func TestPoller_ReadsAsConnDoes(t *testing.T) {
+	for _, name := range []string{"server", "client", "both"} {
+		t.Run(name, func(t *testing.T) {
+			transporttest.Run(t, func(t *testing.T) (transport.Conn, transport.Conn) {
+				p := poller(t)
+				s, conns := tuned(t, ws.Options{ReadLimit: transporttest.Limit})
+				client, err := dial(t, s, "/")
+				if err != nil {
+					t.Fatal(err)
+				}
+				var a, b transport.Conn = <-conns, client
+				if name != "client" {
+					a = watch(t, p, a.(*ws.Conn))
+				}
+				if name != "server" {
+					b = watch(t, p, client)
+				}
+				if name == "client" {
+					a, b = b, a
+				}
+				return a, b
+			})
+		})
+	}
+}
+
+func TestPoller_BytesInAnyPieces(t *testing.T) {
+	p := poller(t)
+	s, conns := tuned(t, ws.Options{ReadLimit: 256})
+	raw, err := tls.Dial("tcp", s.Listener.Addr().String(), clientTLS(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = raw.Close() }()
+	if _, err := io.WriteString(raw, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: "+protocol+"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	conn := watch(t, p, <-conns)
+	// Three messages, of which the second comes in two frames with a ping between; each byte in a TLS record of its own.
+	for _, b := range []byte("\x82\x81\x00\x00\x00\x00x" + "\x02\x81\x00\x00\x00\x00y" + "\x89\x82\x00\x00\x00\x00hi" + "\x80\x81\x00\x00\x00\x00z" + "\x82\x81\x00\x00\x00\x00w") {
+		if _, err := raw.Write([]byte{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"x", "yz", "w"} {
+		if got, err := conn.ReadMessage(); err != nil || string(got) != want {
+			t.Fatalf("got %q, error %v, want %q", got, err, want)
+		}
+	}
+	// A ping alone is answered, with nothing behind it.
+	if _, err := io.WriteString(raw, "\x89\x82\x00\x00\x00\x00ho"); err != nil {
+		t.Fatal(err)
+	}
+	var got []byte
+	for buf := make([]byte, 256); !bytes.Contains(got, []byte("\x8a\x02ho")); {
+		n, err := raw.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, buf[:n]...)
+	}
+	if !bytes.Contains(got, []byte("\x8a\x02hi")) {
+		t.Errorf("the first ping was not answered: %q", got)
+	}
+	// And what breaks the rules ends it, with a reason.
+	if _, err := io.WriteString(raw, "\x82\x01x"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.ReadMessage()
+	var closed *transport.CloseError
+	if !errors.As(err, &closed) || closed.Code != transport.CodeProtocol || closed.Remote {
+		t.Errorf("without a mask: %v", err)
+	}
+	answer, err := io.ReadAll(raw)
+	if err != nil || !bytes.Contains(answer, []byte{byte(transport.CodeProtocol >> 8), byte(transport.CodeProtocol & 0xff)}) {
+		t.Errorf("the peer reads %q, %v", answer, err)
+	}
+}
+
+func TestPoller_ASilentPeerIsCut(t *testing.T) {
+	p := poller(t)
+	s, conns := tuned(t, ws.Options{ReadLimit: 256, IdleTimeout: 50 * time.Millisecond})
+	client, err := dial(t, s, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close(transport.CodeNormal, "") }()
+	_, err = watch(t, p, <-conns).ReadMessage()
+	var closed *transport.CloseError
+	if !errors.As(err, &closed) || closed.Code != transport.CodeUnresponsive {
+		t.Errorf("got %v, want code %d", err, transport.CodeUnresponsive)
+	}
+}
+
+func TestPoller_APeerThatDoesNotAnswerTheGoodbyeIsCut(t *testing.T) {
+	p := poller(t)
+	s, conns := tuned(t, ws.Options{ReadLimit: 256})
+	client, err := dial(t, s, "/") // and does not read
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close(transport.CodeNormal, "") }()
+	conn := watch(t, p, <-conns)
+	if err := conn.Close(transport.CodeGoingAway, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.ReadMessage(); !errors.Is(err, transport.ErrClosed) {
+		t.Errorf("got %v, want %v", err, transport.ErrClosed)
+	}
+}
+
+func TestPoller_WhoWritesWaitsForTheNetwork(t *testing.T) {
+	p := poller(t)
+	s, conns := tuned(t, ws.Options{ReadLimit: transporttest.Limit, WriteTimeout: time.Minute})
+	client, err := dial(t, s, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := watch(t, p, <-conns)
+	defer func() { _ = client.Close(transport.CodeNormal, ""); _ = conn.Close(transport.CodeNormal, "") }()
+	const n, size = 2000, 8000
+	message := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, size) }
+	read := make(chan error, 1)
+	full := make(chan struct{})
+	go func() {
+		<-full
+		for i := range n {
+			got, err := client.ReadMessage()
+			if err == nil && !bytes.Equal(got, message(i)) {
+				err = fmt.Errorf("message %d is not what was sent", i)
+			}
+			if err != nil {
+				read <- err
+				return
+			}
+		}
+		read <- nil
+	}()
+	waited := false
+	for i := range n {
+		framed := append(ws.AppendFrameHeader(nil, size), message(i)...)
+		if sent, whole := conn.TryWriteFramed(framed); sent && whole {
+			continue
+		} else if !sent {
+			t.Fatalf("message %d was not sent though nothing was left", i)
+		}
+		if !waited {
+			waited = true
+			close(full) // only now does anybody read
+		}
+		if err := conn.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !waited {
+		t.Fatal("the network took everything: nothing was tried")
+	}
+	if err := <-read; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPoller_AWriterThatWaitsIsFreedByClose(t *testing.T) {
+	p := poller(t)
+	s, conns := tuned(t, ws.Options{ReadLimit: transporttest.Limit})
+	client, err := dial(t, s, "/") // and does not read
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close(transport.CodeNormal, "") }()
+	conn := watch(t, p, <-conns)
+	written := make(chan error, 1)
+	begun := make(chan struct{}, 1)
+	go func() {
+		for {
+			if err := conn.WriteMessage(make([]byte, 8<<10)); err != nil {
+				written <- err
+				return
+			}
+			select {
+			case begun <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	<-begun
+	_ = conn.Close(transport.CodeGoingAway, "")
+	if err := <-written; !errors.Is(err, transport.ErrClosed) {
+		t.Errorf("got %v, want %v", err, transport.ErrClosed)
+	}
+	if _, err := conn.ReadMessage(); !errors.Is(err, transport.ErrClosed) {
+		t.Errorf("the reader got %v, want %v", err, transport.ErrClosed)
+	}
+}
+
+// TestPoller_Turns holds that turn is called after each Poke, before there is a connection and after.
+func TestPoller_Turns(t *testing.T) {
+	turns := make(chan struct{})
+	p := ws.NewPoller(time.Millisecond)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() {
+		_ = p.Run(ctx, func() {
+			select {
+			case turns <- struct{}{}:
+			case <-ctx.Done():
+			}
+		})
+	})
+	defer running.Wait()
+	defer cancel()
+	p.Poke()
+	<-turns
+	s, conns := tuned(t, ws.Options{ReadLimit: 256})
+	client, err := dial(t, s, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := watch(t, p, <-conns)
+	for range 3 {
+		p.Poke()
+		<-turns
+	}
+	go func() {
+		for {
+			select {
+			case <-turns:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	_, _ = client.Close(transport.CodeNormal, ""), conn.Close(transport.CodeNormal, "")
+	for err = nil; err == nil; {
+		_, err = conn.ReadMessage()
+	}
+}
