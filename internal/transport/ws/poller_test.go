@@ -317,3 +317,30 @@ func TestPoller_Turns(t *testing.T) {
 		_, err = conn.ReadMessage()
 	}
 }
+
+func TestPoller_AGoodbyeThatMeetsWatchIsSaid(t *testing.T) {
+	p := poller(t)
+	s, conns := tuned(t, ws.Options{ReadLimit: 256})
+	for range 50 {
+		client, err := dial(t, s, "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn := <-conns
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			_ = conn.Close(transport.CodeExpired, "time is up")
+		}()
+		w := watch(t, p, conn)
+		_, err = client.ReadMessage()
+		var told *transport.CloseError
+		if !errors.As(err, &told) || told.Code != transport.CodeExpired {
+			t.Fatalf("the peer read %v, want code %d", err, transport.CodeExpired)
+		}
+		<-closed
+		if _, err := w.ReadMessage(); !errors.Is(err, transport.ErrClosed) {
+			t.Fatalf("got %v, want %v", err, transport.ErrClosed)
+		}
+	}
+}

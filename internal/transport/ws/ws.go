@@ -226,14 +226,15 @@ func (c *Conn) Watch(p *Poller, heard func(message []byte, err error)) bool {
 		return false
 	}
 	c.wmu.Lock()
-	defer c.wmu.Unlock()
+	defer c.unlock()
 	c.eager.setEager()
 	c.strict.gated = true
 	c.limited, c.touched = time.Time{}, time.Time{} // deadlines stay behind
 	if err := p.watch(c.eager, func() bool { return c.hear(heard) }); err != nil {
 		c.strict.gated = false
+		return false
 	}
-	return c.strict.gated
+	return true
 }
 
 // hear takes all that is here, and reports whether nothing will follow.
