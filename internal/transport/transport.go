@@ -35,6 +35,7 @@ const (
 	CodeMalformed    Code = 1007
 	CodePolicy       Code = 1008
 	CodeTooLarge     Code = 1009
+	CodeInternal     Code = 1011
 	CodeExpired      Code = 4401
 	CodeForbidden    Code = 4403
 	CodeNoStream     Code = 4404

@@ -330,21 +330,29 @@ func limit(l adapt.Limit) wire.Limit {
 
 // acknowledged takes in what a viewer says of arrivals.
 func (s *session) acknowledged(f wire.Feedback) {
+	s.arrived(f)
+	if !s.writer.resting() {
+		wake(s.acked)
+	}
+}
+
+func (s *session) arrived(f wire.Feedback) {
 	now := s.epoch.Now()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.path.Acked(adapt.Ack{
 		Rendition: f.Rendition, Seq: f.Seq, Arrival: f.Arrival, Error: time.Duration(f.ClockError) * time.Microsecond,
 		Received: f.Received,
 	}, now)
-	s.mu.Unlock()
-	if s.writer.turn.TryLock() {
-		idle := s.writer.idle()
-		s.writer.turn.Unlock()
-		if idle {
-			return
-		}
+}
+
+// resting is idle, for who does not hold w.turn; false where somebody else does.
+func (w *writer) resting() bool {
+	if !w.turn.TryLock() {
+		return false
 	}
-	wake(s.acked)
+	defer w.turn.Unlock()
+	return w.idle()
 }
 
 // idle tells whether an acknowledgement can change nothing: pictures go out as they come, and all of them. w.turn is held.

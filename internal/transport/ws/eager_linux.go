@@ -84,7 +84,7 @@ func failed(op string, err error) error { return &net.OpError{Op: op, Net: "tcp"
 func (c *eagerConn) put(p []byte) (rest []byte, err error) {
 	c.in, c.err = p, nil
 	switch {
-	case c.poller.Load() == nil:
+	case !c.watched():
 		err = c.raw.Write(c.once)
 	case c.fd < 0:
 		err = failed("write", net.ErrClosed)
@@ -120,7 +120,7 @@ func (c *eagerConn) Write(p []byte) (int, error) {
 func (c *eagerConn) flush() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.poller.Load() != nil {
+	if c.watched() {
 		return c.flushWatched()
 	}
 	if len(c.rest) == 0 {
@@ -182,7 +182,7 @@ func late(t time.Time) bool { return !t.IsZero() && !time.Now().Before(t) }
 
 // Read implements net.Conn.
 func (c *eagerConn) Read(p []byte) (int, error) {
-	if c.poller.Load() == nil {
+	if !c.watched() {
 		return c.TCPConn.Read(p)
 	}
 	c.mu.Lock()
@@ -241,7 +241,7 @@ func (c *eagerConn) SetDeadline(t time.Time) error {
 
 // SetReadDeadline implements net.Conn. A Poller that watches looks after it each second.
 func (c *eagerConn) SetReadDeadline(t time.Time) error {
-	if c.poller.Load() == nil {
+	if !c.watched() {
 		return c.TCPConn.SetReadDeadline(t)
 	}
 	c.mu.Lock()
@@ -252,7 +252,7 @@ func (c *eagerConn) SetReadDeadline(t time.Time) error {
 
 // SetWriteDeadline implements net.Conn.
 func (c *eagerConn) SetWriteDeadline(t time.Time) error {
-	if c.poller.Load() == nil {
+	if !c.watched() {
 		return c.TCPConn.SetWriteDeadline(t)
 	}
 	c.mu.Lock()
@@ -268,6 +268,9 @@ func (c *eagerConn) kept() bool {
 	defer c.mu.Unlock()
 	return len(c.rest) > 0
 }
+
+// watched tells whether a Poller reads.
+func (c *eagerConn) watched() bool { return c.poller.Load() != nil }
 
 func (c *eagerConn) setEager() {
 	c.mu.Lock()

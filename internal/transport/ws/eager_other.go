@@ -15,9 +15,10 @@ func newEager(conn net.Conn) net.Conn { return conn }
 
 func eagerBelow(net.Conn) *eagerConn { return nil }
 
-func (*eagerConn) setEager()    {}
-func (*eagerConn) flush() error { return nil }
-func (*eagerConn) kept() bool   { return false }
+func (*eagerConn) setEager()     {}
+func (*eagerConn) flush() error  { return nil }
+func (*eagerConn) kept() bool    { return false }
+func (*eagerConn) watched() bool { return false }
 
 // polling exists on Linux alone.
 type polling struct {

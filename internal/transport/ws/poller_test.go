@@ -11,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -342,5 +343,48 @@ func TestPoller_AGoodbyeThatMeetsWatchIsSaid(t *testing.T) {
 		if _, err := w.ReadMessage(); !errors.Is(err, transport.ErrClosed) {
 			t.Fatalf("got %v, want %v", err, transport.ErrClosed)
 		}
+	}
+}
+
+func TestPoller_APanicCostsOneConnection(t *testing.T) {
+	p := poller(t)
+	s, conns := tuned(t, ws.Options{ReadLimit: 256})
+	bad, err := dial(t, s, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	if !(<-conns).Watch(p, func(_ []byte, err error) {
+		if err == nil {
+			panic("of a test")
+		}
+		ended <- err
+	}) {
+		t.Fatal("the connection cannot be watched")
+	}
+	good, err := dial(t, s, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := watch(t, p, <-conns)
+	for _, c := range []*ws.Conn{bad, good} {
+		if err := c.WriteMessage([]byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-ended; !strings.Contains(err.Error(), "of a test") || !strings.Contains(err.Error(), "poller_test.go") {
+		t.Errorf("the session ends by %v", err)
+	}
+	_, err = bad.ReadMessage()
+	var told *transport.CloseError
+	if !errors.As(err, &told) || told.Code != transport.CodeInternal || strings.Contains(told.Reason, "of a test") {
+		t.Errorf("the peer is told %v", err)
+	}
+	if got, err := conn.ReadMessage(); err != nil || string(got) != "x" {
+		t.Errorf("the other connection reads %q, %v", got, err)
+	}
+	_, _ = good.Close(transport.CodeNormal, ""), conn.Close(transport.CodeNormal, "")
+	for err = nil; err == nil; {
+		_, err = conn.ReadMessage()
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -237,11 +238,17 @@ func (c *Conn) Watch(p *Poller, heard func(message []byte, err error)) bool {
 	return true
 }
 
-// hear takes all that is here, and reports whether nothing will follow.
+// hear takes all that is here, and reports whether nothing will follow. A panic costs this connection alone.
 func (c *Conn) hear(heard func([]byte, error)) (over bool) {
 	if c.readErr != nil {
 		return c.drain()
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			mistake := &transport.CloseError{Code: transport.CodeInternal, Reason: "the server made a mistake"}
+			over = c.deaf(mistake, func(_ []byte, err error) { heard(nil, fmt.Errorf("%w: panic: %v\n%s", err, v, debug.Stack())) })
+		}
+	}()
 	if c.touched.IsZero() {
 		c.touch()
 	}
@@ -445,7 +452,7 @@ func (c *Conn) TryWriteFramed(p []byte) (sent, whole bool) {
 		return false, false
 	}
 	if !c.closed.Load() && !c.eager.kept() {
-		if !c.strict.gated { // else deadlines are for who waits
+		if !c.eager.watched() { // else deadlines are for who waits
 			c.limitWrite()
 		}
 		_, err := c.net.Write(p)
