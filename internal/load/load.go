@@ -114,7 +114,7 @@ func New(opts Options) *Crowd {
 		opts: opts, tokens: make(chan struct{}, opts.AtOnce), groups: map[Kind]*group{},
 		change: make(chan struct{}, 1), stall: make(chan struct{}), wanted: map[Kind]int{},
 	}
-	for range runtime.GOMAXPROCS(0) {
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
 		c.pollers = append(c.pollers, ws.NewPoller(0))
 	}
 	c.opts.Watch.Watch = c.watch

@@ -29,6 +29,8 @@ func newPolling() polling { return polling{} }
 
 func (*polling) poke() bool { return false }
 
+func (*polling) end() {}
+
 func (*polling) poll(context.Context, func()) error { return errors.ErrUnsupported }
 
 func (*polling) watch(*eagerConn, func() bool) error { return errors.ErrUnsupported }

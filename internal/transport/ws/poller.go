@@ -36,6 +36,7 @@ func (p *Poller) Poke() {
 
 // Run reads until ctx is done; then no connection may be left. It calls turn after each Poke, and each turnEvery or more often.
 func (p *Poller) Run(ctx context.Context, turn func()) error {
+	defer p.end()
 	tick := time.NewTicker(turnEvery)
 	defer tick.Stop()
 	for {

@@ -2,13 +2,10 @@ package ws
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
+	"runtime"
 	"sync"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +15,9 @@ const (
 	pollerEvents = 128
 	// sweepEvery is how often deadlines are looked at.
 	sweepEvery = time.Second
+	// nap is how long a loop with work at hand sleeps at most. Go takes its processor away from who sleeps for longer than 10 ms, and a process without any at work wakes
+	// up dearly: for a while Go then looks about every 20 µs.
+	nap = 9 * time.Millisecond
 )
 
 // polling is a Poller's part that is the system's.
@@ -25,12 +25,14 @@ type polling struct {
 	begun chan struct{} // closed with the first connection
 
 	mu      sync.Mutex
-	fd      int                // of the epoll(7) that has the sockets; guarded by mu
-	bell    *os.File           // an epoll(7) of that one, which Go's poller watches; nil before the first; guarded by mu
+	open    bool               // epoll and bell are; guarded by mu
+	epoll   int                // epoll(7) of the sockets and of bell; guarded by mu
+	bell    int                // eventfd(2), written to where poll is to wait no more; guarded by mu
 	watched map[int32]*watched // guarded by mu
 	last    int32              // id given; guarded by mu
 	todo    []int32            // to be looked at, whatever the kernel says; guarded by mu
-	poked   bool               // guarded by mu
+	poked   bool               // bell was rung; guarded by mu
+	ended   bool               // Run has; guarded by mu
 }
 
 // watched is a connection with whoever is told of it.
@@ -48,8 +50,8 @@ func newPolling() polling {
 func (p *Poller) watch(conn *eagerConn, readable func() (over bool)) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bell == nil {
-		if err := p.open(); err != nil {
+	if !p.open {
+		if err := p.begin(); err != nil {
 			return err
 		}
 		close(p.begun)
@@ -64,26 +66,25 @@ func (p *Poller) watch(conn *eagerConn, readable func() (over bool)) error {
 	return nil
 }
 
-// open makes the system's part. p.mu is held.
-func (p *Poller) open() error {
-	inner, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+// begin makes the system's part. p.mu is held.
+func (p *Poller) begin() error {
+	if p.ended {
+		return os.ErrClosed
+	}
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	outer, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
-		_ = unix.Close(inner)
-		return os.NewSyscallError("epoll_create1", err)
+		_ = unix.Close(epoll)
+		return os.NewSyscallError("eventfd", err)
 	}
-	err = errors.Join(
-		unix.SetNonblock(outer, true), // so that Go's own poller waits for it
-		unix.EpollCtl(outer, unix.EPOLL_CTL_ADD, inner, &unix.EpollEvent{}),
-	)
-	if err != nil {
-		_, _ = unix.Close(inner), unix.Close(outer)
-		return fmt.Errorf("set up epoll: %w", err)
+	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, bell, &unix.EpollEvent{Events: unix.EPOLLIN}); err != nil { // of no connection's id
+		_, _ = unix.Close(epoll), unix.Close(bell)
+		return os.NewSyscallError("epoll_ctl", err)
 	}
-	p.fd, p.bell = inner, os.NewFile(uintptr(outer), "epoll")
+	p.open, p.epoll, p.bell = true, epoll, bell
 	return nil
 }
 
@@ -99,7 +100,7 @@ func (p *Poller) look(id int32) {
 func (p *Poller) poke() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bell == nil {
+	if !p.open {
 		return false
 	}
 	p.wake()
@@ -108,83 +109,66 @@ func (p *Poller) poke() bool {
 
 // wake does that. p.mu is held.
 func (p *Poller) wake() {
-	if !p.poked {
+	if p.open && !p.poked {
 		p.poked = true
-		_ = p.bell.SetReadDeadline(time.Unix(1, 0))
+		_, _ = unix.Write(p.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
 }
 
-// poll is Run since the first connection.
+// poll is Run since the first connection. It waits in system calls of its own: what Go's poller wakes goes through Go's scheduler, and through sleeping processors.
 func (p *Poller) poll(ctx context.Context, turn func()) error {
-	defer func() { _, _ = p.bell.Close(), unix.Close(p.fd) }()
-	raw, err := p.bell.SyscallConn()
-	if err != nil {
-		return err
-	}
 	defer context.AfterFunc(ctx, func() { p.poke() })()
 	events := make([]unix.EpollEvent, pollerEvents)
-	sweep := time.Now().Add(sweepEvery)
-	armed := false
-	ring := func(bell uintptr) (rung bool) {
-		rung, armed = armed, !armed
-		p.arm(int(bell), armed)
-		return rung
-	}
-	rest := func(uintptr) bool { return false }
+	bell := []unix.PollFd{{Fd: int32(p.bell), Events: unix.POLLIN}}
+	sweep, busy := time.Now().Add(sweepEvery), time.Now()
 	var now []*watched
+	n := 0
 	for ctx.Err() == nil {
+		poked := p.heed()
 		turn()
-		now = p.due(now[:0], events[:ready(p.fd, events)], &sweep)
+		now = p.due(now[:0], events[:max(n, 0)], &sweep)
 		for _, w := range now {
 			if w.readable() {
 				p.forget(w)
 			}
 		}
-		if len(now) > 0 {
-			p.wait(raw, rest, p.pause)
-		} else {
-			p.wait(raw, ring, turnEvery)
-			if armed { // something else ended the wait
-				_ = raw.Control(func(bell uintptr) { ring(bell) })
-			}
+		runtime.Gosched() // to whom this made ready: nobody else has this processor while it waits
+		most := turnEvery
+		if poked || len(now) > 0 {
+			busy = time.Now()
 		}
+		if time.Since(busy) < sweepEvery {
+			most = nap
+		}
+		if len(now) > 0 && p.pause > 0 {
+			_, _ = unix.Poll(bell, int(p.pause.Milliseconds())) // what else comes can wait
+		}
+		n, _ = unix.EpollWait(p.epoll, events, int(most.Milliseconds())) // an error is an interruption
 		clear(now)
 	}
 	return context.Cause(ctx)
 }
 
-// arm has the bell ring once something comes, or at once if something is there already; or has it be still, so that nobody is woken for what comes while there is work.
-func (p *Poller) arm(bell int, on bool) {
-	event := unix.EpollEvent{}
-	if on {
-		event.Events = unix.EPOLLIN
+// end gives the system's part back. What comes later finds nothing: a number that is closed is soon another file's.
+func (p *Poller) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.open {
+		_, _ = unix.Close(p.epoll), unix.Close(p.bell)
 	}
-	_ = unix.EpollCtl(bell, unix.EPOLL_CTL_MOD, p.fd, &event)
+	p.open, p.ended = false, true
 }
 
-// wait waits until heard says so, or for as long as most, or until poked.
-func (p *Poller) wait(raw syscall.RawConn, heard func(bell uintptr) bool, most time.Duration) {
-	if most == 0 {
-		return
-	}
+// heed takes note of a poke.
+func (p *Poller) heed() (poked bool) {
 	p.mu.Lock()
-	if !p.poked {
-		_ = p.bell.SetReadDeadline(time.Now().Add(most))
+	defer p.mu.Unlock()
+	if p.poked {
+		p.poked = false
+		_, _ = unix.Read(p.bell, make([]byte, 8))
+		return true
 	}
-	p.mu.Unlock()
-	_ = raw.Read(heard) // an error says that the deadline has come
-	p.mu.Lock()
-	p.poked = false
-	p.mu.Unlock()
-}
-
-// ready asks epoll fd what there is, without waiting.
-func ready(fd int, events []unix.EpollEvent) int {
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(fd), uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0) //nolint:gosec // events lives through the call
-	if errno != 0 {
-		return 0
-	}
-	return int(n)
+	return false
 }
 
 // due appends the connections that are to be looked at.
@@ -230,7 +214,7 @@ func (c *eagerConn) detach(p *Poller, id int32) error {
 			return
 		}
 		// Events come once each, so that who looks must look at all there is; room to write is told of only after there was none.
-		failure = unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
+		failure = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{
 			Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: id,
 		})
 	})
