@@ -10,12 +10,14 @@ const MaxFrameHeader = 10
 func AppendFrameHeader(b []byte, n int) []byte { return appendHeader(b, opBinary, n) }
 
 const (
-	opBinary = 0x2
-	opClose  = 0x8
-	opPing   = 0x9
-	opPong   = 0xA
-	finalBit = 0x80
-	maskBit  = 0x80
+	opContinuation = 0x0
+	opBinary       = 0x2
+	opClose        = 0x8
+	opPing         = 0x9
+	opPong         = 0xA
+	finalBit       = 0x80
+	maskBit        = 0x80
+	reservedBits   = 0x70
 )
 
 func appendHeader(b []byte, opcode byte, n int) []byte {

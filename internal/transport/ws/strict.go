@@ -27,10 +27,11 @@ const (
 // for itself. Once it is gated, it gives the library whole messages alone. One goroutine reads.
 type strictConn struct {
 	net.Conn
-	now   func() time.Time
-	limit int64                             // of a message, in bytes; 0: none
-	take  func(opcode byte, payload []byte) // is given each ping and pong of a client; payload is valid until it returns
-	gated bool
+	now    func() time.Time
+	limit  int64                             // of a message, in bytes; 0: none
+	take   func(opcode byte, payload []byte) // is given each ping and pong of a client; payload is valid until it returns
+	gated  bool
+	client bool // this side is
 
 	greeting greeting // of a client's
 
@@ -41,6 +42,7 @@ type strictConn struct {
 	taken     []byte // payload of the ping or pong that is on its way
 	taking    bool
 	last      bool   // the frame on its way ends a message, or everything
+	begun     bool   // a message of several frames has begun
 	length    uint64 // of the message on its way
 	fragments int
 	window    time.Time
@@ -227,6 +229,9 @@ func (c *strictConn) judge() error {
 	c.taking = (c.header[0] == finalBit|opPing || c.header[0] == finalBit|opPong) && c.header[1]&maskBit != 0 && n == 2
 	if !c.taking { // also what is wrong with it is for the library to say
 		c.held = append(c.held, c.header[:c.have]...)
+		if c.hopeless(final, opcode, length) {
+			c.messages, c.whole = c.messages+1, len(c.held)
+		}
 	}
 	switch {
 	case opcode == opClose && length == 1:
@@ -247,14 +252,32 @@ func (c *strictConn) judge() error {
 			return &transport.CloseError{Code: transport.CodePolicy, Reason: fmt.Sprintf("a message in more than %d pieces", maxFragments)}
 		}
 	}
-	if most := uint64(c.limit); most > 0 && (length > most || c.length+length > most) { // the library refuses it by its header
-		c.messages, c.whole = c.messages+1, len(c.held)
-	}
 	c.length += length
 	if final {
 		c.length = 0
 	}
 	return nil
+}
+
+// hopeless tells whether the library refuses a frame by its header, or this side a message by its first: nothing behind it is worth waiting for.
+func (c *strictConn) hopeless(final bool, opcode byte, length uint64) bool {
+	begun, most := c.begun, uint64(c.limit)
+	if opcode < opClose {
+		c.begun = !final
+	}
+	switch {
+	case c.header[0]&reservedBits != 0, !c.client && c.header[1]&maskBit == 0:
+		return true
+	case opcode >= opClose:
+		return opcode > opPong || !final || length > 125
+	case opcode == opContinuation:
+		if !begun {
+			return true
+		}
+	case opcode != opBinary || begun:
+		return true
+	}
+	return most > 0 && (length > most || c.length+length > most)
 }
 
 // ends is called behind each frame.

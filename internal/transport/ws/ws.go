@@ -128,7 +128,7 @@ func (e *RefusedError) Error() string {
 // Dial opens a connection to url (wss only) with subprotocols offered in order and header added to the request. A server that answers
 // but refuses gives a *RefusedError.
 func Dial(ctx context.Context, url string, header http.Header, subprotocols []string, tlsConfig *tls.Config, opts Options) (*Conn, error) {
-	strict := &strictConn{now: time.Now, limit: opts.ReadLimit, greeting: greeting{on: true}}
+	strict := &strictConn{now: time.Now, limit: opts.ReadLimit, client: true, greeting: greeting{on: true}}
 	dialer := websocket.Dialer{
 		NetDialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dialTuned(ctx, network, addr)
