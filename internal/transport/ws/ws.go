@@ -210,10 +210,7 @@ func (c *Conn) ReadMessage() ([]byte, error) {
 	}
 	if err != nil {
 		c.readErr = c.explain(err)
-		if c.atFault() {
-			_, _ = io.CopyN(io.Discard, c.strict, drainLimit) // so that the peer gets to read why
-		}
-		c.disconnect()
+		_ = c.drain()
 		return nil, c.readErr
 	}
 	return p, nil
@@ -287,6 +284,9 @@ func (c *Conn) drain() (over bool) {
 		n, err := io.CopyN(io.Discard, c.strict, drainLimit-c.drained)
 		if c.drained += n; errors.Is(err, errNothing) {
 			return false
+		}
+		if err == nil {
+			return true // Close's own time limit does the rest: closed now, what is unread would reset the connection before the peer has read why
 		}
 	}
 	c.disconnect()
