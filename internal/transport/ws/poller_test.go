@@ -9,8 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -62,30 +60,12 @@ func (w *watched) ReadMessage() ([]byte, error) {
 	return h.message, h.err
 }
 
-// tuned is server, with connections that can be watched.
-func tuned(t *testing.T, opts ws.Options) (*httptest.Server, <-chan *ws.Conn) {
-	t.Helper()
-	conns := make(chan *ws.Conn, 1)
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := ws.Upgrade(w, r, protocol, opts)
-		if err != nil {
-			t.Errorf("upgrade: %v", err)
-			return
-		}
-		conns <- c
-	}))
-	s.Listener = ws.Listener{Listener: s.Listener}
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	return s, conns
-}
-
 func TestPoller_ReadsAsConnDoes(t *testing.T) {
 	for _, name := range []string{"server", "client", "both"} {
 		t.Run(name, func(t *testing.T) {
 			transporttest.Run(t, func(t *testing.T) (transport.Conn, transport.Conn) {
 				p := poller(t)
-				s, conns := tuned(t, ws.Options{ReadLimit: transporttest.Limit})
+				s, conns := server(t, ws.Options{ReadLimit: transporttest.Limit})
 				client, err := dial(t, s, "/")
 				if err != nil {
 					t.Fatal(err)
@@ -108,7 +88,7 @@ func TestPoller_ReadsAsConnDoes(t *testing.T) {
 
 func TestPoller_BytesInAnyPieces(t *testing.T) {
 	p := poller(t)
-	s, conns := tuned(t, ws.Options{ReadLimit: 256})
+	s, conns := server(t, ws.Options{ReadLimit: 256})
 	raw, err := tls.Dial("tcp", s.Listener.Addr().String(), clientTLS(s))
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +142,7 @@ func TestPoller_BytesInAnyPieces(t *testing.T) {
 
 func TestPoller_ASilentPeerIsCut(t *testing.T) {
 	p := poller(t)
-	s, conns := tuned(t, ws.Options{ReadLimit: 256, IdleTimeout: 50 * time.Millisecond})
+	s, conns := server(t, ws.Options{ReadLimit: 256, IdleTimeout: 50 * time.Millisecond})
 	client, err := dial(t, s, "/")
 	if err != nil {
 		t.Fatal(err)
@@ -177,7 +157,7 @@ func TestPoller_ASilentPeerIsCut(t *testing.T) {
 
 func TestPoller_APeerThatDoesNotAnswerTheGoodbyeIsCut(t *testing.T) {
 	p := poller(t)
-	s, conns := tuned(t, ws.Options{ReadLimit: 256})
+	s, conns := server(t, ws.Options{ReadLimit: 256})
 	client, err := dial(t, s, "/") // and does not read
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +174,7 @@ func TestPoller_APeerThatDoesNotAnswerTheGoodbyeIsCut(t *testing.T) {
 
 func TestPoller_WhoWritesWaitsForTheNetwork(t *testing.T) {
 	p := poller(t)
-	s, conns := tuned(t, ws.Options{ReadLimit: transporttest.Limit, WriteTimeout: time.Minute})
+	s, conns := server(t, ws.Options{ReadLimit: transporttest.Limit, WriteTimeout: time.Minute})
 	client, err := dial(t, s, "/")
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +225,7 @@ func TestPoller_WhoWritesWaitsForTheNetwork(t *testing.T) {
 
 func TestPoller_AWriterThatWaitsIsFreedByClose(t *testing.T) {
 	p := poller(t)
-	s, conns := tuned(t, ws.Options{ReadLimit: transporttest.Limit})
+	s, conns := server(t, ws.Options{ReadLimit: transporttest.Limit})
 	client, err := dial(t, s, "/") // and does not read
 	if err != nil {
 		t.Fatal(err)
@@ -294,7 +274,7 @@ func TestPoller_Turns(t *testing.T) {
 	defer cancel()
 	p.Poke()
 	<-turns
-	s, conns := tuned(t, ws.Options{ReadLimit: 256})
+	s, conns := server(t, ws.Options{ReadLimit: 256})
 	client, err := dial(t, s, "/")
 	if err != nil {
 		t.Fatal(err)
@@ -321,7 +301,7 @@ func TestPoller_Turns(t *testing.T) {
 
 func TestPoller_AGoodbyeThatMeetsWatchIsSaid(t *testing.T) {
 	p := poller(t)
-	s, conns := tuned(t, ws.Options{ReadLimit: 256})
+	s, conns := server(t, ws.Options{ReadLimit: 256})
 	for range 50 {
 		client, err := dial(t, s, "/")
 		if err != nil {
@@ -348,7 +328,7 @@ func TestPoller_AGoodbyeThatMeetsWatchIsSaid(t *testing.T) {
 
 func TestPoller_APanicCostsOneConnection(t *testing.T) {
 	p := poller(t)
-	s, conns := tuned(t, ws.Options{ReadLimit: 256})
+	s, conns := server(t, ws.Options{ReadLimit: 256})
 	bad, err := dial(t, s, "/")
 	if err != nil {
 		t.Fatal(err)

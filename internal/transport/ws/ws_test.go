@@ -42,6 +42,7 @@ func server(t *testing.T, opts ws.Options) (*httptest.Server, <-chan *ws.Conn) {
 		}
 		conns <- c
 	}))
+	s.Listener = ws.Listener{Listener: s.Listener}
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s, conns
@@ -244,18 +245,7 @@ func TestClose_TellsWhyWhileSomebodyWrites(t *testing.T) {
 }
 
 func TestTryWriteFramed_NeverWaitsAndLosesNothing(t *testing.T) {
-	conns := make(chan *ws.Conn, 1)
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, err := ws.Upgrade(w, r, protocol, ws.Options{ReadLimit: transporttest.Limit})
-		if err != nil {
-			t.Errorf("upgrade: %v", err)
-			return
-		}
-		conns <- c
-	}))
-	s.Listener = ws.Listener{Listener: s.Listener}
-	s.StartTLS()
-	defer s.Close()
+	s, conns := server(t, ws.Options{ReadLimit: transporttest.Limit})
 	client, err := dial(t, s, "/")
 	if err != nil {
 		t.Fatal(err)
