@@ -107,6 +107,13 @@ func (sub *Subscription) Next() *AccessUnit {
 	return au
 }
 
+// Empty tells whether Next has nothing to give.
+func (sub *Subscription) Empty() bool {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return len(sub.queue) == 0
+}
+
 // cut takes the n oldest out of the queue. sub.mu is held.
 func (sub *Subscription) cut(n int) {
 	for _, q := range sub.queue[:n] {

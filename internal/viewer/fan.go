@@ -162,6 +162,9 @@ func (w *writer) fanned() {
 		if !w.tryMedia(au, now) {
 			break
 		}
+		if w.sub.Empty() {
+			return
+		}
 	}
 	wake(w.ready)
 }
@@ -177,14 +180,17 @@ func (w *writer) tryMedia(au *hub.AccessUnit, now media.Timestamp) (whole bool) 
 		w.left, w.leftFrom = au, 0
 		return false
 	}
-	for i, chunk := range au.Chunks {
-		if !w.try(chunk) {
-			w.left, w.leftFrom = au, i
-			return false
-		}
+	i, bytes := 0, 0
+	for ; i < len(au.Chunks) && w.try(au.Chunks[i]); i++ {
+		bytes += ws.PayloadLen(au.Chunks[i])
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.path.Sent(bytes)
+	if i < len(au.Chunks) {
+		w.left, w.leftFrom = au, i
+		return false
+	}
 	w.path.SentUnit(au.Config.Rendition.ID, au.Seq, au.Bytes, now, now)
 	return !w.unflushed
 }
@@ -192,14 +198,10 @@ func (w *writer) tryMedia(au *hub.AccessUnit, now media.Timestamp) (whole bool) 
 // try sends a message behind its frame header, if that needs no waiting. w.turn is held.
 func (w *writer) try(framed []byte) (sent bool) {
 	sent, whole := w.conn.TryWriteFramed(framed)
-	if !sent {
-		return false
+	if sent {
+		w.unflushed = !whole
 	}
-	w.unflushed = !whole
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.path.Sent(ws.PayloadLen(framed))
-	return true
+	return sent
 }
 
 // tellTime answers TIME_REQ at once, if nobody else is sending and that needs no waiting, and else leaves it to who is.
@@ -210,6 +212,9 @@ func (w *writer) tellTime(r wire.TimeResp) {
 			r.T3 = w.epoch.Now()
 			message := wire.AppendTimeResp(nil, r)
 			if w.try(append(ws.AppendFrameHeader(nil, len(message)), message...)) {
+				w.mu.Lock()
+				w.path.Sent(len(message))
+				w.mu.Unlock()
 				if w.unflushed {
 					wake(w.ready)
 				}

@@ -26,7 +26,8 @@ type eagerConn struct {
 
 	mu    sync.Mutex
 	eager bool                  // guarded by mu
-	rest  []byte                // guarded by mu
+	rest  []byte                // set by keep; guarded by mu
+	some  atomic.Bool           // rest is not empty; set while mu is held
 	in    []byte                // what send writes; guarded by mu
 	err   error                 // of send; guarded by mu
 	once  func(fd uintptr) bool // send, and that is it; made once, so that writes allocate nothing
@@ -112,8 +113,16 @@ func (c *eagerConn) Write(p []byte) (int, error) {
 	if len(c.rest)+len(rest) > maxRest {
 		return 0, failed("write", errNotTaken)
 	}
-	c.rest = append(c.rest, rest...)
+	if len(rest) > 0 {
+		c.keep(append(c.rest, rest...))
+	}
 	return len(p), nil
+}
+
+// keep has rest wait for flush. c.mu is held.
+func (c *eagerConn) keep(rest []byte) {
+	c.rest = rest
+	c.some.Store(len(rest) > 0)
 }
 
 // flush waits until the kernel has taken what is kept.
@@ -128,17 +137,19 @@ func (c *eagerConn) flush() error {
 	}
 	c.in, c.err = c.rest, nil
 	err := c.raw.Write(c.all)
-	c.in, c.rest = nil, nil
+	c.in = nil
+	c.keep(nil)
 	return errors.Join(err, c.err)
 }
 
 // flushWatched is flush where a Poller watches. It gives c.mu away while it waits, and more may be kept meanwhile.
 func (c *eagerConn) flushWatched() (err error) {
 	for len(c.rest) > 0 {
-		if c.rest, err = c.put(c.rest); err != nil {
+		var rest []byte
+		if rest, err = c.put(c.rest); err != nil {
 			break
 		}
-		if len(c.rest) == 0 {
+		if c.keep(rest); len(rest) == 0 {
 			break
 		}
 		if late(c.sendBy) {
@@ -147,7 +158,7 @@ func (c *eagerConn) flushWatched() (err error) {
 		}
 		c.wait()
 	}
-	c.rest = nil
+	c.keep(nil)
 	return err
 }
 
@@ -263,11 +274,7 @@ func (c *eagerConn) SetWriteDeadline(t time.Time) error {
 }
 
 // kept tells whether there is something to flush.
-func (c *eagerConn) kept() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.rest) > 0
-}
+func (c *eagerConn) kept() bool { return c.some.Load() }
 
 // watched tells whether a Poller reads.
 func (c *eagerConn) watched() bool { return c.poller.Load() != nil }

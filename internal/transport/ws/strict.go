@@ -24,12 +24,13 @@ const (
 // strictConn is a connection as the library reads it. It fails where RFC 6455 section 5 is broken in ways that the library lets
 // pass: lengths that are written longer than they need to be, and a close frame with half a code; and where
 // frames cost this side more than they cost the peer: messages in very many pieces, and floods of control frames. A client's pings and pongs it takes
-// for itself. Once it is gated, it gives the library whole messages alone. One goroutine reads.
+// for itself. Once it is gated, it takes messages in one frame too, which is all that players and servers send, and gives the library whatever else comes in
+// whole messages alone. One goroutine reads.
 type strictConn struct {
 	net.Conn
 	now    func() time.Time
 	limit  int64                             // of a message, in bytes; 0: none
-	take   func(opcode byte, payload []byte) // is given each ping and pong of a client; payload is valid until it returns
+	take   func(opcode byte, payload []byte) // is given each frame that is not the library's; payload is valid until it returns
 	gated  bool
 	client bool // this side is
 
@@ -39,7 +40,7 @@ type strictConn struct {
 	header    [14]byte // of the frame that begins, as far as it is here
 	have      int
 	skip      uint64 // bytes of payload still to come
-	taken     []byte // payload of the ping or pong that is on its way
+	taken     []byte // payload of the frame on its way that is taken, as far as it is here
 	taking    bool
 	last      bool   // the frame on its way ends a message, or everything
 	begun     bool   // a message of several frames has begun
@@ -163,14 +164,19 @@ func (c *strictConn) pass(p []byte) error {
 	for len(p) > 0 {
 		if c.skip > 0 {
 			n := min(c.skip, uint64(len(p)))
-			if c.taking {
-				c.taken = append(c.taken, p[:n]...)
-			} else {
-				c.held = append(c.held, p[:n]...)
-			}
+			part := p[:n]
 			p, c.skip = p[n:], c.skip-n
-			if c.skip == 0 {
-				c.ends()
+			switch {
+			case c.taking && c.skip == 0 && len(c.taken) == 0:
+				c.hand(part)
+			case c.taking:
+				if c.taken = append(c.taken, part...); c.skip == 0 {
+					c.hand(c.taken)
+				}
+			default:
+				if c.held = append(c.held, part...); c.skip == 0 {
+					c.ends()
+				}
 			}
 			continue
 		}
@@ -183,7 +189,12 @@ func (c *strictConn) pass(p []byte) error {
 		if err := c.judge(); err != nil {
 			return err
 		}
-		if c.have = 0; c.skip == 0 {
+		c.have = 0
+		switch {
+		case c.skip > 0:
+		case c.taking:
+			c.hand(nil)
+		default:
 			c.ends()
 		}
 	}
@@ -226,7 +237,7 @@ func (c *strictConn) judge() error {
 	}
 	final, opcode := c.header[0]&finalBit != 0, c.header[0]&0x0f
 	c.skip, c.last = length, final
-	c.taking = (c.header[0] == finalBit|opPing || c.header[0] == finalBit|opPong) && c.header[1]&maskBit != 0 && n == 2
+	c.taken, c.taking = c.taken[:0], c.takes(length)
 	if !c.taking { // also what is wrong with it is for the library to say
 		c.held = append(c.held, c.header[:c.have]...)
 		if c.hopeless(final, opcode, length) {
@@ -280,17 +291,38 @@ func (c *strictConn) hopeless(final bool, opcode byte, length uint64) bool {
 	return most > 0 && (length > most || c.length+length > most)
 }
 
-// ends is called behind each frame.
-func (c *strictConn) ends() {
-	switch {
-	case c.taking:
-		mask := c.header[2:6]
-		for i := range c.taken {
-			c.taken[i] ^= mask[i%len(mask)]
+// takes tells whether the frame is not for the library, by its header.
+func (c *strictConn) takes(length uint64) bool {
+	masked := c.header[1]&maskBit != 0
+	switch c.header[0] {
+	case finalBit | opPing, finalBit | opPong:
+		return masked && length <= 125
+	case finalBit | opBinary: // unless the library is not done with what came before
+		return c.gated && masked != c.client && length > 0 && (c.limit == 0 || length <= uint64(c.limit)) &&
+			!c.begun && c.messages == 0 && len(c.held) == 0
+	}
+	return false
+}
+
+// hand gives the payload of the frame that ends to take.
+func (c *strictConn) hand(payload []byte) {
+	if c.header[1]&maskBit != 0 {
+		n := headerLen(c.header[1])
+		mask := c.header[n : n+4]
+		for i := range payload {
+			payload[i] ^= mask[i&3]
 		}
-		c.take(c.header[0]&0x0f, c.taken)
-		c.taken, c.taking = c.taken[:0], false
-	case c.last && c.header[0]&0x0f != opPing && c.header[0]&0x0f != opPong: // with those the library would go on to read
+	}
+	c.taking = false
+	if cap(c.taken) > heldMost {
+		c.taken = nil
+	}
+	c.take(c.header[0]&0x0f, payload)
+}
+
+// ends is called behind each frame of the library's.
+func (c *strictConn) ends() {
+	if opcode := c.header[0] & 0x0f; c.last && opcode != opPing && opcode != opPong { // with those the library would go on to read
 		c.messages, c.whole = c.messages+1, len(c.held)
 	}
 }

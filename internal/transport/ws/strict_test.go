@@ -1,11 +1,14 @@
 package ws
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -118,7 +121,9 @@ func TestStrictConn_GivesWholeMessagesWhileGated(t *testing.T) {
 	}{
 		{"a header", []byte{0x82, 0x83}, 0},
 		{"all but a byte", []byte{0x82, 0x83, 0, 0, 0, 0, 1, 2}, 0},
-		{"a message and a part", slices.Concat([]byte{0x82, 0x81, 0, 0, 0, 0, 1}, first), 7},
+		{"a part behind a message of one frame, which is taken", slices.Concat([]byte{0x82, 0x81, 0, 0, 0, 0, 1}, first), 0},
+		{"a message of one frame behind one of two", slices.Concat(first, rest, []byte{0x82, 0x81, 0, 0, 0, 0, 1}), len(first) + len(rest) + 7},
+		{"an empty message", []byte{0x82, 0x80, 0, 0, 0, 0}, 6},
 		{"the first piece", first, 0},
 		{"both pieces", slices.Concat(first, rest), len(first) + len(rest)},
 		{"a close frame", []byte{0x88, 0x80, 0, 0, 0, 0}, 6},
@@ -152,13 +157,15 @@ func TestStrictConn_GivesWholeMessagesWhileGated(t *testing.T) {
 	}
 }
 
-// FuzzStrictConn holds that the bytes that come do not depend on the pieces they come in, and neither does the verdict; and that what is held back
-// while gated is bounded.
+// FuzzStrictConn holds that the bytes that come do not depend on the pieces they come in, and neither does the verdict; that who is told of messages by a
+// Poller is told the same as who reads them; and that what is held back meanwhile is bounded.
 func FuzzStrictConn(f *testing.F) {
 	f.Add([]byte{0x82, 0x83, 1, 2, 3, 4, 5, 6, 7}, 2)
 	f.Add([]byte{0x89, 0x80, 1, 2, 3, 4, 0x82, 0xfe, 0, 5}, 1)
 	f.Add([]byte{0x82, 0xff, 255, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4}, 3)
 	f.Add([]byte{0x02, 0x83, 1, 2, 3, 4, 5, 6, 7, 0x8a, 0x82, 1, 2, 3, 4, 9, 9, 0x80, 0x80, 1, 2, 3, 4}, 5)
+	f.Add([]byte{0x82, 0x81, 1, 2, 3, 4, 5, 0x02, 0x81, 1, 2, 3, 4, 5, 0x82, 0x81, 1, 2, 3, 4, 6, 0x80, 0x81, 1, 2, 3, 4, 5, 0x82, 0x81, 1, 2, 3, 4, 7}, 200)
+	f.Add([]byte{0x02, 0x81, 1, 2, 3, 4, 5, 0x80, 0x81, 1, 2, 3, 4, 5, 0x82, 0x81, 1, 2, 3, 4, 6, 0x82, 0x80, 1, 2, 3, 4}, 200)
 	f.Fuzz(func(t *testing.T, b []byte, size int) {
 		const limit = 1000
 		size = max(1, size&0xff)
@@ -176,15 +183,62 @@ func FuzzStrictConn(f *testing.F) {
 		if err2 == nil && (!bytes.Equal(passed, all) || taken1 != taken2) {
 			t.Fatal("what is passed depends on the pieces")
 		}
-		gated := strict(b, size)
-		gated.gated = true
-		if passed, _, err := read(gated); err == nil {
-			if !bytes.HasPrefix(all, passed) {
-				t.Fatal("what is passed depends on the gate")
+		var messages [2][]string
+		var ends [2]error
+		for i := range messages {
+			c := taped(t, b, size, limit)
+			note := func(message []byte, err error) {
+				if ends[i] = err; err == nil {
+					messages[i] = append(messages[i], string(message))
+				}
 			}
-			if n := len(gated.held) - gated.given; n > limit+(maxFragments+1)*len(gated.header) && gated.messages == 0 {
+			if i == 0 {
+				for ends[i] == nil {
+					note(c.ReadMessage())
+				}
+				continue
+			}
+			c.heard, c.strict.gated = note, true
+			for !c.hear() {
+			}
+			if n := len(c.strict.held) - c.strict.given + len(c.strict.taken); n > limit+drainLimit+(maxFragments+1)*len(c.strict.header) {
 				t.Fatalf("%d bytes are held back", n)
 			}
 		}
+		if !slices.Equal(messages[0], messages[1]) || ends[0].Error() != ends[1].Error() {
+			t.Fatalf("read: %q, %v; heard: %q, %v", messages[0], ends[0], messages[1], ends[1])
+		}
 	})
 }
+
+// taped is a connection that a client has opened and sends b over, in pieces of size, at a time that stands still.
+func taped(t *testing.T, b []byte, size int, limit int64) *Conn {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	for name, value := range map[string]string{
+		"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+	} {
+		r.Header.Set(name, value)
+	}
+	c, err := Upgrade(tapedWriter{tape: &tape{rest: b, size: size}}, r, "sightline", Options{ReadLimit: limit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.strict.now = func() time.Time { return time.Unix(1, 0) }
+	return c
+}
+
+type tapedWriter struct {
+	http.ResponseWriter
+	tape *tape
+}
+
+func (w tapedWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return w.tape, bufio.NewReadWriter(bufio.NewReader(w.tape), bufio.NewWriter(w.tape)), nil
+}
+
+func (*tape) Write(p []byte) (int, error)      { return len(p), nil }
+func (*tape) Close() error                     { return nil }
+func (*tape) SetDeadline(time.Time) error      { return nil }
+func (*tape) SetReadDeadline(time.Time) error  { return nil }
+func (*tape) SetWriteDeadline(time.Time) error { return nil }

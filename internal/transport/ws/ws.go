@@ -63,8 +63,9 @@ type Conn struct {
 	strict *strictConn // what ws reads from
 	server bool
 
-	rbuf    []byte    // owned by the reader
-	touched time.Time // when the reading deadline was set; owned by the reader
+	rbuf    []byte                          // owned by the reader
+	heard   func(message []byte, err error) // Watch's; owned by the reader
+	touched time.Time                       // when the reading deadline was set; owned by the reader
 	readErr error
 	drained int64 // bytes thrown away after it; owned by the reader
 
@@ -175,17 +176,20 @@ func shakeHands(ctx context.Context, conn net.Conn, addr string, config *tls.Con
 
 func newConn(conn *websocket.Conn, strict *strictConn, opts Options) *Conn {
 	c := &Conn{ws: conn, net: strict.Conn, opts: opts, strict: strict, eager: eagerBelow(strict)}
-	strict.take = c.control
+	strict.take = c.take
 	conn.SetReadLimit(opts.ReadLimit)
 	conn.SetCloseHandler(func(int, string) error { return nil }) // answered in explain
 	return c
 }
 
-// control takes a client's ping or pong.
-func (c *Conn) control(opcode byte, payload []byte) {
+// take takes what the strictConn does: a client's ping or pong, and messages while a Poller reads.
+func (c *Conn) take(opcode byte, payload []byte) {
 	c.touch()
-	if opcode == opPing {
+	switch {
+	case opcode == opPing:
 		c.answer(bytes.Clone(payload))
+	case opcode == opBinary && c.readErr == nil && !c.closed.Load(): // else the peer has not seen our goodbye yet
+		c.heard(payload, nil)
 	}
 }
 
@@ -226,9 +230,9 @@ func (c *Conn) Watch(p *Poller, heard func(message []byte, err error)) bool {
 	c.wmu.Lock()
 	defer c.unlock()
 	c.eager.setEager()
-	c.strict.gated = true
+	c.strict.gated, c.heard = true, heard
 	c.limited, c.touched = time.Time{}, time.Time{} // deadlines stay behind
-	if err := p.watch(c.eager, func() bool { return c.hear(heard) }); err != nil {
+	if err := p.watch(c.eager, c.hear); err != nil {
 		c.strict.gated = false
 		return false
 	}
@@ -236,14 +240,14 @@ func (c *Conn) Watch(p *Poller, heard func(message []byte, err error)) bool {
 }
 
 // hear takes all that is here, and reports whether nothing will follow. A panic costs this connection alone.
-func (c *Conn) hear(heard func([]byte, error)) (over bool) {
+func (c *Conn) hear() (over bool) {
 	if c.readErr != nil {
 		return c.drain()
 	}
 	defer func() {
 		if v := recover(); v != nil {
 			mistake := &transport.CloseError{Code: transport.CodeInternal, Reason: "the server made a mistake"}
-			over = c.deaf(mistake, func(_ []byte, err error) { heard(nil, fmt.Errorf("%w: panic: %v\n%s", err, v, debug.Stack())) })
+			over = c.deaf(mistake, fmt.Sprintf(": panic: %v\n%s", v, debug.Stack()))
 		}
 	}()
 	if c.touched.IsZero() {
@@ -256,25 +260,29 @@ func (c *Conn) hear(heard func([]byte, error)) (over bool) {
 				return false
 			}
 			if err != nil {
-				return c.deaf(err, heard)
+				return c.deaf(err, "")
 			}
 		}
 		c.strict.messages--
 		message, err := c.read()
 		if err != nil {
-			return c.deaf(err, heard)
+			return c.deaf(err, "")
 		}
 		if !c.closed.Load() { // else the peer has not seen our goodbye yet
-			heard(message, nil)
+			c.heard(message, nil)
 		}
 	}
 }
 
-// deaf ends hearing.
-func (c *Conn) deaf(err error, heard func([]byte, error)) (over bool) {
+// deaf ends hearing for err, and for what more there is to tell about it.
+func (c *Conn) deaf(err error, more string) (over bool) {
 	c.readErr = c.explain(err)
 	c.strict.gated = false
-	heard(nil, c.readErr)
+	if more == "" {
+		c.heard(nil, c.readErr)
+	} else {
+		c.heard(nil, fmt.Errorf("%w%s", c.readErr, more))
+	}
 	return c.drain()
 }
 
@@ -517,12 +525,12 @@ func (c *Conn) unlock() { c.leave(true) }
 // Unless it may wait, what the network does not take at once of them is left to Flush.
 func (c *Conn) leave(wait bool) {
 	for {
-		if data := c.pong.Swap(nil); data != nil && !c.closed.Load() {
+		if data := swap(&c.pong); data != nil && !c.closed.Load() {
 			var b [2 + 125]byte
 			c.limitWrite()
 			_, _ = c.net.Write(append(appendHeader(b[:0], opPong, len(*data)), *data...))
 		}
-		if p := c.goodbye.Swap(nil); p != nil {
+		if p := swap(&c.goodbye); p != nil {
 			_, _ = c.net.Write(*p)
 		}
 		if wait && c.eager != nil {
@@ -533,6 +541,14 @@ func (c *Conn) leave(wait bool) {
 			return
 		}
 	}
+}
+
+// swap takes what p has. Mostly that is nothing, and looking is cheaper than taking.
+func swap(p *atomic.Pointer[[]byte]) *[]byte {
+	if p.Load() == nil {
+		return nil
+	}
+	return p.Swap(nil)
 }
 
 // Close implements transport.Conn. It returns at once; the peer gets closeTimeout to take the goodbye and answer it, while a reader of this side, if there is
