@@ -2,12 +2,15 @@ package ws_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
+	"time"
 
 	"sightline/internal/transport"
 	"sightline/internal/transport/ws"
@@ -32,7 +35,7 @@ func reader(tb testing.TB, conn *tls.Conn) {
 	tb.Cleanup(func() { _ = conn.Close(); <-ended })
 }
 
-// sending is a server's connection whose peer reads all.
+// sending is a server's connection whose peer reads all, watched where that can be done.
 func sending(tb testing.TB) *ws.Conn {
 	tb.Helper()
 	conns := make(chan *ws.Conn, 1)
@@ -58,6 +61,12 @@ func sending(tb testing.TB) *ws.Conn {
 	}
 	reader(tb, client)
 	conn := <-conns
+	p := ws.NewPoller(time.Millisecond)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = p.Run(ctx, func() {}) })
+	tb.Cleanup(func() { cancel(); running.Wait() })
+	conn.Watch(p, func([]byte, error) {})
 	tb.Cleanup(func() { _ = conn.Close(transport.CodeNormal, "") })
 	return conn
 }

@@ -17,92 +17,66 @@ const maxRest = 64 << 10
 
 var errNotTaken = errors.New("the network takes nothing")
 
-// eagerConn is a TCP connection whose writes, once it is eager, never wait: what the kernel does not take at once is kept, and flush
-// waits for it to go. So a goroutine that writes to very many connections is held up by none of them, though TLS can neither write a
-// part of a record nor take one back. Once a Poller watches it, reads never wait either: where nothing is here they fail with errNothing.
+// eagerConn is a TCP connection that never makes anybody wait once a Poller watches it: what the kernel does not take at once of a write is kept, and flush
+// waits for it to go; reads fail with errNothing where nothing is here. So a goroutine that serves very many connections is held up by none of them, though TLS
+// can neither write a part of a record nor take one back.
 type eagerConn struct {
-	*net.TCPConn
-	raw syscall.RawConn
+	*net.TCPConn // until then
 
-	mu    sync.Mutex
-	eager bool                  // guarded by mu
-	rest  []byte                // set by keep; guarded by mu
-	some  atomic.Bool           // rest is not empty; set while mu is held
-	in    []byte                // what send writes; guarded by mu
-	err   error                 // of send; guarded by mu
-	once  func(fd uintptr) bool // send, and that is it; made once, so that writes allocate nothing
-	all   func(fd uintptr) bool // send, and again as long as there is something
-
-	poller atomic.Pointer[Poller] // that watches; nil for none; set while mu is held, which guards what follows
-	id     int32                  // by which it knows this
-	fd     int                    // the socket, while it does; -1 once closed
-	dry    bool                   // there was nothing left to read, and no word of more
-	hung   bool                   // the peer has said all that it will
-	readBy time.Time
-	sendBy time.Time
-	room   chan struct{} // signalled when flush may go on; nil while it does not wait
+	mu     sync.Mutex
+	poller atomic.Pointer[Poller] // that watches; nil for none; set while mu is held
+	id     int32                  // by which it knows this; guarded by mu
+	fd     int                    // the socket, while it does; -1 once closed; guarded by mu
+	rest   []byte                 // set by keep; guarded by mu
+	some   atomic.Bool            // rest is not empty; set while mu is held
+	dry    bool                   // there was nothing left to read, and no word of more; guarded by mu
+	hung   bool                   // the peer has said all that it will; guarded by mu
+	readBy time.Time              // guarded by mu
+	sendBy time.Time              // guarded by mu
+	room   chan struct{}          // signalled when flush may go on; nil while it does not wait; guarded by mu
 }
 
-// newEager gives conn as one that can become eager, if it is a TCP connection.
+// newEager gives conn as one that can be watched, if it is a TCP connection.
 func newEager(conn net.Conn) net.Conn {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return conn
 	}
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return conn
-	}
-	c := &eagerConn{TCPConn: tcp, raw: raw, fd: -1}
-	c.once = func(fd uintptr) bool { c.send(fd); return true }
-	c.all = func(fd uintptr) bool { c.send(fd); return len(c.in) == 0 || c.err != nil }
-	return c
+	return &eagerConn{TCPConn: tcp, fd: -1}
 }
 
-// send writes as much of c.in as the kernel takes at once. c.mu is held.
+// put sends as much of p as the kernel takes at once, and gives what is left. c.mu is held, and a Poller watches.
 //
 // The socket never blocks, so Go's scheduler need not know of the system call: told of it, it takes the processor away from those that
 // last 20 µs, as a write over loopback may, and what that starts costs a quarter more of everything.
-func (c *eagerConn) send(fd uintptr) {
-	for len(c.in) > 0 {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&c.in[0])), uintptr(len(c.in)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0) //nolint:gosec // the slice lives through the call, as unsafe.Pointer's rule 4 has it
+func (c *eagerConn) put(p []byte) (rest []byte, err error) {
+	if c.fd < 0 {
+		return p, failed("write", net.ErrClosed)
+	}
+	for len(p) > 0 {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0) //nolint:gosec // the slice lives through the call, as unsafe.Pointer's rule 4 has it
 		switch errno {
 		case 0:
-			c.in = c.in[n:]
+			p = p[n:]
 		case syscall.EINTR:
 		case syscall.EAGAIN:
-			return
+			return p, nil
 		default:
-			c.err = failed("write", errno)
-			return
+			return p, failed("write", errno)
 		}
 	}
+	return nil, nil
 }
 
 func failed(op string, err error) error { return &net.OpError{Op: op, Net: "tcp", Err: err} }
 
-// put sends as much of p as the kernel takes at once, and gives what is left. c.mu is held.
-func (c *eagerConn) put(p []byte) (rest []byte, err error) {
-	c.in, c.err = p, nil
-	switch {
-	case !c.watched():
-		err = c.raw.Write(c.once)
-	case c.fd < 0:
-		err = failed("write", net.ErrClosed)
-	default:
-		c.send(uintptr(c.fd))
-	}
-	rest, c.in = c.in, nil
-	return rest, errors.Join(err, c.err)
-}
-
 // Write implements net.Conn.
 func (c *eagerConn) Write(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.eager {
+	if !c.watched() {
 		return c.TCPConn.Write(p)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	rest := p
 	if len(c.rest) == 0 {
 		var err error
@@ -125,41 +99,25 @@ func (c *eagerConn) keep(rest []byte) {
 	c.some.Store(len(rest) > 0)
 }
 
-// flush waits until the kernel has taken what is kept.
+// flush waits until the kernel has taken what is kept. More may be kept meanwhile.
 func (c *eagerConn) flush() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.watched() {
-		return c.flushWatched()
-	}
-	if len(c.rest) == 0 {
-		return nil
-	}
-	c.in, c.err = c.rest, nil
-	err := c.raw.Write(c.all)
-	c.in = nil
-	c.keep(nil)
-	return errors.Join(err, c.err)
-}
-
-// flushWatched is flush where a Poller watches. It gives c.mu away while it waits, and more may be kept meanwhile.
-func (c *eagerConn) flushWatched() (err error) {
 	for len(c.rest) > 0 {
-		var rest []byte
-		if rest, err = c.put(c.rest); err != nil {
-			break
-		}
-		if c.keep(rest); len(rest) == 0 {
-			break
-		}
-		if late(c.sendBy) {
+		rest, err := c.put(c.rest)
+		if err == nil && len(rest) > 0 && late(c.sendBy) {
 			err = failed("write", os.ErrDeadlineExceeded)
-			break
 		}
-		c.wait()
+		if err != nil {
+			c.keep(nil)
+			return err
+		}
+		if c.keep(rest); len(rest) > 0 {
+			c.wait()
+		}
 	}
-	c.keep(nil)
-	return err
+	c.rest = nil // what it was kept in
+	return nil
 }
 
 // wait waits for a signal of c.room, or for c.sendBy. c.mu is held, but not meanwhile.
@@ -228,7 +186,7 @@ func (c *eagerConn) Read(p []byte) (int, error) {
 
 // Close implements net.Conn.
 func (c *eagerConn) Close() error {
-	err := c.TCPConn.Close() // also ends a flush that has c.mu
+	err := c.TCPConn.Close()
 	c.mu.Lock()
 	p, fd := c.poller.Load(), c.fd
 	c.fd = -1
@@ -278,12 +236,6 @@ func (c *eagerConn) kept() bool { return c.some.Load() }
 
 // watched tells whether a Poller reads.
 func (c *eagerConn) watched() bool { return c.poller.Load() != nil }
-
-func (c *eagerConn) setEager() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.eager = true
-}
 
 // eagerBelow finds the eager connection under conn; nil if there is none.
 func eagerBelow(conn net.Conn) *eagerConn {

@@ -207,9 +207,13 @@ func (p *Poller) forget(w *watched) {
 func (c *eagerConn) detach(p *Poller, id int32) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
 	fd := -1
 	var failure error
-	err := c.raw.Control(func(old uintptr) {
+	err = raw.Control(func(old uintptr) {
 		if fd, failure = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0); failure != nil {
 			return
 		}

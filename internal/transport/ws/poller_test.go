@@ -368,3 +368,67 @@ func TestPoller_APanicCostsOneConnection(t *testing.T) {
 		_, err = conn.ReadMessage()
 	}
 }
+
+func TestTryWriteFramed_NeverWaitsAndLosesNothing(t *testing.T) {
+	s, conns := server(t, ws.Options{ReadLimit: transporttest.Limit})
+	client, err := dial(t, s, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := <-conns
+	if ok, _ := conn.TryWriteFramed(ws.AppendFrameHeader(nil, 0)); ok {
+		t.Error("sent without waiting before anybody watched")
+	}
+	watch(t, poller(t), conn)
+	defer func() { _ = client.Close(transport.CodeNormal, ""); _ = conn.Close(transport.CodeNormal, "") }()
+	const n = 8000
+	message := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, n) }
+	framed := func(i int) []byte { return append(ws.AppendFrameHeader(nil, n), message(i)...) }
+	if sent, _ := conn.TryWriteFramed(framed(0)); !sent {
+		t.Fatal("nothing was sent to a viewer that takes all")
+	}
+	sent := 1
+	for { // nobody reads: the network is full at some time
+		ok, whole := conn.TryWriteFramed(framed(sent))
+		if !ok {
+			break
+		}
+		sent++
+		if !whole {
+			if ok, _ := conn.TryWriteFramed(framed(sent)); ok {
+				t.Fatal("a message was sent behind a part of another")
+			}
+			break
+		}
+	}
+	read := make(chan error, 1)
+	go func() {
+		for i := range sent + 2 {
+			got, err := client.ReadMessage()
+			if err == nil && !bytes.Equal(got, message(i)) {
+				err = fmt.Errorf("message %d is not what was sent", i)
+			}
+			if err != nil {
+				read <- err
+				return
+			}
+		}
+		read <- nil
+	}()
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if ok, _ := conn.TryWriteFramed(framed(sent)); !ok {
+		t.Error("nothing was sent after Flush")
+	}
+	if err := conn.WriteFramed(framed(sent + 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-read; err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close(transport.CodeNormal, "")
+	if ok, _ := conn.TryWriteFramed(framed(0)); ok {
+		t.Error("sent after Close")
+	}
+}

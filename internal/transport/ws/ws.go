@@ -59,7 +59,7 @@ type Conn struct {
 	net  net.Conn // below strict: of TLS
 	opts Options
 
-	eager  *eagerConn  // below net, where writes need not wait; nil where they must
+	eager  *eagerConn  // below net, where it can be watched; nil where it cannot
 	strict *strictConn // what ws reads from
 	server bool
 
@@ -95,9 +95,6 @@ func Upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, opts Op
 	}
 	c := newConn(conn, strict, opts)
 	c.server = true
-	if c.eager != nil {
-		c.eager.setEager()
-	}
 	return c, nil
 }
 
@@ -229,7 +226,6 @@ func (c *Conn) Watch(p *Poller, heard func(message []byte, err error)) bool {
 	}
 	c.wmu.Lock()
 	defer c.unlock()
-	c.eager.setEager()
 	c.strict.gated, c.heard = true, heard
 	c.limited, c.touched = time.Time{}, time.Time{} // deadlines stay behind
 	if err := p.watch(c.eager, c.hear); err != nil {
@@ -412,7 +408,7 @@ func (c *Conn) WriteMessage(p []byte) error {
 	if !c.server {
 		c.limitWrite()
 		err := c.ws.WriteMessage(websocket.BinaryMessage, p)
-		if err == nil && c.eager != nil {
+		if err == nil && c.watched() {
 			err = c.eager.flush()
 		}
 		return c.writeError(err)
@@ -434,7 +430,7 @@ func (c *Conn) write(p []byte) error {
 		return c.ended() // nothing follows the goodbye
 	}
 	c.limitWrite()
-	if c.eager == nil {
+	if !c.watched() {
 		_, err := c.net.Write(p)
 		return c.writeError(err)
 	}
@@ -452,18 +448,18 @@ func (c *Conn) write(p []byte) error {
 	return nil
 }
 
-// TryWriteFramed writes p as WriteFramed does, one message, if it need not wait for that: where somebody else is writing, the network has not taken
-// what was written before, or the connection has ended, sent is false and nothing was done. Where whole is false the network did not take all of p at
+// watched tells whether a Poller reads, so that writes need not wait.
+func (c *Conn) watched() bool { return c.eager != nil && c.eager.watched() }
+
+// TryWriteFramed writes p as WriteFramed does, one message, if it need not wait for that: where no Poller watches, somebody else is writing, the network has not
+// taken what was written before, or the connection has ended, sent is false and nothing was done. Where whole is false the network did not take all of p at
 // once: the rest goes with the next WriteFramed, WriteMessage or Flush, and until then nothing can be tried.
 func (c *Conn) TryWriteFramed(p []byte) (sent, whole bool) {
-	if c.eager == nil || !c.wmu.TryLock() {
+	if !c.watched() || !c.wmu.TryLock() {
 		return false, false
 	}
 	if !c.closed.Load() && !c.eager.kept() {
-		if !c.eager.watched() { // else deadlines are for who waits
-			c.limitWrite()
-		}
-		_, err := c.net.Write(p)
+		_, err := c.net.Write(p) // deadlines are for who waits
 		sent = err == nil
 	}
 	c.leave(false)
@@ -472,7 +468,7 @@ func (c *Conn) TryWriteFramed(p []byte) (sent, whole bool) {
 
 // Flush waits until the network has taken what TryWriteFramed left.
 func (c *Conn) Flush() error {
-	if c.eager == nil {
+	if !c.watched() {
 		return nil
 	}
 	c.wmu.Lock()
@@ -533,7 +529,7 @@ func (c *Conn) leave(wait bool) {
 		if p := swap(&c.goodbye); p != nil {
 			_, _ = c.net.Write(*p)
 		}
-		if wait && c.eager != nil {
+		if wait && c.watched() {
 			_ = c.eager.flush() // whoever writes next meets the error
 		}
 		c.wmu.Unlock()
