@@ -20,6 +20,12 @@ const chromiumFlags = [
   "--disable-features=WebUIOmniboxPopup,WebUIOmniboxFullPopup,WebUIOmniboxAimPopup",
 ];
 
+/**
+ * A page that reads a canvas on which a worker draws waits for that worker, and now and then the worker does not go on before the page
+ * does: Firefox then holds up both for these milliseconds (10 s, if nothing is said) and reads nothing.
+ */
+const firefoxPrefs = { "gfx.offscreencanvas.snapshot-timeout-ms": 250 };
+
 /** Makes an NSS database in dir, with the authorities in the given files trusted for servers. */
 function trust(dir, authorities) {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -49,7 +55,7 @@ export async function launch(engine, { authorities = [], home, flags = [], prefs
     } else {
       trust(profile, authorities);
       browser = await puppeteer.launch({
-        browser: "firefox", extraPrefsFirefox: prefs, executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr", headless: true, userDataDir: profile, env,
+        browser: "firefox", extraPrefsFirefox: { ...firefoxPrefs, ...prefs }, executablePath: process.env.FIREFOX ?? "/usr/bin/firefox-esr", headless: true, userDataDir: profile, env,
         args: [`--width=${width}`, `--height=${height}`], defaultViewport: viewport,
       });
     }

@@ -31,7 +31,7 @@ export class Player {
     }, limit);
   }
 
-  /** The picture on the player's surface now, as read() gives it; undefined where there is none. */
+  /** The picture on the player's surface now, as read() gives it; undefined where none could be read. */
   picture() {
     return read(this.#page, this.#selector);
   }
@@ -84,7 +84,7 @@ export class Player {
 
 /**
  * Runs in a page: the luma of what the player at a selector shows, or of the image at a data: address, scaled to w by h, its
- * first rows in base64, with the time of the reading (Unix, ms). Undefined where there is no picture.
+ * first rows in base64, with the time of the reading (Unix, ms). Undefined where there is no picture or it could not be read.
  */
 async function readLuma(what, w, h, rows) {
   let source;
@@ -101,9 +101,11 @@ async function readLuma(what, w, h, rows) {
   if (canvas.width !== w) canvas.width = w;
   if (canvas.height !== h) canvas.height = h;
   const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.clearRect(0, 0, w, h);
   context.drawImage(source, 0, 0, w, h);
   const at = performance.timeOrigin + performance.now();
   const { data } = context.getImageData(0, 0, w, rows);
+  if (data[3] === 0) return undefined; // nothing was drawn: the browser could not read it
   let luma = "";
   for (let i = 0; i < data.length; i += 4) luma += String.fromCharCode(Math.round(0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2]));
   return { luma: btoa(luma), at };
