@@ -1,5 +1,5 @@
 // Package ws carries messages over WebSocket (RFC 6455) on TLS: Accept for the server, Dial for viewers and publishers.
-// The library does handshakes and reads; the server's writes are our own, since all viewers of a rendition
+// The library does handshakes and reads, but for plain messages where a Poller reads; the server's writes are our own, since all viewers of a rendition
 // share bytes that are framed once. It knows no video and starts no goroutines that outlive a call.
 package ws
 
