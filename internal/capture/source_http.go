@@ -40,7 +40,7 @@ func parseNetworkOptions(src *Source, fragment string) error {
 	if web {
 		known = append(known, "fps=5")
 	} else {
-		known = append(known, "transport=udp", "tls-fingerprint=…")
+		known = append(known, "tls-fingerprint=…", "transport=udp")
 	}
 	for key, values := range query {
 		value := values[0]

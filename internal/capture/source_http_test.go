@@ -317,7 +317,7 @@ func TestHTTP_BadOptionsAreSentences(t *testing.T) {
 		"http://h/x#fps=100":                      "at most 30",
 		"http://h/x#fps=a":                        "want frames a second",
 		"http://h/x#speed=1":                      "known are tls-verify=no, fps=5",
-		"rtsp://h/x#fps=5":                        "known are tls-verify=no, transport=udp, tls-fingerprint=…",
+		"rtsp://h/x#fps=5":                        "known are tls-verify=no, tls-fingerprint=…, transport=udp",
 		"https://h/x#tls-verify=no&tls-verify=no": "given twice",
 		"https://u:hunter2@h/x#tls-verify=maybe;": "are written as",
 	} {

@@ -228,7 +228,7 @@ func TestRTSP_Stalls(t *testing.T) {
 
 func TestRTSP_BadOptionsAreSentences(t *testing.T) {
 	for address, want := range map[string]string{
-		"rtsp://h/x#transport=http":       "known are tls-verify=no, transport=udp, tls-fingerprint=…",
+		"rtsp://h/x#transport=http":       "known are tls-verify=no, tls-fingerprint=…, transport=udp",
 		"rtsps://h/x#transport=udp":       "datagrams are not encrypted",
 		"rtsps://h/x#tls-fingerprint=abc": "64 hexadecimal digits",
 		"https://h/x#tls-fingerprint=ab":  "unknown option",

@@ -33,8 +33,8 @@ import (
 )
 
 const (
-	// settle is how long a side sends before it is measured, slot how long it is, and rounds how often each side has its turn.
-	settle      = time.Second
+	// settle is how long a side sends before it is measured: behind a pause viewers acknowledge more for a good second.
+	settle      = 2 * time.Second
 	admitLimit  = time.Minute
 	admitLooked = 10 * time.Millisecond
 )
@@ -84,7 +84,7 @@ func run() error {
 	ca := flag.String("ca", "", "the server's authority")
 	token := flag.String("token-file", "", "file with the publisher's token")
 	viewers := flag.String("viewers", "400,1000", "how many watch, run after run")
-	flag.IntVar(&o.rounds, "rounds", 6, "how often the server and the bare writer take turns")
+	flag.IntVar(&o.rounds, "rounds", 8, "how often the server and the bare writer take turns")
 	flag.DurationVar(&o.slot, "slot", 3*time.Second, "how long a turn is measured")
 	flag.BoolVar(&o.bad, "bad", false, "measure what 50 stalled and 50 slow viewers among 500 do to the others instead")
 	flag.StringVar(&o.scale, "scale", "", "measure what 1, 4 and 16 streams cost with each of -viewers instead, into this file of comma-separated values and a chart beside it (.svg)")
