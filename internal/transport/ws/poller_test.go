@@ -60,6 +60,33 @@ func (w *watched) ReadMessage() ([]byte, error) {
 	return h.message, h.err
 }
 
+// numbered is a message that the next one differs from, and framedNumbered the same behind its frame header.
+func numbered(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 8000) }
+
+func framedNumbered(i int) []byte {
+	m := numbered(i)
+	return append(ws.AppendFrameHeader(nil, len(m)), m...)
+}
+
+// readNumbered reads the first n, and tells whether they are.
+func readNumbered(c transport.Conn, n int) <-chan error {
+	read := make(chan error, 1)
+	go func() {
+		for i := range n {
+			got, err := c.ReadMessage()
+			if err == nil && !bytes.Equal(got, numbered(i)) {
+				err = fmt.Errorf("message %d is not what was sent", i)
+			}
+			if err != nil {
+				read <- err
+				return
+			}
+		}
+		read <- nil
+	}()
+	return read
+}
+
 func TestPoller_ReadsAsConnDoes(t *testing.T) {
 	for _, name := range []string{"server", "client", "both"} {
 		t.Run(name, func(t *testing.T) {
@@ -181,35 +208,18 @@ func TestPoller_WhoWritesWaitsForTheNetwork(t *testing.T) {
 	}
 	conn := watch(t, p, <-conns)
 	defer func() { _ = client.Close(transport.CodeNormal, ""); _ = conn.Close(transport.CodeNormal, "") }()
-	const n, size = 2000, 8000
-	message := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, size) }
-	read := make(chan error, 1)
-	full := make(chan struct{})
-	go func() {
-		<-full
-		for i := range n {
-			got, err := client.ReadMessage()
-			if err == nil && !bytes.Equal(got, message(i)) {
-				err = fmt.Errorf("message %d is not what was sent", i)
-			}
-			if err != nil {
-				read <- err
-				return
-			}
-		}
-		read <- nil
-	}()
+	const n = 2000
+	var read <-chan error
 	waited := false
 	for i := range n {
-		framed := append(ws.AppendFrameHeader(nil, size), message(i)...)
-		if sent, whole := conn.TryWriteFramed(framed); sent && whole {
+		if sent, whole := conn.TryWriteFramed(framedNumbered(i)); sent && whole {
 			continue
 		} else if !sent {
 			t.Fatalf("message %d was not sent though nothing was left", i)
 		}
 		if !waited {
 			waited = true
-			close(full) // only now does anybody read
+			read = readNumbered(client, n) // only now does anybody read
 		}
 		if err := conn.Flush(); err != nil {
 			t.Fatal(err)
@@ -381,54 +391,38 @@ func TestTryWriteFramed_NeverWaitsAndLosesNothing(t *testing.T) {
 	}
 	watch(t, poller(t), conn)
 	defer func() { _ = client.Close(transport.CodeNormal, ""); _ = conn.Close(transport.CodeNormal, "") }()
-	const n = 8000
-	message := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, n) }
-	framed := func(i int) []byte { return append(ws.AppendFrameHeader(nil, n), message(i)...) }
-	if sent, _ := conn.TryWriteFramed(framed(0)); !sent {
+	if sent, _ := conn.TryWriteFramed(framedNumbered(0)); !sent {
 		t.Fatal("nothing was sent to a viewer that takes all")
 	}
 	sent := 1
 	for { // nobody reads: the network is full at some time
-		ok, whole := conn.TryWriteFramed(framed(sent))
+		ok, whole := conn.TryWriteFramed(framedNumbered(sent))
 		if !ok {
 			break
 		}
 		sent++
 		if !whole {
-			if ok, _ := conn.TryWriteFramed(framed(sent)); ok {
+			if ok, _ := conn.TryWriteFramed(framedNumbered(sent)); ok {
 				t.Fatal("a message was sent behind a part of another")
 			}
 			break
 		}
 	}
-	read := make(chan error, 1)
-	go func() {
-		for i := range sent + 2 {
-			got, err := client.ReadMessage()
-			if err == nil && !bytes.Equal(got, message(i)) {
-				err = fmt.Errorf("message %d is not what was sent", i)
-			}
-			if err != nil {
-				read <- err
-				return
-			}
-		}
-		read <- nil
-	}()
+	read := readNumbered(client, sent+2)
 	if err := conn.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if ok, _ := conn.TryWriteFramed(framed(sent)); !ok {
+	if ok, _ := conn.TryWriteFramed(framedNumbered(sent)); !ok {
 		t.Error("nothing was sent after Flush")
 	}
-	if err := conn.WriteFramed(framed(sent + 1)); err != nil {
+	if err := conn.WriteFramed(framedNumbered(sent + 1)); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-read; err != nil {
 		t.Fatal(err)
 	}
 	_ = conn.Close(transport.CodeNormal, "")
-	if ok, _ := conn.TryWriteFramed(framed(0)); ok {
+	if ok, _ := conn.TryWriteFramed(framedNumbered(0)); ok {
 		t.Error("sent after Close")
 	}
 }
