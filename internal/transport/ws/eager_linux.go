@@ -116,7 +116,6 @@ func (c *eagerConn) flush() error {
 			c.wait()
 		}
 	}
-	c.rest = nil // what it was kept in
 	return nil
 }
 
