@@ -53,18 +53,18 @@ type Path struct {
 	largest  int        // bytes of the largest on the way
 	lastSent media.Timestamp
 	lastAck  media.Timestamp
+	measured struct { // Goodput, as it was when the viewer last spoke
+		done, busy bool
+		bps        int
+	}
+	rtt least
 
+	// Above is what each access unit needs, below what an acknowledgement does.
 	arrivals ring[arrival] // in the order of arrival
 	judged   int           // of which still has judged so many
 	base     least         // of the way's time
 	empty    time.Duration // what the way's time should be at its least, by the viewer's clock; 0: not known
 	rebased  bool          // the viewer's clock was found to be no help
-	rtt      least
-
-	measured struct { // Goodput, as it was when the viewer last spoke
-		done, busy bool
-		bps        int
-	}
 }
 
 // unit is an access unit that was sent.

@@ -98,7 +98,7 @@ func (m *member) send(now time.Duration) {
 		if !room {
 			break
 		}
-		au := m.sub.Next()
+		au, _ := m.sub.Next()
 		if au == nil {
 			break
 		}

@@ -44,7 +44,7 @@ type guest struct {
 
 	// What each write looks at stands together.
 	mu     sync.Mutex
-	holds  bool         // a handshake token; guarded by mu
+	holds  atomic.Bool  // a handshake token; set while mu is held
 	closed bool         // guarded by mu
 	phase  atomic.Int32 // one of the phases below
 	moved  atomic.Int64 // bytes in and out since the phase began, if it is asking or idle
@@ -192,21 +192,23 @@ func (g *guest) queue(ctx context.Context) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed || g.holds {
+	if g.closed || g.holds.Load() {
 		<-g.door.handshakes
 		return nil
 	}
-	g.holds = true
+	g.holds.Store(true)
 	return nil
 }
 
 // release gives the handshake token back and tells whether there was one.
 func (g *guest) release() bool {
+	if !g.holds.Load() { // each write asks
+		return false
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	held := g.holds
+	held := g.holds.Swap(false)
 	if held {
-		g.holds = false
 		<-g.door.handshakes
 	}
 	return held
@@ -222,7 +224,7 @@ func (g *guest) admit() {
 // Read implements net.Conn.
 func (g *guest) Read(p []byte) (int, error) {
 	n, err := g.Conn.Read(p)
-	if n > 0 {
+	if n > 0 && !g.spoke.Load() {
 		g.spoke.Store(true)
 	}
 	g.count(n)

@@ -369,6 +369,7 @@ func (h *Hub) Subscribe(id media.StreamID) (*Subscription, error) {
 	}
 	h.viewers++
 	sub := &Subscription{s: s, ready: make(chan struct{}, 1), dropped: map[DropReason]uint64{}}
+	sub.queue = sub.first[:0]
 	s.subs[sub] = struct{}{}
 	return sub, nil
 }

@@ -139,7 +139,7 @@ func watching(t testing.TB, opts hub.Options) (*camera, *hub.Subscription) {
 
 // drain takes all that is queued and gives the sequence numbers, keyframes negative.
 func drain(sub *hub.Subscription) (seqs []int) {
-	for au := sub.Next(); au != nil; au = sub.Next() {
+	for au, _ := sub.Next(); au != nil; au, _ = sub.Next() {
 		if n := int(au.Seq); au.Key {
 			seqs = append(seqs, -n)
 		} else {
@@ -321,7 +321,7 @@ func TestAbandon_NextIsAKeyframe(t *testing.T) {
 	cam.clock.advance(time.Second)
 	cam.send(tall, false)
 	cam.send(tall, false)
-	if sub.Next() == nil {
+	if au, _ := sub.Next(); au == nil {
 		t.Fatal("nothing queued")
 	}
 	sub.Abandon(hub.DropStale)

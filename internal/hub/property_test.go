@@ -66,7 +66,7 @@ func FuzzNoDeltaWithoutReference(f *testing.F) {
 				needKey[id] = false
 				cam.pub.Publish(cam.unit(id, key, 100*arg+1))
 			case 5, 6, 7:
-				if au := subs[i].Next(); au != nil {
+				if au, _ := subs[i].Next(); au != nil {
 					decoders[i].take(au)
 				}
 			case 8:
@@ -76,7 +76,7 @@ func FuzzNoDeltaWithoutReference(f *testing.F) {
 			case 10:
 				subs[i].Pause(arg&4 != 0)
 			case 11:
-				if au := subs[i].Next(); au != nil {
+				if au, _ := subs[i].Next(); au != nil {
 					decoders[i].take(au)
 					decoders[i].broken = true
 					subs[i].Abandon(hub.DropStale)
@@ -169,7 +169,7 @@ func TestHub_ManyAtOnce(t *testing.T) {
 				})
 				for i := range 50 {
 					_ = sub.Select([]media.RenditionID{tall, tiny}[(n+i/10)%2]) // an error while nobody publishes
-					for au := sub.Next(); au != nil; au = sub.Next() {
+					for au, _ := sub.Next(); au != nil; au, _ = sub.Next() {
 						d.take(au)
 					}
 					_, _ = sub.Look(), sub.Dropped()
@@ -201,7 +201,8 @@ func fanOut(t testing.TB, n int) (publish func()) {
 	return func() {
 		cam.pub.Publish(au)
 		for _, sub := range subs {
-			for sub.Next() != nil {
+			for more := true; more; {
+				_, more = sub.Next()
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -30,30 +31,33 @@ func DropReasons() []DropReason {
 
 // Subscription is one viewer's place at a stream. Its methods are safe for concurrent use; only one goroutine takes
 // what Next gives, since the order counts. Nothing may be called after Close but Close.
+//
+// What each picture needs of it stands first and together: with very many viewers none of it is in a cache.
 type Subscription struct {
-	s      *stream
-	ready  chan struct{}
-	notify func(more bool) // instead of ready, if not nil
-
-	// Guarded by s.mu.
-	rendition *rendition // the one this subscription is attached to
-	next      *rendition // the one it goes over to with its next keyframe; nil for none
-	needs     Needs
-	due       media.Timestamp // when the next picture is, if it needs fewer than there are
-	closed    bool
-
+	s        *stream
 	mu       sync.Mutex
 	stills   bool
 	held     bool
-	queue    []queued // oldest first
-	bytes    int
 	needKey  bool
 	paused   bool
-	chosen   media.RenditionID
 	attached bool
-	dropped  map[DropReason]uint64
-	settled  map[DropReason]uint64 // of dropped, what its renditions have counted; nil while that is nothing
-	out      tally                 // since the rendition counted it last
+	chosen   media.RenditionID
+	queue    []queued  // oldest first
+	first    [1]queued // where the queue is while it is that short
+	bytes    int
+	out      tally           // since the rendition counted it last
+	next     *rendition      // the one it goes over to with its next keyframe; nil for none; guarded by s.mu
+	notify   func(more bool) // instead of ready, if not nil
+
+	dropped map[DropReason]uint64
+	settled map[DropReason]uint64 // of dropped, what its renditions have counted; nil while that is nothing
+	ready   chan struct{}
+
+	// Guarded by s.mu.
+	rendition *rendition // the one this subscription is attached to
+	needs     Needs
+	due       media.Timestamp // when the next picture is, if it needs fewer than there are
+	closed    bool
 }
 
 // Needs is what a viewer would have its rendition encoded at.
@@ -93,25 +97,24 @@ func (sub *Subscription) wake(more bool) {
 	}
 }
 
-// Next takes the oldest queued access unit; nil if there is none.
-func (sub *Subscription) Next() *AccessUnit {
+// Prefetch has what Next needs on its way from memory, without waiting for it.
+func (sub *Subscription) Prefetch() {
+	runtime.KeepAlive(sub.s)
+	runtime.KeepAlive(sub.notify)
+}
+
+// Next takes the oldest queued access unit, nil if there is none, and tells whether more are queued.
+func (sub *Subscription) Next() (au *AccessUnit, more bool) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
 	if len(sub.queue) == 0 {
-		return nil
+		return nil, false
 	}
-	au := sub.queue[0].au
+	au = sub.queue[0].au
 	sub.cut(1)
 	sub.out.frames++
 	sub.out.bytes += uint64(au.Bytes)
-	return au
-}
-
-// Empty tells whether Next has nothing to give.
-func (sub *Subscription) Empty() bool {
-	sub.mu.Lock()
-	defer sub.mu.Unlock()
-	return len(sub.queue) == 0
+	return au, len(sub.queue) > 0
 }
 
 // cut takes the n oldest out of the queue. sub.mu is held.

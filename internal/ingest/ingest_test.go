@@ -212,7 +212,7 @@ func TestServe_WhatComesGoesToViewers(t *testing.T) {
 		a.send(unit(wire.MediaHeader{Flags: wire.FlagKey, Rendition: 1, Generation: 77, Seq: first, Capture: captured, EncodeDelay: 3000}, payload)...)
 		a.send(delta(0, 1, 100)...)
 
-		au := sub.Next()
+		au, _ := sub.Next()
 		if au == nil {
 			t.Fatal("no keyframe")
 		}
@@ -237,7 +237,7 @@ func TestServe_WhatComesGoesToViewers(t *testing.T) {
 		if !bytes.Equal(got, payload) {
 			t.Error("the payload changed on its way")
 		}
-		next := sub.Next()
+		next, _ := sub.Next()
 		if next == nil || next.Key || next.Seq != au.Seq+1 || next.DepDelta != 1 {
 			t.Errorf("then %+v, want the delta", next)
 		}
@@ -406,7 +406,7 @@ func TestServe_CaptureTime(t *testing.T) {
 				now := a.epoch.Now()
 				said := now.Add(tc.off)
 				a.send(unit(wire.MediaHeader{Flags: wire.FlagKey, Rendition: 1, Seq: 1, Capture: said}, make([]byte, 20_000))...)
-				au := sub.Next()
+				au, _ := sub.Next()
 				if au == nil {
 					t.Fatal("no keyframe")
 				}
@@ -446,7 +446,7 @@ func TestServe_HelloAgain(t *testing.T) {
 		a.send(hello(h264(1)), config(1, media.CodecH264))
 		sub := a.subscribe(1)
 		a.send(key(5, 10)...)
-		first := sub.Next()
+		first, _ := sub.Next()
 		a.send(key(6, 40_000)[:2]...) // not whole when the rendition goes
 		a.send(hello(jpeg(2)))
 		if view := sub.Look(); view.Attached || len(view.Renditions) != 1 || view.Renditions[0].ID != 2 {
@@ -457,7 +457,7 @@ func TestServe_HelloAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.send(key(0, 10)...) // counts anew
-		au := sub.Next()
+		au, _ := sub.Next()
 		if au == nil || first == nil || au.Seq != first.Seq+1 || au.Config.Generation != first.Config.Generation+1 {
 			t.Errorf("when the rendition is back: %+v after %+v", au, first)
 		}
@@ -636,7 +636,7 @@ func FuzzServe(f *testing.F) {
 				if !sub.Look().Attached {
 					_ = sub.Select(1) // an error while it is not announced
 				}
-				for au := sub.Next(); au != nil; au = sub.Next() {
+				for au, _ := sub.Next(); au != nil; au, _ = sub.Next() {
 					if !au.Key && (last == nil || last.Config != au.Config || int32(au.Seq-last.Seq) <= 0) {
 						t.Errorf("delta %d after %+v", au.Seq, last)
 					}

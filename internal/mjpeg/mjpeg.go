@@ -75,7 +75,7 @@ func each(ctx context.Context, h *hub.Hub, id media.StreamID, f func(*hub.Access
 				return err
 			}
 		}
-		for au := sub.Next(); au != nil; au = sub.Next() {
+		for au, _ := sub.Next(); au != nil; au, _ = sub.Next() {
 			picture, err := join(au)
 			if err != nil {
 				return err

@@ -76,6 +76,8 @@ func (s *sink) TryWriteFramed(p []byte) (sent, whole bool) {
 
 func (s *sink) Flush() error { return nil }
 
+func (s *sink) Prefetch() {}
+
 func (s *sink) Close(transport.Code, string) error {
 	s.close.Do(func() { close(s.gone) })
 	return nil

@@ -33,6 +33,8 @@ type Conn interface {
 	TryWriteFramed(p []byte) (sent, whole bool)
 	// Flush waits until what TryWriteFramed left is on its way.
 	Flush() error
+	// Prefetch has what TryWriteFramed needs on its way from memory, without waiting for it.
+	Prefetch()
 }
 
 const (
@@ -80,14 +82,15 @@ type Figures struct {
 	Stages     *wire.ViewerStages // medians; nil where it does not say
 }
 
-// session is one viewer of one stream. What each picture needs stands together.
+// session is one viewer of one stream. What each picture needs stands first and together: with very many viewers none of it is in a cache.
 type session struct {
-	conn  Conn
-	sub   *hub.Subscription
-	epoch media.Epoch
-
+	conn   Conn
+	sub    *hub.Subscription
+	epoch  media.Epoch
 	mu     sync.Mutex
-	path   adapt.Path      // guarded by mu
+	path   adapt.Path // guarded by mu
+	writer writer
+
 	wishes adapt.Wishes    // guarded by mu
 	until  media.Timestamp // the end of the viewer's leave; guarded by mu
 	limit  wire.Limit      // as the viewer was told last; guarded by mu
@@ -109,8 +112,6 @@ type session struct {
 	window   time.Time      // when messages began to be counted
 	messages int            // since then
 	renewing sync.WaitGroup // looks at tickets, which may take a while
-
-	writer *writer
 }
 
 // Serve runs the session of a viewer of stream id over conn until either side ends it or ctx is done, and
@@ -133,11 +134,12 @@ func Serve(ctx context.Context, id media.StreamID, conn Conn, h *hub.Hub, opts O
 		hello: make(chan struct{}), control: make(chan []byte, 8), rethink: make(chan struct{}, 1),
 		acked: make(chan struct{}, 1), ready: make(chan struct{}, 1), news: make(chan struct{}, 1), window: time.Now(),
 	}
-	s.writer = &writer{session: s}
+	w, fan := &s.writer, opts.Fan
+	w.session = s
 	defer s.renewing.Wait()
-	b, leave := opts.Fan.join(s.writer)
+	b, leave := fan.join(w)
 	defer leave()
-	sub.Notify(func(more bool) { opts.Fan.add(b, s.writer, more) })
+	sub.Notify(func(more bool) { fan.add(b, w, more) })
 	read := func() error { return s.read(b.poller) }
 	return fmt.Errorf("watch %s: %w", id, transport.Converse(ctx, conn, goodbye, read, s.write))
 }
@@ -407,7 +409,7 @@ func (s *session) write(ctx context.Context) error {
 	}
 	again := time.NewTimer(0) // to look at the window again, or to send padding
 	defer again.Stop()
-	w := s.writer
+	w := &s.writer
 	if err := w.take(func() error { w.live = true; return w.look(true) }); err != nil {
 		return err
 	}
@@ -521,7 +523,7 @@ func (w *writer) one(again *time.Timer) (sent bool, err error) {
 		again.Reset(roomAgain)
 		return false, nil
 	}
-	au := w.sub.Next()
+	au, _ := w.sub.Next()
 	if au == nil {
 		return false, nil
 	}
@@ -562,18 +564,18 @@ type writer struct {
 	unflushed bool            // the fan's last message is not on its way in whole
 	held      bool            // the window was full when last looked at
 	left      *hub.AccessUnit // taken from the queue by the fan, which could not send it
-	leftFrom  int             // of left, the first chunk that was not sent
 	config    *hub.Config     // the last one sent
-	rate      adapt.Rate
+	most      int             // bit/s that the viewer could use at best
 	view      hub.View
+	rate      adapt.Rate
 
-	told    told
-	chooser adapt.Chooser
-	choice  adapt.Choice
-	most    int             // bit/s that the viewer could use at best
-	needs   adapt.Needs     // as the hub knows them
-	asked   media.Timestamp // when the last still was asked for
-	padding []byte
+	leftFrom int // of left, the first chunk that was not sent
+	told     told
+	chooser  adapt.Chooser
+	choice   adapt.Choice
+	needs    adapt.Needs     // as the hub knows them
+	asked    media.Timestamp // when the last still was asked for
+	padding  []byte
 }
 
 // told is what the viewer was told last.

@@ -149,6 +149,8 @@ func (p *player) TryWriteFramed(b []byte) (sent, whole bool) {
 
 func (p *player) Flush() error { return nil }
 
+func (p *player) Prefetch() {}
+
 func (p *player) Close(code transport.Code, reason string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

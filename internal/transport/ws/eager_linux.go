@@ -21,19 +21,19 @@ var errNotTaken = errors.New("the network takes nothing")
 // waits for it to go; reads fail with errNothing where nothing is here. So a goroutine that serves very many connections is held up by none of them, though TLS
 // can neither write a part of a record nor take one back.
 type eagerConn struct {
-	*net.TCPConn // until then
-
 	mu     sync.Mutex
 	poller atomic.Pointer[Poller] // that watches; nil for none; set while mu is held
-	id     int32                  // by which it knows this; guarded by mu
 	fd     int                    // the socket, while it does; -1 once closed; guarded by mu
 	rest   []byte                 // set by keep; guarded by mu
 	some   atomic.Bool            // rest is not empty; set while mu is held
 	dry    bool                   // there was nothing left to read, and no word of more; guarded by mu
 	hung   bool                   // the peer has said all that it will; guarded by mu
-	readBy time.Time              // guarded by mu
-	sendBy time.Time              // guarded by mu
-	room   chan struct{}          // signalled when flush may go on; nil while it does not wait; guarded by mu
+	id     int32                  // by which the Poller knows this; guarded by mu
+
+	*net.TCPConn               // until one watches
+	readBy       time.Time     // guarded by mu
+	sendBy       time.Time     // guarded by mu
+	room         chan struct{} // signalled when flush may go on; nil while it does not wait; guarded by mu
 }
 
 // newEager gives conn as one that can be watched, if it is a TCP connection.

@@ -54,14 +54,20 @@ type Options struct {
 }
 
 // Conn is a transport.Conn over WebSocket.
+//
+// What each write needs stands first and together: with very many connections none of it is in a cache.
 type Conn struct {
-	ws   *websocket.Conn
-	net  net.Conn // below strict: of TLS
-	opts Options
+	net     net.Conn   // below strict: of TLS
+	eager   *eagerConn // below net, where it can be watched; nil where it cannot
+	wmu     sync.Mutex
+	closed  atomic.Bool
+	server  bool
+	pong    atomic.Pointer[[]byte] // the newest ping not yet answered
+	goodbye atomic.Pointer[[]byte] // the close frame not yet sent; of a server
 
-	eager  *eagerConn  // below net, where it can be watched; nil where it cannot
+	ws     *websocket.Conn
 	strict *strictConn // what ws reads from
-	server bool
+	opts   Options
 
 	rbuf    []byte                          // owned by the reader
 	heard   func(message []byte, err error) // Watch's; owned by the reader
@@ -69,13 +75,9 @@ type Conn struct {
 	readErr error
 	drained int64 // bytes thrown away after it; owned by the reader
 
-	wmu     sync.Mutex
-	wbuf    []byte
-	limited time.Time // when the writing deadline was set; guarded by wmu
-	closed  atomic.Bool
+	wbuf    []byte                               // guarded by wmu
+	limited time.Time                            // when the writing deadline was set; guarded by wmu
 	cause   atomic.Pointer[transport.CloseError] // why the reader closed, for a writer that meets it; set before closed
-	pong    atomic.Pointer[[]byte]               // the newest ping not yet answered
-	goodbye atomic.Pointer[[]byte]               // the close frame not yet sent; of a server
 }
 
 // Upgrade answers a WebSocket handshake that offers subprotocol. The caller has already checked who asks and from which
@@ -464,6 +466,13 @@ func (c *Conn) TryWriteFramed(p []byte) (sent, whole bool) {
 	}
 	c.leave(false)
 	return sent, sent && !c.eager.kept()
+}
+
+// Prefetch has what TryWriteFramed needs on its way from memory, without waiting for it: for a goroutine that is about to write to many connections, one after the other.
+func (c *Conn) Prefetch() {
+	if c.eager != nil {
+		c.eager.watched()
+	}
 }
 
 // Flush waits until the network has taken what TryWriteFramed left.
