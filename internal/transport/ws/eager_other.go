@@ -16,6 +16,7 @@ func newEager(conn net.Conn) net.Conn { return conn }
 func eagerBelow(net.Conn) *eagerConn { return nil }
 
 func (*eagerConn) flush() error  { return nil }
+func (*eagerConn) quickAck()     {}
 func (*eagerConn) kept() bool    { return false }
 func (*eagerConn) watched() bool { return false }
 

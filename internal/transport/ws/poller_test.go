@@ -87,6 +87,32 @@ func readNumbered(c transport.Conn, n int) <-chan error {
 	return read
 }
 
+// A client that answers each message does not have the server wait for TCP's own answer.
+func TestPoller_ClientsAcknowledgeWhatTheyRead(t *testing.T) {
+	p := poller(t)
+	s, conns := server(t, ws.Options{ReadLimit: transporttest.Limit})
+	client, err := dial(t, s, "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	watched, peer := watch(t, p, client), <-conns
+	defer func() { _ = client.Close(transport.CodeNormal, ""); _ = peer.Close(transport.CodeNormal, "") }()
+	for i := range 20 {
+		if err := peer.WriteMessage(numbered(i)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := watched.ReadMessage(); err != nil {
+			t.Fatal(err)
+		}
+		if err := client.WriteMessage([]byte{1}); err != nil {
+			t.Fatal(err)
+		}
+		if quick, err := client.QuickAck(); err != nil || !quick {
+			t.Fatalf("message %d: quick is %t, %v", i, quick, err)
+		}
+	}
+}
+
 func TestPoller_ReadsAsConnDoes(t *testing.T) {
 	for _, name := range []string{"server", "client", "both"} {
 		t.Run(name, func(t *testing.T) {

@@ -412,6 +412,7 @@ func (c *Conn) WriteMessage(p []byte) error {
 		err := c.ws.WriteMessage(websocket.BinaryMessage, p)
 		if err == nil && c.watched() {
 			err = c.eager.flush()
+			c.eager.quickAck()
 		}
 		return c.writeError(err)
 	}
