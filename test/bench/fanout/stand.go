@@ -41,7 +41,7 @@ func newStand(ctx context.Context, streams int) (_ *stand, err error) {
 		}
 	}()
 	var config strings.Builder
-	config.WriteString("log: {level: warn}\nstreams:\n")
+	config.WriteString("log: {level: warn}\nlimits: {viewers: 50000, viewers-per-stream: 50000}\nstreams:\n")
 	for i := range streams {
 		fmt.Fprintf(&config, "  %s: {publish: true}\n", stream(i))
 	}
