@@ -47,7 +47,7 @@ web-test: web/node_modules ## check the TypeScript's types and run its tests
 	node --test --test-reporter=spec $$(find bin/web-test -name '*.mjs')
 
 e2e: build test/e2e/node_modules bin/pebble/$(PEBBLE)/pebble ## run both programs with real Chromium and Firefox
-	PEBBLE=$(CURDIR)/bin/pebble/$(PEBBLE) node --test --test-reporter=spec --test-timeout=600000 --test-concurrency=1 test/e2e/*.test.mjs
+	PEBBLE=$(CURDIR)/bin/pebble/$(PEBBLE) node --test --test-reporter=spec --test-concurrency=1 test/e2e/*.test.mjs
 
 fuzz: web ## fuzz every parser of outside bytes, each for FUZZTIME (30s)
 	scripts/fuzz $(FUZZTIME)

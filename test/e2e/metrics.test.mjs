@@ -147,7 +147,8 @@ test("top draws on a terminal, and leaves it as it was", async () => {
   const { code, stdout, stderr } = await new Promise((ended) => {
     // In the foreground, for whoever draws on a terminal from behind is stopped, and some shells have a process group for this.
     const command = `timeout --foreground --signal=INT 4 ${program("sightline")} top ${address} --interval 500ms`;
-    execFile("script", ["-qec", command, "/dev/null"], { env: { ...process.env, TERM: "xterm" } }, (cause, stdout, stderr) => ended({ code: cause?.code ?? 0, stdout, stderr }));
+    const options = { env: { ...process.env, TERM: "xterm" }, timeout: 20_000, killSignal: "SIGKILL" };
+    execFile("script", ["-qec", command, "/dev/null"], options, (cause, stdout, stderr) => ended({ code: cause?.code ?? 0, stdout, stderr }));
   });
   assert.ok([0, 124].includes(code), `${code}: ${stderr}`);
   assert.ok(stdout.startsWith("\x1b[?1049h\x1b[?25l") && stdout.trimEnd().endsWith("\x1b[?25h\x1b[?1049l"), JSON.stringify(stdout.slice(0, 60) + stdout.slice(-60)));
