@@ -49,8 +49,8 @@ type Subscription struct {
 	next     *rendition      // the one it goes over to with its next keyframe; nil for none; guarded by s.mu
 	notify   func(more bool) // instead of ready, if not nil
 
-	dropped map[DropReason]uint64
-	settled map[DropReason]uint64 // of dropped, what its renditions have counted; nil while that is nothing
+	dropped map[DropReason]uint64 // guarded by mu
+	settled map[DropReason]uint64 // of dropped, what its renditions have counted; nil while that is nothing; guarded by mu
 	ready   chan struct{}
 
 	// Guarded by s.mu.
@@ -97,7 +97,7 @@ func (sub *Subscription) wake(more bool) {
 	}
 }
 
-// Prefetch has what Next needs on its way from memory, without waiting for it.
+// Prefetch has what Next needs on its way from memory, without waiting for it: a word of each of its two lines of the cache, neither of which changes any more.
 func (sub *Subscription) Prefetch() {
 	runtime.KeepAlive(sub.s)
 	runtime.KeepAlive(sub.notify)

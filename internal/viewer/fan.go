@@ -25,7 +25,7 @@ type Fan struct {
 // readPause is how long what one viewer says waits for others: they speak when a picture has come, all at about the same time.
 const readPause = 3 * time.Millisecond
 
-// ahead is for how many sessions at a time memory is read ahead: with very many none of theirs is in a cache, and their turns would wait for it a dozen times each.
+// ahead is for how many sessions at a time memory is read ahead: with very many none of theirs is in a cache, and each of their turns would wait for it again and again.
 const ahead = 8
 
 // Each session is looked after once a second, some of them at each turn.
@@ -105,14 +105,14 @@ func (b *blade) turn() {
 	b.mu.Lock()
 	b.batch, b.todo = b.todo, b.batch[:0]
 	b.mu.Unlock()
-	for i, w := range b.batch {
-		if i%ahead == 0 {
-			for _, w := range b.batch[i:min(i+ahead, len(b.batch))] {
-				w.prefetch()
-			}
+	for chunk := range slices.Chunk(b.batch, ahead) {
+		for _, w := range chunk {
+			w.prefetch()
 		}
-		w.due.Store(false)
-		w.fanned()
+		for _, w := range chunk {
+			w.due.Store(false)
+			w.fanned()
+		}
 	}
 	clear(b.batch) // sessions that have ended are not kept
 	if now := time.Now(); now.Sub(b.looked) >= newsEvery/newsTurns {

@@ -469,7 +469,8 @@ func (c *Conn) TryWriteFramed(p []byte) (sent, whole bool) {
 	return sent, sent && !c.eager.kept()
 }
 
-// Prefetch has what TryWriteFramed needs on its way from memory, without waiting for it: for a goroutine that is about to write to many connections, one after the other.
+// Prefetch has what TryWriteFramed needs on its way from memory, without waiting for it, for a goroutine that is about to write to many connections, one after the other:
+// a word of c and one of the eagerConn.
 func (c *Conn) Prefetch() {
 	if c.eager != nil {
 		c.eager.watched()
