@@ -105,14 +105,14 @@ func (b *blade) turn() {
 	b.mu.Lock()
 	b.batch, b.todo = b.todo, b.batch[:0]
 	b.mu.Unlock()
-	for chunk := range slices.Chunk(b.batch, ahead) {
-		for _, w := range chunk {
-			w.prefetch()
+	for i, w := range b.batch {
+		if i%ahead == 0 {
+			for _, w := range b.batch[i:min(i+ahead, len(b.batch))] {
+				w.prefetch()
+			}
 		}
-		for _, w := range chunk {
-			w.due.Store(false)
-			w.fanned()
-		}
+		w.due.Store(false)
+		w.fanned()
 	}
 	clear(b.batch) // sessions that have ended are not kept
 	if now := time.Now(); now.Sub(b.looked) >= newsEvery/newsTurns {
